@@ -1,0 +1,1 @@
+"""Codec conditions as tar shards, training conditions as mixtures of them."""

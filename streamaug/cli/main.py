@@ -1,0 +1,37 @@
+"""The command `streamaug`: one file a command, errors told in one line.
+
+Commands import what is heavy inside their functions: `streamaug plan` must answer at once, torch alone takes seconds.
+"""
+
+import sys
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+
+from streamaug.errors import StreamaugError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
+
+
+@app.callback()
+def _options(
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,  # noqa: ARG001  read by run()
+) -> None:
+    """Codec conditions as tar shards, training conditions as mixtures of them."""
+
+
+def run(app: typer.Typer) -> None:
+    """Run a typer application: an error of streamaug's ends in one message and exit code 1, its traceback only with --debug."""
+    try:
+        app(standalone_mode=True)
+    except StreamaugError as error:
+        if "--debug" in sys.argv:
+            raise
+        Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {escape(str(error))}", highlight=False)
+        sys.exit(1)
+
+
+def main() -> None:
+    run(app)

@@ -1,0 +1,96 @@
+"""The grammar of conditions: what was done to the audio before it reached the classifier.
+
+    condition := "original" | step ("+" step)*
+    step      := name | name "_" kbps
+    name      := lower-case letters and digits, starting with a letter, in groups joined by "-"
+    kbps      := a decimal number without leading zeros
+
+A step with a bitrate is a codec (`mp3_64`, `he-aac_16`, `amr-nb_12.2`), one without is an effect (`pitch`). Steps
+are applied from left to right: `sbc_64+aac_64` is coded by SBC, decoded, and coded by AAC. The grammar knows no
+codec by name; whether one exists is for `streamaug.codecs` to say.
+"""
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+
+from streamaug.errors import ConditionError
+
+_STEP = re.compile(r"(?P<name>[a-z][a-z0-9]*(?:-[a-z0-9]+)*)(?:_(?P<kbps>(?:0|[1-9][0-9]*)(?:\.[0-9]*[1-9])?))?")
+_HELP = "write 'original', a codec and its kbps such as 'mp3_64', an effect such as 'pitch', or a chain such as 'sbc_64+aac_64'"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One link of a chain.
+
+    name: of a codec or an effect.
+    bitrate: asked kbps as spelt (so that `12.2` stays `12.2`), or None for an effect.
+    """
+
+    name: str
+    bitrate: str | None = None
+
+    @property
+    def is_codec(self) -> bool:
+        return self.bitrate is not None
+
+    @property
+    def kbps(self) -> float:
+        """Asked kilobits a second. Raises ConditionError for an effect, which has none."""
+        if self.bitrate is None:
+            raise ConditionError(f"effect '{self.name}' has no bitrate")
+        return float(self.bitrate)
+
+    def __str__(self) -> str:
+        return self.name if self.bitrate is None else f"{self.name}_{self.bitrate}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Condition:
+    """A chain of steps; the empty chain is the original.
+
+    >>> Condition.parse("sbc_64+aac_64").steps
+    (Step(name='sbc', bitrate='64'), Step(name='aac', bitrate='64'))
+    >>> str(Condition.parse("pitch+mp3_64"))
+    'pitch+mp3_64'
+    >>> Condition.parse("original").generations
+    0
+    """
+
+    steps: tuple[Step, ...] = ()
+
+    @classmethod
+    def parse(cls, text: str) -> "Condition":
+        """Read a condition from its one spelling. Raises ConditionError."""
+        if text == "original":
+            return cls()
+        steps = []
+        for part in text.split("+"):
+            match = _STEP.fullmatch(part)
+            if match is None or part == "original":
+                raise ConditionError(f"condition '{text}': '{part}' is no step; {_HELP}")
+            steps.append(Step(name=match["name"], bitrate=match["kbps"]))
+        if any(step.is_codec and step.kbps == 0 for step in steps):
+            raise ConditionError(f"condition '{text}': a bitrate of 0 kbps; {_HELP}")
+        return cls(steps=tuple(steps))
+
+    @cached_property
+    def generations(self) -> int:
+        """How many times the audio was coded."""
+        return sum(step.is_codec for step in self.steps)
+
+    def __str__(self) -> str:
+        return "+".join(map(str, self.steps)) or "original"
+
+
+def parse_conditions(text: str) -> tuple[Condition, ...]:
+    """Read a comma-separated list, as the command line takes it; each condition once, in the order given.
+
+    >>> [str(condition) for condition in parse_conditions("original, mp3_64,mp3_64")]
+    ['original', 'mp3_64']
+    """
+    names = [part.strip() for part in text.split(",") if part.strip()]
+    if not names:
+        raise ConditionError(f"no condition given; {_HELP}")
+    return tuple(dict.fromkeys(Condition.parse(name) for name in names))

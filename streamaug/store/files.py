@@ -1,0 +1,154 @@
+"""Files of a store on any fsspec file system: retried reads, writes that appear whole or not at all."""
+
+import os
+import tempfile
+import uuid
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import fsspec
+from fsspec.implementations.local import LocalFileSystem
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
+
+from streamaug.errors import FetchError, StoreError
+
+_T = TypeVar("_T")
+ATTEMPTS = 6
+"""Tries before an operation on a remote file system is given up; waits double from 0.2 s to 5 s between them."""
+
+STAGING = ".building"
+"""Folder inside a local store for files that are being written; gone when a build has ended."""
+
+
+def _is_passing(error: BaseException) -> bool:
+    """Whether trying again may help: not for a file that is not there or a door that is shut."""
+    final = FileNotFoundError | PermissionError | IsADirectoryError | NotADirectoryError | FileExistsError | NotImplementedError
+    return isinstance(error, Exception) and not isinstance(error, final | StoreError | ValueError | TypeError)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Folder:
+    """A folder on a file system. Paths given to its methods are relative to it and use '/'."""
+
+    fs: fsspec.AbstractFileSystem
+    root: str
+    url: str
+
+    @classmethod
+    def at(cls, url: str | os.PathLike[str], storage_options: Mapping[str, Any] | None = None) -> "Folder":
+        """The folder that a URL or path names; it need not exist. Raises StoreError for a file system that is not installed."""
+        url = os.fspath(url)
+        try:
+            fs, root = fsspec.core.url_to_fs(url, **dict(storage_options or {}))
+        except (ImportError, ValueError) as error:
+            raise StoreError(f"{url}: {error}; install the file system it names (for s3:// 'pip install streamaug[s3]')") from error
+        return cls(fs=fs, root=str(root).rstrip("/"), url=url.rstrip("/"))
+
+    @property
+    def is_local(self) -> bool:
+        return isinstance(self.fs, LocalFileSystem)
+
+    def path(self, name: str) -> str:
+        return f"{self.root}/{name}" if name else self.root
+
+    def local_path(self, name: str) -> Path:
+        """Where a file of a local folder lies, to be opened or memory-mapped in place."""
+        if not self.is_local:
+            raise StoreError(f"{self.url} is not on this machine's disk")
+        return Path(self.path(name))
+
+    def retried(self, what: str, name: str, action: Callable[[], _T]) -> _T:
+        """Run an operation on a file, trying again with back-off. Raises FileNotFoundError as it comes, else FetchError."""
+        attempts = 1 if self.is_local else ATTEMPTS
+        retrying = Retrying(
+            stop=stop_after_attempt(attempts), wait=wait_exponential_jitter(0.2, 5.0), retry=retry_if_exception(_is_passing), reraise=True
+        )
+        try:
+            return retrying(action)
+        except FileNotFoundError:
+            raise
+        except (FetchError, StoreError):
+            raise
+        except Exception as error:
+            tries = f" after {attempts} tries" if attempts > 1 and _is_passing(error) else ""
+            raise FetchError(f"{self.url}/{name}: {what} failed{tries}: {type(error).__name__}: {error}") from error
+
+    def read(self, name: str) -> bytes:
+        """A file's bytes. Raises FileNotFoundError, FetchError."""
+        data: bytes = self.retried("reading", name, lambda: self.fs.cat_file(self.path(name)))
+        return data
+
+    def read_range(self, name: str, start: int, stop: int) -> bytes:
+        """Bytes start to stop of a file; fewer than asked counts as a failed read. Raises FileNotFoundError, FetchError."""
+
+        def action() -> bytes:
+            data: bytes = self.fs.cat_file(self.path(name), start=start, end=stop)
+            if len(data) != stop - start:
+                raise OSError(f"{len(data)} bytes came where {stop - start} were asked")
+            return data
+
+        return self.retried(f"reading bytes {start} to {stop}", name, action)
+
+    def size(self, name: str) -> int:
+        """A file's bytes, counted. Raises FileNotFoundError, FetchError."""
+        self.fs.invalidate_cache(self.root)
+        return int(self.retried("asking the size", name, lambda: self.fs.size(self.path(name))))
+
+    def exists(self, name: str) -> bool:
+        try:
+            self.size(name)
+        except FileNotFoundError:
+            return False
+        return True
+
+    def names(self, name: str = "") -> list[str]:
+        """Names of what lies in a folder, sorted; an absent folder holds nothing."""
+        self.fs.invalidate_cache()
+        try:
+            found = self.retried("listing", name, lambda: self.fs.ls(self.path(name), detail=False))
+        except FileNotFoundError:
+            return []
+        return sorted({str(path).rstrip("/").rsplit("/", 1)[-1] for path in found} - {""})
+
+    def write(self, name: str, data: bytes) -> None:
+        """Write a file so that a reader finds the old one or the whole new one. Raises FetchError."""
+        if self.is_local:
+            with self.staged(name) as staged:
+                staged.write_bytes(data)
+        else:
+            self.retried("writing", name, lambda: self.fs.pipe_file(self.path(name), data))
+
+    @contextmanager
+    def staged(self, name: str) -> Iterator[Path]:
+        """A temporary local path that becomes the file `name` when the `with` block ends without an error.
+
+        On a local folder it is renamed into place, elsewhere uploaded; either way nobody sees half a file.
+        """
+        if self.is_local:  # in the store's own folder, so that the rename stays on one file system
+            directory = self.local_path(STAGING)
+            directory.mkdir(parents=True, exist_ok=True)
+        else:
+            directory = Path(tempfile.gettempdir())
+        path = directory / f"streamaug-{os.getpid()}-{uuid.uuid4().hex}"
+        try:
+            yield path
+            if self.is_local:
+                target = self.local_path(name)
+                target.parent.mkdir(parents=True, exist_ok=True)
+                with path.open("rb") as written:
+                    os.fsync(written.fileno())
+                path.replace(target)
+            else:
+                self.retried("writing", name, lambda: self.fs.put_file(str(path), self.path(name)))
+        finally:
+            path.unlink(missing_ok=True)
+
+    def remove(self, name: str) -> None:
+        """Remove a file or a folder with all it holds; nothing happens where it is absent."""
+        try:
+            self.retried("removing", name, lambda: self.fs.rm(self.path(name), recursive=True))
+        except FileNotFoundError:
+            return

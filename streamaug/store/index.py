@@ -1,0 +1,83 @@
+"""The index of one condition: where each clip's bitstream lies, and what it must be."""
+
+import hashlib
+import io
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+from pydantic import ValidationError
+
+from streamaug.errors import CorruptError
+from streamaug.store.layout import INDEX_SCHEMA, MAX_PAYLOAD, ROW_GROUP, IndexMeta
+
+_FOOTER = b"streamaug"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Index:
+    """One condition of a store.
+
+    meta: the footer. table: INDEX_SCHEMA, a row a clip, ordered by shard and inside the shard by offset.
+    """
+
+    meta: IndexMeta
+    table: pa.Table
+
+    def __len__(self) -> int:
+        return int(self.table.num_rows)
+
+    @cached_property
+    def digest(self) -> str:
+        """Hash of the condition's whole content (the footer names every shard's sha256); changes when any clip does."""
+        return hashlib.sha256(self.meta.model_dump_json().encode()).hexdigest()
+
+    def column(self, name: str) -> np.ndarray:
+        """A numeric column as an array of shape (clips,)."""
+        values: np.ndarray = self.table[name].to_numpy()
+        return values
+
+    def to_bytes(self) -> bytes:
+        """The Parquet file; the same index gives the same bytes."""
+        sink = io.BytesIO()
+        table = self.table.cast(INDEX_SCHEMA).replace_schema_metadata({_FOOTER: self.meta.model_dump_json().encode()})
+        pq.write_table(table, sink, row_group_size=ROW_GROUP, compression="zstd")
+        return sink.getvalue()
+
+    @classmethod
+    def from_bytes(cls, data: bytes, where: str) -> "Index":
+        """Read and check an index that may be damaged or hostile; `where` names it in errors. Raises CorruptError."""
+        try:
+            file = pq.ParquetFile(io.BytesIO(data))
+            footer = (file.schema_arrow.metadata or {}).get(_FOOTER)
+            if footer is None:
+                raise CorruptError(f"{where}: no index of streamaug; build the condition again with 'streamaug build --replace'")
+            meta = IndexMeta.model_validate_json(footer)
+            table = file.read().replace_schema_metadata(None).cast(INDEX_SCHEMA)
+        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, KeyError, ValueError, OSError, ValidationError) as error:
+            raise CorruptError(
+                f"{where}: not readable as an index: {error}; build the condition again with 'streamaug build --replace'"
+            ) from error
+        index = cls(meta=meta, table=table)
+        index._check(where)
+        return index
+
+    def _check(self, where: str) -> None:
+        def refuse(wrong: np.ndarray, what: str) -> None:
+            if wrong.any():
+                row = int(np.argmax(wrong))
+                clip = self.table["clip_id"][row].as_py()
+                raise CorruptError(f"{where}: row {row} (clip '{clip}') {what}; build the condition again with 'streamaug build --replace'")
+
+        shard, offset, size = self.column("shard"), self.column("offset"), self.column("size")
+        refuse((shard < 0) | (shard >= len(self.meta.shards)), "names a shard that the footer has not")
+        refuse((size <= 0) | (size > MAX_PAYLOAD), f"has a size outside 1 to {MAX_PAYLOAD} bytes")
+        ends = np.array([info.bytes for info in self.meta.shards], np.int64)
+        refuse((offset < 0) | (offset > ends[shard] - size), "lies outside its shard")
+        refuse((self.column("lag") < 0) | (self.column("frames") <= 0), "has a negative lag or no frames")
+        refuse(np.diff(shard, prepend=0) < 0, "is out of the order of shards")
+        if pc.count_distinct(self.table["clip_id"]).as_py() != len(self):
+            raise CorruptError(f"{where}: a clip stands in it twice; build the condition again with 'streamaug build --replace'")

@@ -1,0 +1,100 @@
+"""The store's format: names of its files and the schemas of its tables. shards/README.md says it in prose."""
+
+import re
+from typing import Annotated
+
+import pyarrow as pa
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+
+FORMAT = 1
+STORE_FILE = "store.json"
+CLIPS_FILE = "clips.parquet"
+INDEX_FILE = "index.parquet"
+SHARD_NAME = re.compile(r"(?P<settings>[0-9a-f]{8})-(?P<number>[0-9]{6})\.tar")
+ROW_GROUP = 64_000
+"""Rows a row group of an index."""
+
+MAX_PAYLOAD = 1 << 30
+"""Bytes that one clip's bitstream may have; a larger size in an index is taken for damage, not read."""
+
+CLIPS_SCHEMA = pa.schema(
+    [
+        pa.field("clip_id", pa.string(), nullable=False),
+        pa.field("label", pa.string(), nullable=False),
+        pa.field("split", pa.string()),
+        pa.field("group", pa.string()),
+        pa.field("shard", pa.int32(), nullable=False),
+        pa.field("frames", pa.int64(), nullable=False),
+        pa.field("depth", pa.int8(), nullable=False),
+        pa.field("sha256", pa.binary(32), nullable=False),
+    ]
+)
+"""Columns that every clips table has, ahead of the data set's own: `shard` is the shard's number in every condition,
+`frames` counts samples at the store's rate, `depth` is bits a sample, `sha256` that of the PCM as `original` holds it."""
+
+INDEX_SCHEMA = pa.schema(
+    [
+        pa.field("clip_id", pa.string(), nullable=False),
+        pa.field("shard", pa.int32(), nullable=False),
+        pa.field("offset", pa.int64(), nullable=False),
+        pa.field("size", pa.int64(), nullable=False),
+        pa.field("sha256", pa.binary(32), nullable=False),
+        pa.field("lag", pa.int32(), nullable=False),
+        pa.field("frames", pa.int64(), nullable=False),
+        pa.field("kbps", pa.float32(), nullable=False),
+    ]
+)
+"""`shard` counts the shards in the footer; `offset` and `size` give the bitstream's bytes in the tar; `lag` is the
+delay in samples at the bitstream's own rate; `frames` counts samples at the store's rate; `kbps` is measured."""
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class StoreMeta(_Strict):
+    """What store.json holds.
+
+    labels: in the order of their class numbers. rate: samples a second. cut_by: no shard mixes two values of this column.
+    """
+
+    format: Annotated[int, Field(ge=1)]
+    name: str
+    labels: tuple[str, ...]
+    rate: Annotated[int, Field(ge=1_000, le=768_000)]
+    cut_by: str
+
+
+class CodingStep(_Strict):
+    """How one step of a chain was carried out.
+
+    step: as spelt in the condition. adapter: what called the encoder (`pyav`, `fdkaac`, `ffmpeg`), or `effect`.
+    rate: samples a second the encoder was fed with. arguments: in the encoder's own terms.
+    """
+
+    step: str
+    adapter: str
+    encoder: str
+    version: str
+    rate: int
+    arguments: dict[str, str]
+
+
+class ShardInfo(_Strict):
+    name: Annotated[str, StringConstraints(pattern=rf"^{SHARD_NAME.pattern}$")]
+    bytes: Annotated[int, Field(ge=0)]
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+class IndexMeta(_Strict):
+    """The footer of an index.
+
+    settings: 8 characters of the hash of chain, encoder versions and arguments. extension: of the bitstreams' members.
+    """
+
+    format: Annotated[int, Field(ge=1)]
+    condition: str
+    settings: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{8}$")]
+    extension: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+$")]
+    steps: tuple[CodingStep, ...]
+    shards: tuple[ShardInfo, ...]
