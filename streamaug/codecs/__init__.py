@@ -1,0 +1,19 @@
+"""Bitstream in and out: an adapter an encoder, decoding, alignment."""
+
+from streamaug.codecs.coding import Coding, calibrate, choose_encoder
+from streamaug.codecs.decoding import decode, decode_pyav, decode_torchcodec, decoder_version, default_decoder
+from streamaug.codecs.settings import Codec, Settings, load_settings
+
+__all__ = [
+    "Codec",
+    "Coding",
+    "Settings",
+    "calibrate",
+    "choose_encoder",
+    "decode",
+    "decode_pyav",
+    "decode_torchcodec",
+    "decoder_version",
+    "default_decoder",
+    "load_settings",
+]

@@ -45,7 +45,7 @@ INDEX_SCHEMA = pa.schema(
     ]
 )
 """`shard` counts the shards in the footer; `offset` and `size` give the bitstream's bytes in the tar; `lag` is the
-delay in samples at the bitstream's own rate; `frames` counts samples at the store's rate; `kbps` is measured."""
+delay and `frames` the length, both in samples at the store's rate; `kbps` is measured."""
 
 
 class _Strict(BaseModel):

@@ -1,0 +1,51 @@
+"""PCM as it goes between steps: int16, or int32 with 24 bits left-justified; and the FLAC that holds it in a shard."""
+
+import hashlib
+import io
+
+import numpy as np
+import soundfile
+
+FLAC_EXTENSION = "flac"
+
+
+def depth_of(pcm: np.ndarray) -> int:
+    """Bits a sample: 16 or 24."""
+    return 16 if pcm.dtype == np.int16 else 24
+
+
+def to_float(pcm: np.ndarray) -> np.ndarray:
+    """PCM as float32 in [-1, 1); exact for both depths.
+
+    >>> to_float(np.array([-32768, 16384], np.int16))
+    array([-1. ,  0.5], dtype=float32)
+    """
+    return pcm.astype(np.float32) / np.float32(32_768 if pcm.dtype == np.int16 else 2_147_483_648)
+
+
+def to_pcm(signal: np.ndarray, depth: int) -> np.ndarray:
+    """Round a float signal to PCM of 16 or 24 bits; what lies outside [-1, 1) is clipped, as a converter does.
+
+    >>> to_pcm(np.array([-1.0, 0.5, 1.5]), 16)
+    array([-32768,  16384,  32767], dtype=int16)
+    """
+    full = 1 << (depth - 1)
+    rounded = np.clip(np.rint(np.asarray(signal, np.float64) * full), -full, full - 1)
+    return rounded.astype(np.int16) if depth == 16 else rounded.astype(np.int32) << 8
+
+
+def digest(pcm: np.ndarray) -> bytes:
+    """sha256 of the samples, little-endian, behind their depth: the same audio in other files has the same digest."""
+    body = np.ascontiguousarray(pcm, pcm.dtype.newbyteorder("<"))
+    return hashlib.sha256(b"%d" % depth_of(pcm) + body.tobytes()).digest()
+
+
+def encode_flac(pcm: np.ndarray, rate: int) -> bytes:
+    """A mono FLAC file; pcm of shape (samples,)."""
+    sink = io.BytesIO()
+    soundfile.write(sink, pcm, rate, format="FLAC", subtype=f"PCM_{depth_of(pcm)}")
+    return sink.getvalue()
+
+
+def flac_version() -> str:
+    return f"soundfile {soundfile.__version__}, {soundfile.__libsndfile_version__}"
