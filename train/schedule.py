@@ -14,7 +14,7 @@ def learning_rate(step: int, *, total: int, cycles: int, high: float, decay: flo
     in a cycle; everything is divided by 1 + decay * step.
 
     >>> [round(learning_rate(step, total=254, cycles=7, high=0.1), 4) for step in (0, 1, 2, 4, 6)]
-    [0.1, 0.0501, 0.1, 0.0501, 0.1]
+    [0.1, 0.05, 0.1, 0.05, 0.1]
     """
     if not 0 <= step < total:
         raise ValueError(f"step {step} lies outside the {total} steps of the schedule")
