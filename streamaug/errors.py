@@ -39,3 +39,7 @@ class LeakageError(RecipeError):
 
 class StateError(StreamaugError):
     """A saved position belongs to another recipe, store, split or seed."""
+
+
+class QualityError(StreamaugError):
+    """Signals that cannot be graded, or grades and accuracies that do not fit together."""
