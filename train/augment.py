@@ -1,7 +1,11 @@
 """What a training step does to its features: SpecAugment, random crop, mixup of pairs.
 
-Pure functions of an explicit generator. It is NumPy's, so that a CPU and a GPU draw the same.
+Pure functions of explicit generators, one a clip. A clip's draws depend on the seed, the step and its place in the
+epoch, so they do not change with the number of ranks, and a resumed run draws what an unbroken one would have drawn.
+They are NumPy's, so that a CPU and a GPU draw the same.
 """
+
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
@@ -17,59 +21,58 @@ CROPPED = 23
 ALPHA = 0.4
 """Both parameters of mixup's Beta distribution."""
 
+Generators = Sequence[np.random.Generator]
 
-def step_generator(seed: int, step: int, rank: int = 0) -> np.random.Generator:
-    """The generator of one step on one rank: resuming at that step draws what an unbroken run would have drawn.
 
-    >>> step_generator(1, 7).random() == step_generator(1, 7).random()
+def clip_generators(seed: int, step: int, positions: Iterable[int]) -> list[np.random.Generator]:
+    """The generators of the clips at these positions of the epoch, in this step.
+
+    >>> a, b = clip_generators(1, 7, [3, 4]), clip_generators(1, 7, [4])
+    >>> a[1].random() == b[0].random()
     True
     """
-    return np.random.default_rng([seed, step, rank])
+    return [np.random.default_rng([seed, step, position]) for position in positions]
 
 
-def _band(shape: tuple[int, int], size: int, widest: int, generator: np.random.Generator) -> np.ndarray:
-    """One masked stretch of 0 to `widest` places for each channel: bool of shape (*shape, size)."""
-    widths = generator.integers(0, min(widest, size - 1), shape, endpoint=True)
-    starts = generator.integers(0, size - widths)
+def _bands(channels: int, size: int, widest: int, generators: Generators) -> np.ndarray:
+    """One masked stretch of 0 to `widest` places for each clip and channel: bool of shape (clips, channels, size)."""
+    widths = np.stack([generator.integers(0, min(widest, size - 1), channels, endpoint=True) for generator in generators])
+    starts = np.stack([generator.integers(0, size - own) for generator, own in zip(generators, widths, strict=True)])
     places = np.arange(size)
     return (places >= starts[..., None]) & (places < (starts + widths)[..., None])
 
 
-def spec_augment(features: Tensor, generator: np.random.Generator) -> Tensor:
+def spec_augment(features: Tensor, generators: Generators) -> Tensor:
     """Set one band of 0 to 12 mels and one stretch of 0 to 39 frames of every channel to 0 (Park et al. 2019).
 
-    features: (batch, channels, mels, frames). Widths and places are drawn for each clip and channel of its own.
+    features: (clips, channels, mels, frames). Widths and places are drawn for each channel of its own.
     """
-    batch, channels, mels, frames = features.shape
-    bands = _band((batch, channels), mels, MAX_MELS, generator)
-    stretches = _band((batch, channels), frames, MAX_FRAMES, generator)
+    _, channels, mels, frames = features.shape
+    bands = _bands(channels, mels, MAX_MELS, generators)
+    stretches = _bands(channels, frames, MAX_FRAMES, generators)
     masked = torch.from_numpy(bands[..., None] | stretches[..., None, :])
     return features.masked_fill(masked.to(features.device), 0.0)
 
 
-def random_crop(features: Tensor, frames: int, generator: np.random.Generator) -> Tensor:
+def random_crop(features: Tensor, frames: int, generators: Generators) -> Tensor:
     """A stretch of `frames` frames of each clip, its start drawn for each.
 
-    features: (batch, channels, mels, longer). Raises ValueError where a clip is shorter than the crop.
+    features: (clips, channels, mels, longer). Raises ValueError where a clip is shorter than the crop.
     """
     longer = features.shape[-1]
     if not 0 < frames <= longer:
         raise ValueError(f"a crop of {frames} frames was asked from {longer}")
-    starts = generator.integers(0, longer - frames, len(features), endpoint=True)
-    return torch.stack([clip[..., start : start + frames] for clip, start in zip(features, starts.tolist(), strict=True)])
+    starts = [int(generator.integers(0, longer - frames, endpoint=True)) for generator in generators]
+    return torch.stack([clip[..., start : start + frames] for clip, start in zip(features, starts, strict=True)])
 
 
-def mixup(features: Tensor, targets: Tensor, generator: np.random.Generator) -> tuple[Tensor, Tensor]:
-    """Mix clip i of the first half of a batch with clip i of the second (Zhang et al. 2018).
+def mixup(features: Tensor, targets: Tensor, generators: Generators) -> tuple[Tensor, Tensor]:
+    """Mix every clip at an even place with the clip after it (Zhang et al. 2018); the plan has shuffled them.
 
     features: (2 n, ...). targets: (2 n, classes), one-hot. Returns n of each, one Beta(ALPHA, ALPHA) share a pair.
     """
     if len(features) % 2:
         raise ValueError(f"mixup takes pairs; {len(features)} clips came")
-    half = len(features) // 2
-    shares = torch.from_numpy(generator.beta(ALPHA, ALPHA, half)).to(features)
+    shares = torch.tensor([generator.beta(ALPHA, ALPHA) for generator in generators[::2]]).to(features)
     weights = shares.view(-1, *[1] * (features.ndim - 1))
-    return (
-        torch.lerp(features[half:], features[:half], weights),
-        torch.lerp(targets[half:], targets[:half], shares[:, None]),
-    )
+    return torch.lerp(features[1::2], features[::2], weights), torch.lerp(targets[1::2], targets[::2], shares[:, None])

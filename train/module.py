@@ -1,0 +1,95 @@
+"""A training step and its optimiser, for Lightning's Trainer."""
+
+from typing import Any
+
+import lightning
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from train.augment import CROPPED, clip_generators, mixup, random_crop, spec_augment
+from train.errors import DivergedError, RunError
+from train.models import Classifier
+from train.resume import random_state, set_random_state
+from train.schedule import learning_rate
+
+
+class Training(lightning.LightningModule):
+    """Trains a classifier on batches of a stream: `logmel` (rows, 3, mels, frames), `label` (rows,), `position` (rows,)."""
+
+    def __init__(
+        self, model: Classifier, *, total: int, cycles: int, high: float, momentum: float, seed: int, consistency: float = 0.0
+    ) -> None:
+        super().__init__()
+        self.model = model
+        self.total, self.cycles, self.high, self.momentum = total, cycles, high, momentum
+        self.seed, self.consistency = seed, consistency
+
+    def training_step(self, batch: dict[str, Any]) -> Tensor:
+        positions = batch["position"].tolist()
+        views = self._views(batch["logmel"])
+        targets = F.one_hot(batch["label"], self.model.classes).to(views)
+        # Views of a clip are masked, cropped and mixed alike, so that only their conditions differ.
+        mixed = [self._augment(view, targets, positions) for view in views.unbind(1)]
+        logits = self.model(torch.cat([features for features, _ in mixed]))
+        loss = F.cross_entropy(logits, torch.cat([labels for _, labels in mixed]))
+        if self.consistency:
+            loss = loss + self.consistency * divergence(logits.view(len(mixed), -1, self.model.classes))
+        if not loss.isfinite():
+            raise DivergedError(
+                f"the loss is {loss.item()} at step {self.global_step}; the last position to resume from is kept; "
+                "lower learning_rate, or look at the clips of this step"
+            )
+        self.log("loss", loss, prog_bar=True)
+        self.log("learning_rate", self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]  # one optimiser
+        return loss
+
+    def _views(self, features: Tensor) -> Tensor:
+        """Features as (rows, views, channels, mels, frames)."""
+        views = features if features.ndim == 5 else features[:, None]
+        if self.consistency and views.shape[1] < 2:
+            raise RunError("'consistency' compares views of a clip; the recipe draws one only; write 'draw: views' into it")
+        return views
+
+    def _augment(self, features: Tensor, targets: Tensor, positions: list[int]) -> tuple[Tensor, Tensor]:
+        generators = clip_generators(self.seed, self.global_step, positions)
+        if self.model.MASKED:
+            features = spec_augment(features, generators)
+        return mixup(random_crop(features, features.shape[-1] - CROPPED, generators), targets, generators)
+
+    def configure_optimizers(self) -> dict[str, Any]:
+        convolutions = [module.weight for module in self.model.modules() if isinstance(module, nn.Conv2d)]
+        chosen = {id(weight) for weight in convolutions}
+        others = [parameter for parameter in self.model.parameters() if id(parameter) not in chosen]
+        # A penalty L2 * w^2 has the gradient 2 * L2 * w, which is what torch calls a weight decay of 2 * L2.
+        groups = [{"params": convolutions, "weight_decay": 2 * self.model.L2}, {"params": others}]
+        optimizer = torch.optim.SGD(groups, lr=1.0, momentum=self.momentum)
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, self._rate)
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
+
+    def _rate(self, step: int) -> float:
+        last = min(step, self.total - 1)  # torch asks for the step after the last one too
+        return learning_rate(last, total=self.total, cycles=self.cycles, high=self.high, decay=self.model.DECAY)
+
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        checkpoint["random"] = random_state()
+
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        self._random = checkpoint["random"]
+
+    def on_train_start(self) -> None:
+        if hasattr(self, "_random"):
+            set_random_state(self._random)
+
+
+def divergence(logits: Tensor) -> Tensor:
+    """Mean Kullback-Leibler divergence of each view's classes from the views' mean (Jensen-Shannon, in nats).
+
+    logits: (views, rows, classes).
+
+    >>> round(divergence(torch.tensor([[[99.0, 0.0]], [[0.0, 99.0]]])).item(), 4)  # they agree on nothing: ln 2
+    0.6931
+    """
+    logs = logits.log_softmax(-1)
+    mean = logs.exp().mean(0)
+    return (logs.exp() * (logs - mean.log())).sum(-1).mean()
