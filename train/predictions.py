@@ -1,0 +1,65 @@
+"""What models said, a row a clip and condition: every table can be made again from this, without a model."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+from train.errors import RunError
+
+SCHEMA = pa.schema(
+    [
+        pa.field("row", pa.string(), nullable=False),
+        pa.field("seed", pa.int64(), nullable=False),
+        pa.field("fold", pa.string()),
+        pa.field("condition", pa.string(), nullable=False),
+        pa.field("clip_id", pa.string(), nullable=False),
+        pa.field("group", pa.string(), nullable=False),
+        pa.field("label", pa.string(), nullable=False),
+        pa.field("predicted", pa.string(), nullable=False),
+        pa.field("probabilities", pa.list_(pa.float32()), nullable=False),
+    ]
+)
+"""`row`: of the table, named for its recipe. `fold`: which one was held out, where folds were. `group`: recordings that
+belong together, the clip itself where the data set names none. `probabilities`: in the order of the store's labels."""
+
+
+def write_predictions(path: Path, predictions: pa.Table) -> None:
+    partial = path.with_suffix(".partial")
+    pq.write_table(predictions.cast(SCHEMA), partial, compression="zstd")
+    partial.replace(path)
+
+
+def read_predictions(path: Path) -> pa.Table:
+    """Raises RunError for a file that is missing or holds something else."""
+    try:
+        return pq.read_table(path).cast(SCHEMA)
+    except FileNotFoundError:
+        raise RunError(f"{path}: there are no predictions; run the experiment first") from None
+    except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError, OSError) as error:
+        raise RunError(f"{path}: not readable as predictions: {error}") from error
+
+
+def in_order(table: pa.Table, column: str) -> list[str]:
+    """The values of a column in the order in which they first appear."""
+    return [str(value) for value in table[column].unique().to_pylist()]
+
+
+def correct(predictions: pa.Table) -> np.ndarray:
+    """Whether each prediction is right: bool of shape (predictions,)."""
+    right: np.ndarray = pc.equal(predictions["label"], predictions["predicted"]).to_numpy()
+    return right
+
+
+def by_clip(predictions: pa.Table, row: str, condition: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Clips of one row and condition, sorted by id: their ids, groups, and the share of seeds that got each right."""
+    chosen = predictions.filter(pc.and_(pc.equal(predictions["row"], row), pc.equal(predictions["condition"], condition)))
+    shares = (
+        pa.table({"clip_id": chosen["clip_id"], "group": chosen["group"], "right": pa.array(correct(chosen).astype(np.float64))})
+        .group_by(["clip_id", "group"])
+        .aggregate([("right", "mean")])
+        .sort_by("clip_id")
+    )
+    return shares["clip_id"].to_numpy(), shares["group"].to_numpy(), shares["right_mean"].to_numpy()

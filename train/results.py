@@ -1,0 +1,124 @@
+"""From predictions to the figures of Table 3."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+
+from streamaug.conditions import Condition
+from train.bootstrap import Difference, paired_difference
+from train.errors import RunError
+from train.predictions import by_clip, correct, in_order
+
+ORIGINAL = "original"
+TABLE_3 = (ORIGINAL, "aac_32", "mp3_64", "mp3_32", "aac_48", "aac_64", "opus_64", "sbc_64")
+"""Evaluated conditions of Experiment B, in the paper's order."""
+
+
+def paper_order(conditions: Sequence[str]) -> list[str]:
+    """Conditions of Table 3 first, in its order, then others by name.
+
+    >>> paper_order(["sbc_64", "he-aac_16", "original"])
+    ['original', 'sbc_64', 'he-aac_16']
+    """
+    return [name for name in TABLE_3 if name in conditions] + sorted(set(conditions) - set(TABLE_3))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Accuracies:
+    """Accuracy of every row, seed and condition: `values` of shape (rows, seeds, conditions).
+
+    Where folds were held out in turn, a seed's accuracy counts every clip once, under the model that had not seen it.
+    """
+
+    rows: tuple[str, ...]
+    seeds: tuple[int, ...]
+    conditions: tuple[str, ...]
+    values: np.ndarray
+
+    @property
+    def means(self) -> np.ndarray:
+        """Over seeds: (rows, conditions)."""
+        means: np.ndarray = self.values.mean(1)
+        return means
+
+    @property
+    def spreads(self) -> np.ndarray:
+        """Standard deviation over seeds, NaN for a single one: (rows, conditions)."""
+        if len(self.seeds) < 2:
+            return np.full_like(self.means, np.nan)
+        spreads: np.ndarray = self.values.std(1, ddof=1)
+        return spreads
+
+    def mean(self, row: str, condition: str) -> float:
+        return float(self.means[self.rows.index(row), self.conditions.index(condition)])
+
+
+def accuracies(predictions: pa.Table) -> Accuracies:
+    """Count what is right. Raises RunError where a row lacks a seed or condition that another has, or other clips."""
+    rows, conditions = in_order(predictions, "row"), paper_order(in_order(predictions, "condition"))
+    seeds = sorted(predictions["seed"].unique().to_pylist())
+    keys = predictions.select(["row", "seed", "condition"]).append_column("right", pa.array(correct(predictions).astype(np.float64)))
+    counted = keys.group_by(["row", "seed", "condition"]).aggregate([("right", "mean"), ("right", "count")]).to_pylist()
+    values = np.full((len(rows), len(seeds), len(conditions)), np.nan)
+    for cell in counted:
+        values[rows.index(cell["row"]), seeds.index(cell["seed"]), conditions.index(cell["condition"])] = cell["right_mean"]
+    counts = {(cell["condition"], cell["right_count"]) for cell in counted}
+    if np.isnan(values).any() or len(counts) != len(conditions):
+        raise RunError("the predictions of the rows do not cover the same seeds, conditions and clips; run the missing ones")
+    return Accuracies(rows=tuple(rows), seeds=tuple(seeds), conditions=tuple(conditions), values=values)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gain:
+    """What one row gains over another.
+
+    relative: percent, by condition. average: mean of them over coded conditions. smallest_share: of its accuracy on the
+    original that the row keeps in the worst coded condition, in percent. differences: with intervals, by condition.
+    """
+
+    row: str
+    over: str
+    relative: dict[str, float]
+    average: float
+    smallest_share: float
+    differences: dict[str, Difference]
+
+
+def gain(predictions: pa.Table, row: str, over: str, conditions: Sequence[str]) -> Gain:
+    """Compare two rows as the paper compares row 7 with row 2. Raises RunError where their clips differ."""
+    table = accuracies(predictions)
+    relative = {name: 100 * (table.mean(row, name) / table.mean(over, name) - 1) for name in conditions}
+    coded = [name for name in conditions if name != ORIGINAL]
+    differences = {}
+    for name in conditions:
+        (ids, groups, first), (others, _, second) = (by_clip(predictions, which, name) for which in (row, over))
+        if not np.array_equal(ids, others):
+            raise RunError(f"rows {row} and {over} were evaluated on different clips under {name}")
+        differences[name] = paired_difference(first, second, groups)
+    return Gain(
+        row=row,
+        over=over,
+        relative=relative,
+        average=float(np.mean([relative[name] for name in coded])) if coded else float("nan"),
+        smallest_share=100 * min((table.mean(row, name) for name in coded), default=float("nan")) / table.mean(row, ORIGINAL),
+        differences=differences,
+    )
+
+
+def familiarity(condition: str, trained: Sequence[str]) -> str:
+    """How a condition stands to those that were trained on.
+
+    >>> [familiarity(name, ["original", "mp3_64"]) for name in ("original", "mp3_64", "mp3_32", "sbc_64", "mp3_64+mp3_32")]
+    ['original', 'seen', 'unseen bitrate', 'unseen codec', 'unseen chain']
+    """
+    if condition == ORIGINAL:
+        return ORIGINAL
+    if condition in trained:
+        return "seen"
+    steps = Condition.parse(condition).steps
+    known = {step.name for name in trained for step in Condition.parse(name).steps}
+    if not {step.name for step in steps} <= known:
+        return "unseen codec"
+    return "unseen chain" if len(steps) > 1 else "unseen bitrate"
