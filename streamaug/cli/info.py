@@ -1,0 +1,46 @@
+"""streamaug info: what a store holds."""
+
+from collections import Counter
+from typing import Annotated
+
+import typer
+from rich.table import Table
+
+
+def info(store: Annotated[str, typer.Argument(help="Folder or URL of the store.")]) -> None:
+    """Show the clips by split and label, and every condition with its encoder, bitrate and size."""
+    from streamaug.cli.console import stdout
+    from streamaug.store import Store
+
+    opened = Store.open(store)
+    meta, clips = opened.meta, opened.clips
+    seconds = sum(clips["frames"].to_pylist()) / meta.rate
+    stdout.print(
+        f"[bold]{meta.name}[/]: {clips.num_rows} clips, {seconds / 3600:.2f} h at {meta.rate} Hz, "
+        f"{len(meta.labels)} labels, cut by '{meta.cut_by}'",
+        highlight=False,
+    )
+    cuts = [str(value) for value in clips[meta.cut_by].to_pylist()]
+    counts = Counter(zip(clips["label"].to_pylist(), cuts, strict=True))
+    values = sorted(set(cuts))
+    by_label = Table("label", *(f"{meta.cut_by} {value}" for value in values))
+    for column in by_label.columns[1:]:
+        column.justify = "right"
+    for label in meta.labels:
+        by_label.add_row(label, *(str(counts[label, value]) for value in values))
+    stdout.print(by_label)
+    conditions = Table("condition", "clips", "shards", "MB", "kbps", "lag", "made by")
+    for column in conditions.columns[1:6]:
+        column.justify = "right"
+    for condition in opened.conditions:
+        index = opened.index(condition)
+        conditions.add_row(
+            condition,
+            str(len(index)),
+            str(len(index.meta.shards)),
+            f"{sum(shard.bytes for shard in index.meta.shards) / 1e6:.1f}",
+            f"{index.column('kbps').mean():.1f}",
+            str(index.column("lag").max()),
+            ", ".join(f"{step.encoder} ({step.version})" for step in index.meta.steps),
+        )
+    stdout.print(conditions)

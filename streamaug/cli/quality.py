@@ -1,0 +1,72 @@
+"""streamaug quality: how much each condition hurts, by PEAQ Basic."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from streamaug.conditions import parse_conditions
+from streamaug.errors import StoreError
+
+
+def quality(
+    store: Annotated[str, typer.Argument(help="Folder or URL of the store.")],
+    conditions: Annotated[str | None, typer.Option(help="Comma-separated. Default: all that the store holds but the original.")] = None,
+    sample: Annotated[
+        int | None, typer.Option(min=1, help="A quick look: so many clips of each condition, nothing is kept in the store.")
+    ] = None,
+    output: Annotated[Path, typer.Option(help="Folder for the summary (CSV) and the violin plot (PNG).")] = Path("quality"),
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes. Default: one a core.")] = None,
+    cluster: Annotated[str | None, typer.Option(help="Address of a Dask scheduler whose workers do it instead.")] = None,
+) -> None:
+    """Grade every clip under every condition against its original, as listeners would (ODG: 0 no difference, -4 very annoying).
+
+    Grades are kept as <condition>/quality.parquet; what is there is not measured again, and a killed run goes on.
+    """
+    from contextlib import ExitStack
+
+    from rich import box
+    from rich.table import Table
+
+    from streamaug.cli.console import ProgressBar, stdout
+    from streamaug.quality.figures import draw_violins
+    from streamaug.quality.measuring import measure, measure_sample
+    from streamaug.quality.summary import summarise, write_summaries
+    from streamaug.store import Store
+
+    opened = Store.open(store)
+    names = [str(condition) for condition in parse_conditions(conditions)] if conditions else [*opened.conditions]
+    if conditions is None:
+        names = [name for name in names if name != "original"]
+    if not names:
+        raise StoreError(f"{store} holds the original alone; build conditions with 'streamaug build CLIPS.csv {store} --conditions …'")
+    counts = [len(opened.index(name)) for name in names]
+    with ExitStack() as stack:
+        executor = None
+        if cluster:
+            from distributed import Client
+
+            client = stack.enter_context(Client(cluster))  # type: ignore[no-untyped-call]  # distributed has no types
+            executor = stack.enter_context(client.get_executor())
+        bar = stack.enter_context(ProgressBar())
+        if sample:
+            bar.begin("grading", sum(min(sample, count) for count in counts))
+            graded = measure_sample(opened, names, sample, workers=workers, executor=executor, progress=bar.advance)
+        else:
+            bar.begin("grading", sum(counts))
+            graded = measure(opened, names, workers=workers, executor=executor, progress=bar.advance)
+    summaries = sorted(map(summarise, graded.values()), key=lambda summary: -summary.mean)
+    output.mkdir(parents=True, exist_ok=True)
+    write_summaries(summaries, output / "summary.csv")
+    draw_violins({name: table.column("odg") for name, table in graded.items()}, output / "violins.png")
+
+    shown = Table(
+        "ODG", "clips", "graded", "mean", "sd", "5 %", "median", "95 %", "EHSB > 8", "no band", box=box.SIMPLE_HEAD, pad_edge=False
+    )
+    for column in shown.columns:
+        column.no_wrap, column.justify = True, "right" if column is not shown.columns[0] else "left"
+    for row in summaries:
+        figures = (f"{value:.2f}" for value in (row.mean, row.sd, row.p5, row.median, row.p95))
+        shown.add_row(row.condition, str(row.clips), str(row.graded), *figures, str(row.saturated), str(row.without_bandwidth))
+    stdout.print(shown)
+    stdout.print(f"written: {output / 'summary.csv'}, {output / 'violins.png'}", highlight=False)
