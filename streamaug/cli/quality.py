@@ -60,11 +60,10 @@ def quality(
     write_summaries(summaries, output / "summary.csv")
     draw_violins({name: table.column("odg") for name, table in graded.items()}, output / "violins.png")
 
-    shown = Table(
-        "ODG", "clips", "graded", "mean", "sd", "5 %", "median", "95 %", "EHSB > 8", "no band", box=box.SIMPLE_HEAD, pad_edge=False
-    )
-    for column in shown.columns:
-        column.no_wrap, column.justify = True, "right" if column is not shown.columns[0] else "left"
+    shown = Table(box=box.SIMPLE_HEAD, show_edge=False, collapse_padding=True)
+    shown.add_column("ODG", no_wrap=True)
+    for name in ("clips", "graded", "mean", "sd", "5 %", "median", "95 %", "EHSB>8", "no band"):
+        shown.add_column(name, justify="right", no_wrap=True)
     for row in summaries:
         figures = (f"{value:.2f}" for value in (row.mean, row.sd, row.p5, row.median, row.p95))
         shown.add_row(row.condition, str(row.clips), str(row.graded), *figures, str(row.saturated), str(row.without_bandwidth))

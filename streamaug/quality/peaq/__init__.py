@@ -1,6 +1,6 @@
 """PEAQ Basic, perceived audio quality as ITU-R BS.1387-1 measures it."""
 
-from streamaug.quality.peaq.model import Peaq, peaq
+from streamaug.quality.peaq.model import SATURATED, Peaq, peaq
 from streamaug.quality.peaq.network import VARIABLES
 
-__all__ = ["VARIABLES", "Peaq", "peaq"]
+__all__ = ["SATURATED", "VARIABLES", "Peaq", "peaq"]

@@ -19,7 +19,7 @@ from streamaug.quality.peaq.loudness import noise_loudness, total_loudness
 from streamaug.quality.peaq.masking import disturbed_share, noise_to_mask, total_noise_to_mask
 from streamaug.quality.peaq.network import VARIABLES, distortion_index, objective_difference_grade
 
-_SATURATED = 8.0
+SATURATED = 8.0
 """EHSB from which on the network's hidden nodes shut and the grade tends to -2.2 however bad the signal is."""
 
 
@@ -44,7 +44,7 @@ class Peaq:
     @property
     def saturated(self) -> bool:
         """Whether EHSB is above 8, so that the grade is not worse than about -2.2 however bad the signal is."""
-        return self.movs["EHSB"] > _SATURATED
+        return self.movs["EHSB"] > SATURATED
 
     @property
     def without_bandwidth(self) -> bool:
