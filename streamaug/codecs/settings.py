@@ -79,9 +79,10 @@ def load_settings(changes: Path | None = None) -> Settings:
             wanted = yaml.safe_load(changes.read_text("utf-8"))
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             raise ConditionError(f"settings {changes}: {error}") from error
-        if not isinstance(wanted, dict) or not all(isinstance(entry, dict) for entry in dict(wanted.get("codecs") or {}).values()):
+        entries = wanted.get("codecs", {}) if isinstance(wanted, dict) else None
+        if not isinstance(entries, dict) or not all(isinstance(entry, dict) for entry in entries.values()):
             raise ConditionError(f"settings {changes}: no mapping with 'codecs:'; see shards/paper.yaml for the shape")
-        codecs = {name: {**data["codecs"].get(name, {}), **entry} for name, entry in (wanted.pop("codecs", None) or {}).items()}
+        codecs = {name: {**data["codecs"].get(name, {}), **entry} for name, entry in entries.items()}
         data = {**data, **wanted, "codecs": {**data["codecs"], **codecs}}
     try:
         settings = Settings.model_validate(data)
