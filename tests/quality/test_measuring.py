@@ -1,0 +1,206 @@
+import signal
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from typer.testing import CliRunner
+
+from streamaug.building.build import build
+from streamaug.cli.main import app
+from streamaug.codecs import decode, load_settings
+from streamaug.conditions import parse_conditions
+from streamaug.errors import CorruptError, StoreError
+from streamaug.quality.measuring import PARTS, measure, measure_sample
+from streamaug.quality.pcm import at_48_khz
+from streamaug.quality.peaq import VARIABLES, peaq
+from streamaug.quality.summary import summarise
+from streamaug.quality.table import QUALITY_FILE, load_quality
+from streamaug.store import Index, Store
+from tests.quality.conftest import CODED, build_store
+
+
+class Counted(Executor):
+    """Runs calls at once and counts them."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+
+    def submit(self, fn: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Future[Any]:
+        self.calls += 1
+        future: Future[Any] = Future()
+        future.set_result(fn(*args, **kwargs))
+        return future
+
+
+def decoded(store: Store, index: Index, clip_id: str) -> np.ndarray:
+    row = index.table.to_pylist()[index.table["clip_id"].to_pylist().index(clip_id)]
+    shard = index.meta.shards[row["shard"]].name
+    payload = store.folder.read_range(f"{index.meta.condition}/{shard}", row["offset"], row["offset"] + row["size"])
+    return decode(payload, extension=index.meta.extension, rate=store.meta.rate, lag=row["lag"], frames=row["frames"])
+
+
+def test_every_clip_is_graded_against_its_original(store: Store, thread: ThreadPoolExecutor):
+    seen: list[int] = []
+    measured = measure(store, CODED, executor=thread, progress=seen.append)
+    assert tuple(measured) == CODED
+    assert sum(seen) == 12
+    for condition, quality in measured.items():
+        index, original = store.index(condition), store.index("original")
+        assert quality.table["clip_id"].to_pylist() == index.table["clip_id"].to_pylist()
+        row = quality.table.to_pylist()[3]
+        pair = (at_48_khz(decoded(store, which, row["clip_id"]), store.meta.rate) for which in (original, index))
+        by_hand = peaq(*pair, 48_000)
+        assert row["odg"] == pytest.approx(by_hand.odg, abs=1e-3)  # another decoder may round a sample to the other side
+        assert [row[name] for name in VARIABLES] == pytest.approx(list(by_hand.movs.values()), rel=1e-2, abs=1e-2)
+        assert load_quality(store, condition).table == quality.table
+
+
+def test_what_was_measured_is_not_measured_again(store: Store):
+    first, second = Counted(), Counted()
+    measured = measure(store, CODED, executor=first)
+    assert first.calls == 6
+    assert measure(store, CODED, executor=second) == measured
+    assert second.calls == 0
+
+
+def test_a_stopped_run_publishes_nothing_and_goes_on_with_the_missing_shards(store: Store, clips_table: Path, tmp_path: Path):
+    done: list[int] = []
+
+    def stop_after_two_shards(clips: int) -> None:
+        done.append(clips)
+        if sum(done) == 4:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        measure(store, ["mp3_32"], executor=Counted(), progress=stop_after_two_shards)
+    assert not store.folder.exists(f"mp3_32/{QUALITY_FILE}")
+    rest = Counted()
+    measured = measure(store, ["mp3_32"], executor=rest)
+    assert rest.calls == 1
+    assert PARTS not in store.folder.names("mp3_32")
+    whole = measure(build_store(clips_table, str(tmp_path / "other")), ["mp3_32"], executor=Counted())
+    assert measured["mp3_32"].to_bytes() == whole["mp3_32"].to_bytes()
+
+
+def test_a_killed_run_goes_on_where_it_stopped(store: Store):
+    command = [sys.executable, "-c", "from streamaug.cli.main import main; main()", "quality", store.url, "--workers", "1"]
+    process = subprocess.Popen([*command, "--output", f"{store.url}-figures"], stderr=subprocess.DEVNULL, start_new_session=True)
+    deadline = time.monotonic() + 120
+    while not any(store.folder.names(f"{condition}/{PARTS}") or store.folder.exists(f"{condition}/{QUALITY_FILE}") for condition in CODED):
+        assert process.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    rest = Counted()
+    measured = measure(store, CODED, executor=rest)
+    assert rest.calls < 6
+    assert [len(quality) for quality in measured.values()] == [6, 6]
+    assert all(PARTS not in store.folder.names(condition) for condition in CODED)
+
+
+def test_a_condition_that_was_built_again_is_measured_again(store: Store, clips_table: Path, tmp_path: Path, thread: ThreadPoolExecutor):
+    measure(store, CODED, executor=thread)
+    (tmp_path / "settings.yaml").write_text(
+        "codecs: {mp3: {encoders: [{adapter: pyav, encoder: libmp3lame, muxer: mp3, arguments: {reservoir: '0'}}]}}"
+    )
+    settings = load_settings(tmp_path / "settings.yaml")
+    build(
+        clips_table, store.url, conditions=parse_conditions("mp3_32"), clips_per_shard=2, settings=settings, replace=True, executor=thread
+    )
+    with pytest.raises(StoreError, match="'mp3_32' is not measured as it is now; run 'streamaug quality"):
+        load_quality(store, "mp3_32")
+    again = Counted()
+    measure(store, CODED, executor=again)
+    assert again.calls == 3
+    assert len(load_quality(store, "mp3_32")) == 6
+
+
+def test_a_sample_takes_the_same_clips_everywhere_and_keeps_nothing(store: Store, thread: ThreadPoolExecutor):
+    small = measure_sample(store, CODED, 2, executor=thread)
+    large = measure_sample(store, CODED, 4, executor=thread)
+    chosen = [set(quality.table["clip_id"].to_pylist()) for quality in (*small.values(), *large.values())]
+    assert [len(ids) for ids in chosen] == [2, 2, 4, 4]
+    assert chosen[0] == chosen[1] < chosen[2] == chosen[3]
+    assert all(QUALITY_FILE not in store.folder.names(condition) for condition in CODED)
+    whole = measure(store, CODED, executor=thread)
+    rows = {row["clip_id"]: row for row in whole["sbc_64"].table.to_pylist()}
+    assert all(rows[row["clip_id"]] == row for row in large["sbc_64"].table.to_pylist())
+
+
+def test_grades_go_to_a_remote_store_too(clips_table: Path, thread: ThreadPoolExecutor):
+    store = build_store(clips_table, f"memory://quality-{uuid.uuid4().hex}")
+    measure(store, ["sbc_64"], executor=thread)
+    assert len(load_quality(store, "sbc_64")) == 6
+
+
+def test_a_dask_cluster_can_grade(store: Store):
+    from distributed import Client, LocalCluster
+
+    with (
+        LocalCluster(n_workers=1, processes=False, dashboard_address=None) as cluster,
+        Client(cluster) as client,
+        client.get_executor() as executor,
+    ):
+        assert len(measure(store, ["mp3_32"], executor=executor)["mp3_32"]) == 6
+
+
+def test_altered_bytes_are_refused_with_shard_and_clip(store: Store, thread: ThreadPoolExecutor):
+    index = store.index("mp3_32")
+    row = index.table.to_pylist()[4]
+    shard = store.folder.local_path(f"mp3_32/{index.meta.shards[row['shard']].name}")
+    data = bytearray(shard.read_bytes())
+    data[row["offset"] + 50] ^= 1
+    shard.write_bytes(data)
+    with pytest.raises(CorruptError, match=rf"{shard.name}: clip '{row['clip_id']}': its bytes are not those"):
+        measure(store, ["mp3_32"], executor=thread)
+
+
+def test_a_clip_without_an_original_is_refused(store: Store, thread: ThreadPoolExecutor):
+    original = store.index("original")
+    store.folder.write("original/index.parquet", Index(meta=original.meta, table=original.table.slice(1)).to_bytes())
+    lost = original.table["clip_id"][0].as_py()
+    with pytest.raises(StoreError, match=f"clip '{lost}' of 'mp3_32' has no original"):
+        measure(store, ["mp3_32"], executor=thread)
+
+
+def test_a_damaged_table_of_grades_is_refused(store: Store):
+    store.folder.write(f"mp3_32/{QUALITY_FILE}", b"PAR1 but nothing more")
+    with pytest.raises(CorruptError, match=r"quality.parquet: not readable as a table of grades"):
+        measure(store, ["mp3_32"], executor=Counted())
+
+
+def test_clips_without_a_grade_are_counted_and_left_out_of_the_mean(store: Store):
+    quality = measure(store, ["mp3_32"], executor=Counted())["mp3_32"]
+    odg = quality.column("odg").copy()
+    odg[:2] = np.nan
+    blind = type(quality)(meta=quality.meta, table=quality.table.set_column(1, "odg", pa.array(odg)))
+    summary = summarise(blind)
+    assert (summary.clips, summary.graded) == (6, 4)
+    assert summary.mean == pytest.approx(odg[2:].mean())
+    assert np.isnan(summarise(type(quality)(meta=quality.meta, table=quality.table.slice(0, 0))).mean)
+
+
+def test_the_command_prints_a_summary_and_draws_violins(store: Store, tmp_path: Path):
+    output = tmp_path / "figures"
+    done = CliRunner().invoke(app, ["quality", store.url, "--output", str(output), "--sample", "2", "--workers", "1"])
+    assert done.exit_code == 0, done.output
+    assert "sbc_64" in done.output
+    assert (output / "summary.csv").read_text().splitlines()[0].startswith("condition,clips,graded,mean")
+    assert (output / "violins.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_store_of_the_original_alone_is_refused(clips_table: Path, tmp_path: Path, thread: ThreadPoolExecutor):
+    url = str(tmp_path / "bare")
+    build(clips_table, url, conditions=parse_conditions("original"), executor=thread)
+    refused = CliRunner().invoke(app, ["quality", url])
+    assert isinstance(refused.exception, StoreError)
+    assert "holds the original alone" in str(refused.exception)
