@@ -156,9 +156,9 @@ def build(
             check_standing(standing, meta, chosen)
         chosen = _with_shards(chosen, cut_by, clips_per_shard, standing)
         chains = [_chain(condition, codings, chosen, rate, effects) for condition in codings]
+        for chain in chains:
+            standing_index(folder, chain, replace=replace)  # a contradiction stops the build before it writes
         with locked(folder):
-            for chain in chains:
-                standing_index(folder, chain, replace=replace)  # a contradiction stops the build before it writes
             write_clips(folder, meta, chosen, errors)
             done = _code(pool, folder, chosen, chains, progress, replace=replace)
             for chain in chains:

@@ -210,9 +210,10 @@ class _Hashing(io.BufferedWriter):
 
 def join(parts: Sequence[Index]) -> Index:
     """One index of several, their shards one after the other. All must be of the same condition and settings."""
-    tables = []
-    for number, part in enumerate(parts):
-        shard = part.table.schema.get_field_index("shard")
-        tables.append(part.table.set_column(shard, INDEX_SCHEMA.field("shard"), pa.array(np.full(len(part), number, np.int32))))
+    tables, first = [], 0
+    for part in parts:
+        column = part.table.schema.get_field_index("shard")
+        tables.append(part.table.set_column(column, INDEX_SCHEMA.field("shard"), pa.array(part.column("shard") + np.int32(first))))
+        first += len(part.meta.shards)
     shards = tuple(info for part in parts for info in part.meta.shards)
     return Index(meta=parts[0].meta.model_copy(update={"shards": shards}), table=pa.concat_tables(tables))

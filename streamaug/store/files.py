@@ -64,7 +64,10 @@ class Folder:
         """Run an operation on a file, trying again with back-off. Raises FileNotFoundError as it comes, else FetchError."""
         attempts = 1 if self.is_local else ATTEMPTS
         retrying = Retrying(
-            stop=stop_after_attempt(attempts), wait=wait_exponential_jitter(0.2, 5.0), retry=retry_if_exception(_is_passing), reraise=True
+            stop=stop_after_attempt(attempts),
+            wait=wait_exponential_jitter(multiplier=0.2, max=5.0),
+            retry=retry_if_exception(_is_passing),
+            reraise=True,
         )
         try:
             return retrying(action)
