@@ -8,25 +8,52 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeVar
+from urllib.parse import unquote
 
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential_jitter
+from fsspec.utils import get_protocol
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, stop_after_delay, wait_exponential_jitter
 
-from streamaug.errors import FetchError, StoreError
+from streamaug.errors import FetchError, StoreError, StreamaugError
 
 _T = TypeVar("_T")
 ATTEMPTS = 6
-"""Tries before an operation on a remote file system is given up; waits double from 0.2 s to 5 s between them."""
+PATIENCE = 120.0
+"""An operation on a remote file system is not tried again after so many tries or seconds, whichever come first; waits between
+tries double from 0.2 s to 5 s. A try ends by itself, since connections on which nothing comes are cut (`_impatient`)."""
+
+_SILENCE = 10
+"""Seconds without a byte after which a connection counts as dead."""
 
 STAGING = ".building"
 """Folder inside a local store for files that are being written; gone when a build has ended."""
 
 
+def _impatient(url: str) -> dict[str, Any]:
+    """Options under which a file system gives up a connection that hangs, few at a time, so that retrying is left to `retried`."""
+    match get_protocol(url):
+        case "s3" | "s3a":  # s3fs tries a request five times, boto would try each of them as often again
+            return {"config_kwargs": {"connect_timeout": 5, "read_timeout": _SILENCE, "retries": {"total_max_attempts": 1}}}
+        case "http" | "https":
+            from aiohttp import ClientTimeout
+
+            return {"client_kwargs": {"timeout": ClientTimeout(total=None, sock_connect=5, sock_read=_SILENCE)}}
+        case _:
+            return {}
+
+
 def _is_passing(error: BaseException) -> bool:
-    """Whether trying again may help: not for a file that is not there or a door that is shut."""
-    final = FileNotFoundError | PermissionError | IsADirectoryError | NotADirectoryError | FileExistsError | NotImplementedError
-    return isinstance(error, Exception) and not isinstance(error, final | StoreError | ValueError | TypeError)
+    """Whether trying again may help: not for a file that is not there, a door that is shut or a request that is refused."""
+    if isinstance(error, FileNotFoundError):
+        # Over HTTP fsspec says so whatever kept it from learning a file's size, and gives the true reason as the cause.
+        cause = error.__cause__
+        return cause is not None and (isinstance(cause, OSError) or hasattr(cause, "status")) and _is_passing(cause)
+    final = PermissionError | IsADirectoryError | NotADirectoryError | FileExistsError | NotImplementedError
+    if isinstance(error, final | StoreError | ValueError | TypeError) or not isinstance(error, Exception):
+        return False
+    status = getattr(error, "status", None)  # of aiohttp
+    return not isinstance(status, int) or not 400 <= status < 500 or status in (408, 429)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +69,7 @@ class Folder:
         """The folder that a URL or path names; it need not exist. Raises StoreError for a file system that is not installed."""
         url = os.fspath(url)
         try:
-            fs, root = fsspec.core.url_to_fs(url, **dict(storage_options or {}))
+            fs, root = fsspec.core.url_to_fs(url, **{**_impatient(url), **(storage_options or {})})
         except (ImportError, ValueError) as error:
             raise StoreError(f"{url}: {error}; install the file system it names (for s3:// 'pip install streamaug[s3]')") from error
         return cls(fs=fs, root=str(root).rstrip("/"), url=url.rstrip("/"))
@@ -50,6 +77,11 @@ class Folder:
     @property
     def is_local(self) -> bool:
         return isinstance(self.fs, LocalFileSystem)
+
+    @property
+    def is_web(self) -> bool:
+        """Whether names come as links of an HTML page, in which a '+' is written '%2B'."""
+        return get_protocol(self.url) in ("http", "https")
 
     def path(self, name: str) -> str:
         return f"{self.root}/{name}" if name else self.root
@@ -62,22 +94,22 @@ class Folder:
 
     def retried(self, what: str, name: str, action: Callable[[], _T]) -> _T:
         """Run an operation on a file, trying again with back-off. Raises FileNotFoundError as it comes, else FetchError."""
-        attempts = 1 if self.is_local else ATTEMPTS
         retrying = Retrying(
-            stop=stop_after_attempt(attempts),
-            wait=wait_exponential_jitter(multiplier=0.2, max=5.0),
+            stop=stop_after_attempt(1 if self.is_local else ATTEMPTS) | stop_after_delay(PATIENCE),
+            wait=wait_exponential_jitter(0.2, 5.0),
             retry=retry_if_exception(_is_passing),
             reraise=True,
         )
         try:
             return retrying(action)
-        except FileNotFoundError:
-            raise
-        except (FetchError, StoreError):
+        except StreamaugError:
             raise
         except Exception as error:
-            tries = f" after {attempts} tries" if attempts > 1 and _is_passing(error) else ""
-            raise FetchError(f"{self.url}/{name}: {what} failed{tries}: {type(error).__name__}: {error}") from error
+            if isinstance(error, FileNotFoundError) and not _is_passing(error):
+                raise
+            tries = retrying.statistics["attempt_number"]
+            told = f" after {tries} tries" if tries > 1 else ""
+            raise FetchError(f"{self.url}/{name}: {what} failed{told}: {type(error).__name__}: {error}") from error
 
     def read(self, name: str) -> bytes:
         """A file's bytes. Raises FileNotFoundError, FetchError."""
@@ -89,6 +121,8 @@ class Folder:
 
         def action() -> bytes:
             data: bytes = self.fs.cat_file(self.path(name), start=start, end=stop)
+            if len(data) > stop - start:  # a web server that knows no ranges, as Python's own, sends the whole file
+                data = data[start:stop]
             if len(data) != stop - start:
                 raise OSError(f"{len(data)} bytes came where {stop - start} were asked")
             return data
@@ -97,7 +131,7 @@ class Folder:
 
     def size(self, name: str) -> int:
         """A file's bytes, counted. Raises FileNotFoundError, FetchError."""
-        self.fs.invalidate_cache(self.root)
+        self.fs.invalidate_cache()
         return int(self.retried("asking the size", name, lambda: self.fs.size(self.path(name))))
 
     def exists(self, name: str) -> bool:
@@ -114,7 +148,8 @@ class Folder:
             found = self.retried("listing", name, lambda: self.fs.ls(self.path(name), detail=False))
         except FileNotFoundError:
             return []
-        return sorted({str(path).rstrip("/").rsplit("/", 1)[-1] for path in found} - {""})
+        bare = {str(path).rstrip("/").rsplit("/", 1)[-1] for path in found} - {""}
+        return sorted(map(unquote, bare) if self.is_web else bare)
 
     def write(self, name: str, data: bytes) -> None:
         """Write a file so that a reader finds the old one or the whole new one. Raises FetchError."""
@@ -122,7 +157,7 @@ class Folder:
             with self.staged(name) as staged:
                 staged.write_bytes(data)
         else:
-            self.retried("writing", name, lambda: self.fs.pipe_file(self.path(name), data))
+            self._put(name, lambda: self.fs.pipe_file(self.path(name), data))
 
     @contextmanager
     def staged(self, name: str) -> Iterator[Path]:
@@ -145,9 +180,15 @@ class Folder:
                     os.fsync(written.fileno())
                 path.replace(target)
             else:
-                self.retried("writing", name, lambda: self.fs.put_file(str(path), self.path(name)))
+                self._put(name, lambda: self.fs.put_file(str(path), self.path(name)))
         finally:
             path.unlink(missing_ok=True)
+
+    def _put(self, name: str, action: Callable[[], object]) -> None:
+        try:
+            self.retried("writing", name, action)
+        except FileNotFoundError as error:
+            raise FetchError(f"{self.url}/{name}: writing failed: {error}; make the bucket first") from error
 
     def remove(self, name: str) -> None:
         """Remove a file or a folder with all it holds; nothing happens where it is absent."""
