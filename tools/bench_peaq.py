@@ -1,0 +1,120 @@
+"""How fast PEAQ Basic is here, and whether its memory stays flat.
+
+    python tools/bench_peaq.py [--pairs 4000]
+
+Pairs are synthetic scenes coded by MP3 at 64 kbps. Times are medians on one core, shown as how many times faster than the
+recording plays; the limit to hold is a quarter of a second for a 10 s mono pair.
+"""
+
+import os
+import platform
+import resource
+import statistics
+import time
+from collections.abc import Callable
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import typer
+from rich.progress import track
+from threadpoolctl import threadpool_limits
+
+from streamaug.cli.main import run
+from streamaug.codecs import calibrate, decode, load_settings
+from streamaug.codecs.pcm import encode_flac, to_pcm
+from streamaug.conditions import Condition
+from streamaug.executors import pool, results
+from streamaug.quality.pcm import at_48_khz
+from streamaug.quality.peaq import peaq
+
+RATE = 44_100
+PAGE = os.sysconf("SC_PAGE_SIZE")
+_BLOCK = 20
+"""Pairs that one call of a worker grades."""
+
+
+def scene(seconds: float) -> np.ndarray:
+    """Int16 noise with the spectrum and the slow swells of a street."""
+    samples = int(RATE * seconds)
+    random = np.random.default_rng(1)
+    hertz = np.fft.rfftfreq(samples, 1 / RATE)
+    shaped = np.fft.irfft(np.fft.rfft(random.standard_normal(samples)) / (1 + hertz / 500), samples)
+    swell = 1 + 0.8 * np.sin(2 * np.pi * 0.4 * np.arange(samples) / RATE)
+    return to_pcm(0.1 * shaped / shaped.std() * swell, 16)
+
+
+def median_ms(call: Callable[[], object], repeats: int) -> float:
+    call()
+    times = []
+    for _ in range(repeats):
+        begun = time.perf_counter()
+        call()
+        times.append(time.perf_counter() - begun)
+    return 1000 * statistics.median(times)
+
+
+def resident() -> int:
+    """Bytes of memory that this process holds now."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE
+
+
+def grade_many(reference: np.ndarray, test: np.ndarray, pairs: int) -> tuple[int, int]:
+    """Grade a pair many times in a worker; its process number and the memory it holds afterwards."""
+    with threadpool_limits(1):
+        for _ in range(pairs):
+            peaq(reference, test, 48_000)
+    return os.getpid(), resident()
+
+
+def bench(
+    pairs: Annotated[int, typer.Option(min=_BLOCK, help="10 s pairs that the workers grade while their memory is watched.")] = 400,
+    repeats: Annotated[int, typer.Option(min=3, help="Measurements that a median is of.")] = 15,
+) -> None:
+    """Print the tables of docs/benchmarks.md."""
+    original = scene(10)
+    coding = calibrate(Condition.parse("mp3_64").steps[0], load_settings(), RATE)
+    flac, mp3 = encode_flac(original, RATE), coding.encode(original)
+
+    def decoded() -> tuple[np.ndarray, np.ndarray]:
+        return decode(flac, extension="flac", rate=RATE, lag=0, frames=len(original)), coding.decode(mp3, len(original))
+
+    signals = decoded()
+    reference, test = (at_48_khz(signal, RATE) for signal in signals)
+    stereo = np.stack([reference] * 2, axis=1), np.stack([test] * 2, axis=1)
+    with threadpool_limits(1):
+        stages = {
+            "decode FLAC and MP3": (decoded, 10),
+            "both to 16 bit at 48 kHz": (lambda: [at_48_khz(signal, RATE) for signal in signals], 10),
+            "PEAQ, 10 s mono": (lambda: peaq(reference, test, 48_000), 10),
+            "PEAQ, 5 s mono": (lambda: peaq(reference[:240_000], test[:240_000], 48_000), 5),
+            "PEAQ, 10 s stereo": (lambda: peaq(*stereo, 48_000), 10),
+            "PEAQ, 60 s mono": (lambda: peaq(np.tile(reference, 6), np.tile(test, 6), 48_000), 60),
+        }
+        times = {name: (median_ms(call, repeats), seconds) for name, (call, seconds) in stages.items()}
+    print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, NumPy {version('numpy')}\n")
+    print("| one core, median | ms | times real time |\n|---|---:|---:|")
+    for name, (milliseconds, seconds) in times.items():
+        print(f"| {name} | {milliseconds:.0f} | {1000 * seconds / milliseconds:.0f} |")
+    print(f"\nPeak memory of this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB\n")
+
+    calls = [(grade_many, (reference, test, _BLOCK)) for _ in range(pairs // _BLOCK)]
+    held: dict[int, list[int]] = {}
+    with pool(None) as workers:
+        list(results(workers, calls[: os.cpu_count()]))  # imports and first touches are not the subject
+        begun = time.perf_counter()
+        for _, (process, memory) in track(results(workers, calls), total=len(calls)):
+            held.setdefault(process, []).append(memory)
+        spent = time.perf_counter() - begun
+    print(f"| {len(held)} processes, {len(calls) * _BLOCK} pairs of 10 s | |\n|---|---:|")
+    print(f"| pairs a second | {len(calls) * _BLOCK / spent:.1f} |")
+    print(f"| times one core | {len(calls) * _BLOCK / spent * times['PEAQ, 10 s mono'][0] / 1000:.2f} |")
+    for name, position in (("first", 0), ("last", -1)):
+        print(f"| MB held by a worker after its {name} {_BLOCK} pairs | {max(series[position] for series in held.values()) / 2**20:.0f} |")
+
+
+if __name__ == "__main__":
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(bench)
+    run(app)
