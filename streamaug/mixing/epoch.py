@@ -1,0 +1,51 @@
+"""One epoch of a plan, opened: cells, their order in time, and the clip of each rank."""
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from streamaug.mixing.draws import Cells
+from streamaug.mixing.layout import Shuffled
+from streamaug.mixing.permutation import derived_key, permute, permute_one
+from streamaug.mixing.pools import Pools
+
+
+@dataclass(frozen=True, kw_only=True)
+class Epoch:
+    """Answers which row stands at a position; keeps nothing but the cells."""
+
+    cells: Cells
+    pools: Pools
+    layout: Shuffled
+
+    @property
+    def size(self) -> int:
+        return int(self.cells.count.sum())
+
+    def rows(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Conditions (n, views) and clips (n,) at positions (n,), all int64."""
+        cell, rank = self.layout.locate(positions)
+        return self.cells.conditions[cell], self.clips(cell, rank)
+
+    def clips(self, cell: np.ndarray, rank: np.ndarray) -> np.ndarray:
+        """Rows in the store of the clips at ranks of cells, shape (n,)."""
+        pool = self.cells.pool[cell]
+        size, key = self.pools.sizes[pool], self.cells.key[cell]
+        turn, place = np.divmod(self.cells.first[cell] + rank, size)
+        return self.pools.clips(pool, permute(place, size, derived_key(key, turn) if self.cells.passes else key))
+
+    def row(self, position: int) -> tuple[tuple[int, ...], int]:
+        """The same for one position, at the speed of Python integers."""
+        cell, rank = self.layout.locate_one(position)
+        conditions, start, size, first, key = self._plain[cell]
+        turn, place = divmod(first + rank, size)
+        place = start + permute_one(place, size, derived_key(key, turn) if self.cells.passes else key)
+        return conditions, place if self.pools.members is None else int(self.pools.members[place])
+
+    @cached_property
+    def _plain(self) -> list[tuple[tuple[int, ...], int, int, int, int]]:
+        """For each cell: conditions, its pool's start and size, first rank, key."""
+        cells, pools = self.cells, self.pools
+        columns = (pools.starts[cells.pool], pools.sizes[cells.pool], cells.first, cells.key)
+        return list(zip(map(tuple, cells.conditions.tolist()), *(column.tolist() for column in columns), strict=True))

@@ -1,0 +1,181 @@
+"""Keyed permutations: a shuffle that is computed element by element, with nothing kept in memory.
+
+Positions 0..size-1 are laid on a grid of a x b squares, a = ceil(sqrt(size)), b = ceil(size / a), and sent through a numeric
+Feistel network: in turn, the row is moved by a hash of the column and the column by a hash of the row. Each round can be undone,
+so the whole is a bijection of the grid; what lands on one of the fewer than a squares past `size` goes through again ("cycle
+walking"). Six rounds are needed: with three or four the position is uniform, but neighbours at the distances a and b are not.
+
+Small sets are harder on a Feistel network: below 1024 twelve rounds, below 16 a Fisher-Yates shuffle in which one element
+is followed through its swaps.
+"""
+
+import hashlib
+import math
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike
+
+_SMALL, _TINY = 1024, 16
+_CHUNK = 1 << 15
+"""Elements worked on at once, so that the intermediate arrays stay in the processor's cache."""
+
+_M32, _M64 = (1 << 32) - 1, (1 << 64) - 1
+MAX_SIZE = 1 << 50
+"""Sizes above are refused: up to here roots and quotients in floating point are exact once rounded to whole numbers."""
+
+
+def named_key(seed: int, *words: object) -> int:
+    """A 64-bit key from a seed and words, the same on every machine.
+
+    >>> named_key(0, "order", "mp3_64") == named_key(0, "order", "mp3_64")
+    True
+    >>> named_key(0, "a", "bc") == named_key(0, "ab", "c")
+    False
+    """
+    text = repr((int(seed), *map(str, words))).encode()
+    return int.from_bytes(hashlib.blake2b(text, digest_size=8).digest(), "little")
+
+
+def derived_key(key: Any, number: Any) -> Any:
+    """The key number `number` of a family; takes Python integers, or uint64 arrays. The finaliser of splitmix64."""
+    if isinstance(key, int) and isinstance(number, int):
+        word = (key + (number + 1) * 0x9E3779B97F4A7C15) & _M64
+        word = ((word ^ (word >> 30)) * 0xBF58476D1CE4E5B9) & _M64
+        word = ((word ^ (word >> 27)) * 0x94D049BB133111EB) & _M64
+        return word ^ (word >> 31)
+    step = (np.asarray(number).astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    words = np.atleast_1d(np.asarray(key, np.uint64) + step)
+    words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return words ^ (words >> np.uint64(31))
+
+
+def hash32(words: np.ndarray) -> np.ndarray:
+    """Scramble uint32 words, in place; two multiplications (the constants are those of C. Wellons' "lowbias32")."""
+    words ^= words >> np.uint32(16)
+    words *= np.uint32(0x7FEB352D)
+    words ^= words >> np.uint32(15)
+    words *= np.uint32(0x846CA68B)
+    words ^= words >> np.uint32(16)
+    return words
+
+
+def _hash32_one(word: int) -> int:
+    word ^= word >> 16
+    word = word * 0x7FEB352D & _M32
+    word ^= word >> 15
+    word = word * 0x846CA68B & _M32
+    return word ^ (word >> 16)
+
+
+def permute_one(position: int, size: int, key: int) -> int:
+    """Where one position goes. The same as `permute`, for a single row at the speed of Python integers.
+
+    >>> permute_one(3, 1000, key=1) == permute([3], 1000, key=1)[0]
+    True
+    """
+    first, second = key & _M32, (key >> 32) | 1
+    if size < _TINY:
+        for i in range(size - 1, 0, -1):
+            other = (_hash32_one((first + i * second) & _M32) * (i + 1)) >> 32
+            position = other if position == i else i if position == other else position
+        return position
+    a = math.isqrt(size - 1) + 1
+    b = -(-size // a)
+    while True:
+        row, column = divmod(position, b)
+        subkey = first
+        for _ in range(_rounds(size) // 2):
+            row = (row + ((_hash32_one(column ^ subkey) * a) >> 32)) % a
+            subkey = (subkey + second) & _M32
+            column = (column + ((_hash32_one(row ^ subkey) * b) >> 32)) % b
+            subkey = (subkey + second) & _M32
+        position = row * b + column
+        if position < size:
+            return position
+
+
+def permute(positions: ArrayLike, size: ArrayLike, key: ArrayLike) -> np.ndarray:
+    """Where positions go under the permutation of 0..size-1 that a key names.
+
+    positions: integers in [0, size), shape (n,). size, key: scalars, or an array with one for each position, so that
+    elements of many sets are permuted in one call. Returns int64 of shape (n,).
+
+    >>> sorted(permute(range(1000), 1000, key=7)) == list(range(1000))
+    True
+    """
+    places = np.asarray(positions, np.int64)
+    sizes, keys = np.asarray(size, np.int64), np.asarray(key, np.uint64)
+    if sizes.size and sizes.max() > MAX_SIZE:
+        raise ValueError(f"a permutation of {sizes.max()} elements: at most {MAX_SIZE} can be exact")
+    result = np.empty_like(places)
+    for start in range(0, len(places), _CHUNK):
+        part = slice(start, start + _CHUNK)
+        result[part] = _permute_chunk(places[part], sizes[part] if sizes.ndim else sizes, keys[part] if keys.ndim else keys)
+    return result
+
+
+def _permute_chunk(places: np.ndarray, sizes: np.ndarray, keys: np.ndarray) -> np.ndarray:
+    if not sizes.ndim:
+        return _method(int(sizes))(places, sizes, keys)
+    result = np.empty_like(places)
+    for low, high in ((0, _TINY), (_TINY, _SMALL), (_SMALL, MAX_SIZE + 1)):
+        chosen = (sizes >= low) & (sizes < high)
+        if chosen.all():
+            return _method(low)(places, sizes, keys)
+        if chosen.any():
+            result[chosen] = _method(low)(places[chosen], sizes[chosen], keys[chosen] if keys.ndim else keys)
+    return result
+
+
+def _method(size: int) -> Callable[[np.ndarray, np.ndarray, np.ndarray], np.ndarray]:
+    return _swaps if size < _TINY else partial(_walk, rounds=_rounds(size))
+
+
+def _rounds(size: int) -> int:
+    return 12 if size < _SMALL else 6
+
+
+def _halves(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A key's start and (odd) step, uint32: round i is keyed by start + i * step."""
+    return (keys & np.uint64(_M32)).astype(np.uint32), (keys >> np.uint64(32)).astype(np.uint32) | np.uint32(1)
+
+
+def _swaps(places: np.ndarray, sizes: np.ndarray, keys: np.ndarray) -> np.ndarray:
+    first, second = _halves(np.atleast_1d(keys))
+    for i in range(_TINY - 2, 0, -1):
+        other = (hash32(first + np.uint32(i) * second).astype(np.int64) * (i + 1)) >> 32
+        swapped = np.where(places == i, other, np.where(places == other, i, places))
+        places = np.where(i < sizes, swapped, places)
+    return places
+
+
+def _walk(places: np.ndarray, sizes: np.ndarray, keys: np.ndarray, rounds: int) -> np.ndarray:
+    a = np.ceil(np.sqrt(sizes.astype(np.float64))).astype(np.int64)
+    b = -(-sizes // a)
+    result = _feistel(places, a, b, keys, rounds)
+    while True:
+        outside = np.flatnonzero(result >= sizes)
+        if not len(outside):
+            return result
+        there = [value[outside] if value.ndim else value for value in (a, b, keys)]
+        result[outside] = _feistel(result[outside], there[0], there[1], there[2], rounds)
+
+
+def _feistel(places: np.ndarray, a: np.ndarray, b: np.ndarray, keys: np.ndarray, rounds: int) -> np.ndarray:
+    quotient = (places / b).astype(np.int64)
+    half, other = quotient.astype(np.uint32), (places - quotient * b).astype(np.uint32)
+    size, other_size = a.astype(np.uint32), b.astype(np.uint32)
+    subkey, step = _halves(np.atleast_1d(keys))
+    for _ in range(rounds):
+        move = hash32(other ^ subkey).astype(np.uint64)
+        move *= size
+        move >>= np.uint64(32)
+        half = half + move.astype(np.uint32)
+        half = np.minimum(half, half - size)  # modulo the size: below it the difference wraps round to a large number
+        half, other, size, other_size = other, half, other_size, size
+        subkey = subkey + step
+    return np.asarray(half * b + other)
