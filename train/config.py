@@ -20,8 +20,9 @@ class RunConfig(BaseModel):
 
     store: path or URL. recipe: a YAML file of the mixture. run: folder to write. train_on, evaluate_on: splits.
     conditions: evaluated ones; all of the store where none are named. width: of the model, 1 or a fraction such as
-    1/16. steps: training steps of 64 rows; or epochs: of two plan epochs each, as the paper counts. cycles: cosine
-    cycles; where not given the model's own. consistency: weight of the views' divergence, for recipes that draw views.
+    1/16. steps: training steps of 64 clips; or epochs: of two plan epochs each, as the paper counts. cycles: cosine
+    cycles; where not given the model's own. consistency: weight of the views' divergence, where
+    the recipe draws views.
     checkpoint_every: steps between two positions to resume from. threads: of the stream. cache: folder for features.
     """
 
@@ -41,7 +42,7 @@ class RunConfig(BaseModel):
     cycles: Annotated[int, Field(ge=1, le=20)] | None = None
     learning_rate: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 0.1
     momentum: Annotated[float, Field(ge=0, lt=1)] = 0.9
-    consistency: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.0
+    consistency: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 1.0
     accelerator: str = "auto"
     devices: Positive = 1
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"

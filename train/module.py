@@ -8,14 +8,17 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from train.augment import CROPPED, clip_generators, mixup, random_crop, spec_augment
-from train.errors import DivergedError, RunError
+from train.errors import DivergedError
 from train.models import Classifier
 from train.resume import random_state, set_random_state
 from train.schedule import learning_rate
 
 
 class Training(lightning.LightningModule):
-    """Trains a classifier on batches of a stream: `logmel` (rows, 3, mels, frames), `label` (rows,), `position` (rows,)."""
+    """Trains a classifier on batches of a stream: `logmel` (rows, [views,] 3, mels, frames), `label` and `position` (rows,).
+
+    consistency: weight of the divergence between what the model says of a clip's views.
+    """
 
     def __init__(
         self, model: Classifier, *, total: int, cycles: int, high: float, momentum: float, seed: int, consistency: float = 0.0
@@ -27,7 +30,7 @@ class Training(lightning.LightningModule):
 
     def training_step(self, batch: dict[str, Any]) -> Tensor:
         positions = batch["position"].tolist()
-        views = self._views(batch["logmel"])
+        views = batch["logmel"] if batch["logmel"].ndim == 5 else batch["logmel"][:, None]
         targets = F.one_hot(batch["label"], self.model.classes).to(views)
         # Views of a clip are masked, cropped and mixed alike, so that only their conditions differ.
         mixed = [self._augment(view, targets, positions) for view in views.unbind(1)]
@@ -43,13 +46,6 @@ class Training(lightning.LightningModule):
         self.log("loss", loss, prog_bar=True)
         self.log("learning_rate", self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]  # one optimiser
         return loss
-
-    def _views(self, features: Tensor) -> Tensor:
-        """Features as (rows, views, channels, mels, frames)."""
-        views = features if features.ndim == 5 else features[:, None]
-        if self.consistency and views.shape[1] < 2:
-            raise RunError("'consistency' compares views of a clip; the recipe draws one only; write 'draw: views' into it")
-        return views
 
     def _augment(self, features: Tensor, targets: Tensor, positions: list[int]) -> tuple[Tensor, Tensor]:
         generators = clip_generators(self.seed, self.global_step, positions)

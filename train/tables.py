@@ -1,0 +1,196 @@
+"""Table 3 in the paper's shape, made from saved predictions.
+
+python -m train.tables FOLDER        makes the tables of an experiment's folder again, without a model
+"""
+
+import csv
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import pyarrow as pa
+import typer
+from rich.console import Console
+
+from streamaug.cli.main import run as run_app
+from train.errors import RunError
+from train.figures import accuracy_map
+from train.predictions import read_predictions
+from train.report import Table, write_whole
+from train.results import ORIGINAL, TABLE_3, Accuracies, Gain, accuracies, familiarity, gain
+
+BASE = "2"
+"""Row that the paper measures gains from, whatever its name goes on to say; the first row where it was not run."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A row of the table. conditions: trained on. clips: rows that an epoch of its plan has, the paper's "file count"."""
+
+    name: str
+    title: str
+    conditions: tuple[str, ...]
+    clips: int
+    steps: int
+
+
+def write_rows(path: Path, rows: Sequence[Row]) -> None:
+    cells = [list(map(str, (asdict(row) | {"conditions": " ".join(row.conditions)}).values())) for row in rows]
+    write_whole(path, Table(header=list(Row.__dataclass_fields__), rows=cells).csv())
+
+
+def read_rows(path: Path) -> tuple[Row, ...]:
+    """Raises RunError."""
+    try:
+        with path.open(newline="") as file:
+            return tuple(
+                Row(
+                    name=told["name"],
+                    title=told["title"],
+                    conditions=tuple(told["conditions"].split()),
+                    clips=int(told["clips"]),
+                    steps=int(told["steps"]),
+                )
+                for told in csv.DictReader(file)
+            )
+    except (OSError, KeyError, ValueError, TypeError) as error:
+        raise RunError(f"{path}: not readable as the rows of an experiment: {error}") from error
+
+
+def paper_accuracies() -> dict[str, dict[str, float]]:
+    """Accuracy of each row of the paper's Table 3 by condition.
+
+    >>> paper_accuracies()["7"]["mp3_32"]
+    0.598
+    """
+    with (Path(__file__).parent / "paper" / "table3.csv").open(newline="") as file:
+        return {row["row"]: {name: float(row[name]) for name in TABLE_3} for row in csv.DictReader(file) if row["row"].isdigit()}
+
+
+def _figure(mean: float, spread: float) -> str:
+    return f"{mean:.3f}" if np.isnan(spread) else f"{mean:.3f} ± {spread:.3f}"
+
+
+def main_table(table: Accuracies, rows: Sequence[Row], compared: Gain | None) -> Table:
+    """Rows x conditions: mean and standard deviation over seeds, and under each row the paper's, where it has one."""
+    paper = paper_accuracies()
+    lines = []
+    for number, row in enumerate(rows):
+        cells = [_figure(mean, spread) for mean, spread in zip(table.means[number], table.spreads[number], strict=True)]
+        lines.append([row.name, row.title, str(row.clips), str(row.steps), *cells])
+        if row.name in paper:
+            lines.append(
+                ["", "the paper, on TAU 2020 Mobile", "", "", *(_or_nothing(paper[row.name].get(name), ".3f") for name in table.conditions)]
+            )
+    if compared is not None:
+        changes = [_or_nothing(compared.relative.get(name), "+.1f") for name in table.conditions]
+        lines.append([f"{compared.row} over {compared.over}", "relative change, %", "", "", *changes])
+        if compared.row in paper and compared.over in paper:
+            theirs = paper_changes(compared)
+            lines.append(
+                ["", "the paper, relative change, %", "", "", *(_or_nothing(theirs.get(name), "+.1f") for name in table.conditions)]
+            )
+    last = rows[-1]
+    lines.append(["", f"to the training of row {last.name}", "", "", *(familiarity(name, last.conditions) for name in table.conditions)])
+    return Table(header=["row", "trained on", "clips an epoch", "steps", *table.conditions], rows=lines)
+
+
+def _or_nothing(value: float | None, form: str) -> str:
+    return "" if value is None else format(value, form)
+
+
+def paper_changes(compared: Gain) -> dict[str, float]:
+    """The paper's relative change between the same two rows, percent."""
+    paper = paper_accuracies()
+    return {name: 100 * (paper[compared.row][name] / paper[compared.over][name] - 1) for name in TABLE_3}
+
+
+def significance_table(gains: Sequence[Gain], conditions: Sequence[str]) -> Table:
+    """Differences in accuracy with their 95 % intervals; a star marks those whose interval leaves out zero."""
+    rows = []
+    for compared in gains:
+        cells = []
+        for name in conditions:
+            found = compared.differences[name]
+            cells.append(f"{found.mean:+.3f} [{found.low:+.3f}, {found.high:+.3f}]{' *' if found.is_significant else ''}")
+        rows.append([f"{compared.row} - {compared.over}", *cells])
+    return Table(header=["difference", *conditions], rows=rows)
+
+
+def summary(compared: Gain) -> str:
+    """The paper's closing figures for these rows, in words; over the coded conditions of Table 3 that were evaluated."""
+    text = (
+        f"Row {compared.row} gains {compared.average:.1f} % over row {compared.over} on average over the coded conditions of Table 3, "
+        f"and keeps at least {compared.smallest_share:.1f} % of its accuracy on the original in each of them."
+    )
+    paper = paper_accuracies()
+    if compared.row in paper and compared.over in paper:
+        average = float(np.mean([change for name, change in paper_changes(compared).items() if name != ORIGINAL]))
+        own = paper[compared.row]
+        share = 100 * min(value for name, value in own.items() if name != ORIGINAL) / own[ORIGINAL]
+        text += f" In the paper: {average:.1f} %, {share:.1f} %."
+    return text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tables:
+    """Everything that predictions say. gains: of every other row over the base row, the last row's last."""
+
+    table: Accuracies
+    main: Table
+    significance: Table | None
+    summary: str
+    heat: bytes
+
+    def markdown(self) -> str:
+        parts = [self.main.markdown(), self.summary]
+        if self.significance is not None:
+            parts.append("Differences in accuracy, with 95 % intervals of a paired bootstrap over groups of clips (* leaves out zero):")
+            parts.append(self.significance.markdown())
+        return "\n\n".join(part for part in parts if part) + "\n"
+
+
+def make_tables(predictions: pa.Table, rows: Sequence[Row]) -> Tables:
+    """Raises RunError where the predictions are not those of the rows."""
+    table = accuracies(predictions)
+    if table.rows != tuple(row.name for row in rows):
+        raise RunError(f"the predictions are of rows {', '.join(table.rows)}, not of {', '.join(row.name for row in rows)}")
+    base = next((row for row in table.rows if row.split("_")[0] == BASE), table.rows[0])
+    gains = [gain(predictions, row, base, table.conditions) for row in table.rows if row != base]
+    headline = (
+        gain(predictions, gains[-1].row, base, [name for name in TABLE_3 if name in table.conditions])
+        if gains and ORIGINAL in table.conditions
+        else None
+    )
+    titles: Mapping[str, str] = {row.name: f"{row.name}: {row.title}" for row in rows}
+    return Tables(
+        table=table,
+        main=main_table(table, rows, gains[-1] if gains else None),
+        significance=significance_table(gains, table.conditions) if gains else None,
+        summary=summary(headline) if headline is not None else "",
+        heat=accuracy_map(table, titles),
+    )
+
+
+def write_tables(folder: Path) -> Tables:
+    """Make table3.csv, table3.md, significance.csv and heatmap.png of a folder's predictions.parquet and rows.csv. Raises RunError."""
+    made = make_tables(read_predictions(folder / "predictions.parquet"), read_rows(folder / "rows.csv"))
+    write_whole(folder / "table3.csv", made.main.csv())
+    write_whole(folder / "table3.md", made.markdown())
+    if made.significance is not None:
+        write_whole(folder / "significance.csv", made.significance.csv())
+    write_whole(folder / "heatmap.png", made.heat)
+    return made
+
+
+def main(folder: Annotated[Path, typer.Argument(help="Folder of an experiment.")]) -> None:
+    """Make the tables of an experiment again."""
+    Console().print(write_tables(folder).markdown(), highlight=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(main)
+    run_app(app)
