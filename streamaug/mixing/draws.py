@@ -35,6 +35,11 @@ class Cells:
     key: np.ndarray
     passes: bool
 
+    @property
+    def kinds(self) -> np.ndarray:
+        """A number for each run of cells that show the same conditions, int64 of shape (cells,)."""
+        return np.cumsum(np.any(np.diff(self.conditions, axis=0, prepend=-1) != 0, axis=1)) - 1
+
     @classmethod
     def of(cls, rows: Sequence[tuple[tuple[int, ...], int, int, int, int]], *, views: int, passes: bool = False) -> "Cells":
         """From (conditions, pool, first, count, key) of each cell; those that count nothing are left out."""

@@ -6,18 +6,20 @@ from functools import cached_property
 import numpy as np
 
 from streamaug.mixing.draws import Cells
-from streamaug.mixing.layout import Shuffled
+from streamaug.mixing.layout import Blocks, Shuffled
 from streamaug.mixing.permutation import derived_key, permute, permute_one
 from streamaug.mixing.pools import Pools
+from streamaug.mixing.windows import Windows
 
 
 @dataclass(frozen=True, kw_only=True)
 class Epoch:
-    """Answers which row stands at a position; keeps nothing but the cells."""
+    """Answers which row stands at a position; keeps nothing but the cells and, for windows, the order of the shards."""
 
     cells: Cells
     pools: Pools
-    layout: Shuffled
+    layout: Shuffled | Blocks
+    windows: Windows | None = None
 
     @property
     def size(self) -> int:
@@ -26,11 +28,15 @@ class Epoch:
     def rows(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Conditions (n, views) and clips (n,) at positions (n,), all int64."""
         cell, rank = self.layout.locate(positions)
+        if self.windows is not None:
+            rank = self.windows.shuffled(cell, rank)
         return self.cells.conditions[cell], self.clips(cell, rank)
 
     def clips(self, cell: np.ndarray, rank: np.ndarray) -> np.ndarray:
         """Rows in the store of the clips at ranks of cells, shape (n,)."""
         pool = self.cells.pool[cell]
+        if self.windows is not None:
+            return self.pools.clips(pool, self.windows.places(cell, rank))
         size, key = self.pools.sizes[pool], self.cells.key[cell]
         turn, place = np.divmod(self.cells.first[cell] + rank, size)
         return self.pools.clips(pool, permute(place, size, derived_key(key, turn) if self.cells.passes else key))
@@ -39,8 +45,12 @@ class Epoch:
         """The same for one position, at the speed of Python integers."""
         cell, rank = self.layout.locate_one(position)
         conditions, start, size, first, key = self._plain[cell]
-        turn, place = divmod(first + rank, size)
-        place = start + permute_one(place, size, derived_key(key, turn) if self.cells.passes else key)
+        if self.windows is not None:
+            place = self.windows.place_one(cell, self.windows.shuffled_one(cell, rank))
+        else:
+            turn, place = divmod(first + rank, size)
+            place = permute_one(place, size, derived_key(key, turn) if self.cells.passes else key)
+        place += start
         return conditions, place if self.pools.members is None else int(self.pools.members[place])
 
     @cached_property

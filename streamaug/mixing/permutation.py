@@ -46,8 +46,8 @@ def derived_key(key: Any, number: Any) -> Any:
         word = ((word ^ (word >> 30)) * 0xBF58476D1CE4E5B9) & _M64
         word = ((word ^ (word >> 27)) * 0x94D049BB133111EB) & _M64
         return word ^ (word >> 31)
-    step = (np.asarray(number).astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
-    words = np.atleast_1d(np.asarray(key, np.uint64) + step)
+    step = (np.atleast_1d(number).astype(np.uint64) + np.uint64(1)) * np.uint64(0x9E3779B97F4A7C15)
+    words = np.asarray(key, np.uint64) + step
     words = (words ^ (words >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
     words = (words ^ (words >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
     return words ^ (words >> np.uint64(31))
@@ -74,7 +74,7 @@ def _hash32_one(word: int) -> int:
 def permute_one(position: int, size: int, key: int) -> int:
     """Where one position goes. The same as `permute`, for a single row at the speed of Python integers.
 
-    >>> permute_one(3, 1000, key=1) == permute([3], 1000, key=1)[0]
+    >>> [permute_one(3, 1000, key=1)] == permute([3], 1000, key=1).tolist()
     True
     """
     first, second = key & _M32, (key >> 32) | 1

@@ -13,13 +13,16 @@ from numpy.typing import ArrayLike
 from streamaug.mixing.draws import Draw
 from streamaug.mixing.epoch import Epoch
 from streamaug.mixing.holdings import Holdings
-from streamaug.mixing.layout import Shuffled
+from streamaug.mixing.layout import Blocks, Shuffled
 from streamaug.mixing.parts import open_draw
 from streamaug.mixing.permutation import named_key
 from streamaug.mixing.pools import Pools
 from streamaug.mixing.recipe import Recipe
+from streamaug.mixing.windows import Windows
 
 _EPOCHS_KEPT = 4
+BLOCK = 1024
+"""Rows a block where ranks must follow time and no batch size is given."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,7 +70,7 @@ class Identity:
 
         >>> mine = Identity(recipe="ab", split="train", seed=0, clips="cd", conditions={"original": "12"})
         >>> mine.differences(Identity(recipe="ab", split="train", seed=1, clips="cd", conditions={"original": "34"}))
-        ["seed: 0 here, 1 there", "condition 'original' has another content: 12 here, 34 there"]
+        ['seed: 0 here, 1 there', "condition 'original' has another content: 12 here, 34 there"]
         """
         lines = []
         for name, meaning in (("recipe", "the recipe says something else"), ("clips", "the store's clips are not the same")):
@@ -179,8 +182,16 @@ class Plan:
 
     def _open(self, epoch: int) -> Epoch:
         pools, draw = self._opened
-        cells = draw.cells(epoch)
-        return Epoch(cells=cells, pools=pools, layout=Shuffled(counts=cells.count, key=named_key(self.seed, "time", epoch)))
+        cells, recipe = draw.cells(epoch), self.recipe
+        key = named_key(self.seed, "time", epoch)
+        windows = None
+        if recipe.window is not None:
+            windows = Windows.of(cells, pools, shards=recipe.window, seed=self.seed, epoch=epoch)
+        in_time = cells.passes or windows is not None
+        if recipe.stratify is None and not in_time:
+            return Epoch(cells=cells, pools=pools, layout=Shuffled(counts=cells.count, key=key))
+        blocks = Blocks(counts=cells.count, kinds=cells.kinds, size=recipe.stratify or BLOCK, key=key, in_time=in_time)
+        return Epoch(cells=cells, pools=pools, layout=blocks, windows=windows)
 
     @cached_property
     def _opened(self) -> tuple[Pools, Draw]:

@@ -262,11 +262,13 @@ def _check(recipe: Recipe) -> None:
         raise recipe.refuse(("stratify",), "'stratify' and 'balance' together cannot be exact with 'draw: views'; take one of them out")
     if len(set(recipe.balance)) < len(recipe.balance):
         raise recipe.refuse(("balance",), f"a column stands twice in {list(recipe.balance)}; keep one")
-    if recipe.window is not None and recipe.window < 2 * len(recipe.mixture):
+    least = 2 * len(recipe.mixture) * (recipe.views or 1)
+    if recipe.window is not None and recipe.window < least:
+        each = "each condition" if recipe.views is None else "each view of each condition"
         raise recipe.refuse(
             ("shuffle",),
-            f"a window of {recipe.window} shards for {len(recipe.mixture)} conditions, each of which has a shard open and is about to open "
-            f"another; write a window of {2 * len(recipe.mixture)} or more",
+            f"a window of {recipe.window} shards for {len(recipe.mixture)} conditions, where {each} has a shard open and is about to open "
+            f"another; write a window of {least} or more",
         )
 
 
