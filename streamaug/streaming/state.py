@@ -1,0 +1,43 @@
+"""Where a stream stands: a small JSON object, bound to what the rows depend on."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from streamaug.errors import StateError
+from streamaug.mixing import Identity
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """A position, and what it is a position in.
+
+    rows: of the epoch, over all ranks, that have been consumed.
+    """
+
+    identity: Identity
+    epoch: int
+    rows: int
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {"plan": self.identity.to_dict(), "epoch": self.epoch, "rows": self.rows}
+
+    @classmethod
+    def from_dict(cls, saved: Mapping[str, Any], identity: Identity) -> "State":
+        """Read a saved position in the plan that `identity` names. Raises StateError, which tells the differences of another plan."""
+        try:
+            state = cls(identity=Identity.from_dict(saved["plan"]), epoch=saved["epoch"], rows=saved["rows"])
+            differences = identity.differences(state.identity)
+        except (KeyError, TypeError, AttributeError) as error:
+            raise StateError(
+                "this is no saved position of a stream: it needs 'plan', 'epoch' and 'rows' as state_dict() gave them"
+            ) from error
+        if differences:
+            raise StateError(
+                f"the saved position (there) is not one of this stream (here): {'; '.join(differences)}; "
+                "go back to the recipe, store, split and seed of then, or start again from the first epoch"
+            )
+        if not all(type(number) is int and number >= 0 for number in (state.epoch, state.rows)):
+            raise StateError(f"a saved position needs an epoch and rows of 0 or more, not {state.epoch!r} and {state.rows!r}")
+        return state

@@ -1,0 +1,51 @@
+"""A small real store: 40 clips of one second in three conditions, cut into shards of eight clips."""
+
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import soundfile
+
+from streamaug.building.build import build
+from streamaug.conditions import parse_conditions
+from streamaug.mixing import Recipe, load_recipe
+from streamaug.store import Store
+
+RATE = 16_000
+
+
+def write_recipe(path: Path, text: str) -> Recipe:
+    path.write_text(text)
+    return load_recipe(path)
+
+
+@pytest.fixture(scope="session")
+def store_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("clips")
+    rng = np.random.default_rng(11)
+    time = np.arange(RATE) / RATE
+    rows = []
+    for number in range(40):
+        label = ("bus", "park", "tram", "metro")[number % 4]
+        tone = 0.3 * np.sin(2 * np.pi * (300 + 170 * (number % 4) + 3 * number) * time) + 0.05 * rng.standard_normal(RATE)
+        path = folder / f"clip{number:02d}.wav"
+        soundfile.write(path, tone, RATE, subtype="PCM_16")
+        split = "evaluate" if number >= 32 else "train"
+        rows.append({"path": str(path), "label": label, "split": split, "group": f"g{number}", "device": "ab"[number % 2]})
+    pq.write_table(pa.Table.from_pylist(rows), folder / "clips.parquet")
+    store = tmp_path_factory.mktemp("store") / "small"
+    build(folder / "clips.parquet", store, conditions=parse_conditions("original,mp3_64,opus_32"), clips_per_shard=8, workers=1)
+    return store
+
+
+@pytest.fixture(scope="session")
+def store(store_path: Path) -> Store:
+    return Store.open(store_path)
+
+
+@pytest.fixture
+def recipe(tmp_path: Path) -> Recipe:
+    """Each training clip once in each condition an epoch: 96 rows."""
+    return write_recipe(tmp_path / "recipe.yaml", "draw: union\nmixture: {original: 1, mp3_64: 1, opus_32: 1}\n")
