@@ -3,16 +3,13 @@
 Any `concurrent.futures.Executor` carries the work: processes on this machine unless another is given.
 """
 
-import multiprocessing
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, Protocol, TypeVar
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -36,36 +33,14 @@ from streamaug.building.sources import common_rate, load, read_table
 from streamaug.codecs import Coding, Settings, calibrate, load_settings, pcm
 from streamaug.conditions import Condition, Step
 from streamaug.effects import Effect, Load, find_effect
-from streamaug.errors import ClipsError, StoreError, StreamaugError
+from streamaug.errors import ClipsError, StreamaugError
+from streamaug.executors import pool, results
+from streamaug.progress import Progress, Silent
 from streamaug.store.files import Folder
 from streamaug.store.layout import FORMAT, StoreMeta
 
-_T = TypeVar("_T")
 _INSPECTED = 16
 """Clips that one task of the check decodes."""
-
-
-class Progress(Protocol):
-    """Who wants to see a build go on."""
-
-    def begin(self, stage: str, total: int) -> None:
-        """A stage of `total` steps begins."""
-
-    def advance(self, steps: int) -> None:
-        """That many steps of it are done."""
-
-    def say(self, message: str) -> None:
-        """Something that the log should hold."""
-
-
-class Silent:
-    """A Progress that shows nothing."""
-
-    def begin(self, stage: str, total: int) -> None: ...
-
-    def advance(self, steps: int) -> None: ...
-
-    def say(self, message: str) -> None: ...
 
 
 class BrokenSourcesError(ClipsError):
@@ -132,9 +107,9 @@ def build(
     table = read_table(clips, cut_by)
     rate = rate or (standing.meta.rate if standing else common_rate(table["path"].to_pylist()))
     codings, left_out = _ready(conditions, settings, rate, progress)
-    with _pool(executor, workers) as pool:
+    with pool(executor, workers) as workforce:
         fitted = round(seconds * rate) if seconds else None
-        facts = _inspected(pool, table, rate, fitted, progress)
+        facts = _inspected(workforce, table, rate, fitted, progress)
         problems = find_problems(table, facts, cut_by, standing.frames if standing else None)
         errors = [problem for problem in problems if problem.severity == "error"]
         for problem in problems:
@@ -160,7 +135,7 @@ def build(
             standing_index(folder, chain, replace=replace)  # a contradiction stops the build before it writes
         with locked(folder):
             write_clips(folder, meta, chosen, errors)
-            done = _code(pool, folder, chosen, chains, progress, replace=replace)
+            done = _code(workforce, folder, chosen, chains, progress, replace=replace)
             for chain in chains:
                 publish(folder, chain, sorted(_shards_of(chain, chosen)))
     return Built(
@@ -193,38 +168,12 @@ def _ready(conditions: Sequence[Condition] | None, settings: Settings, rate: int
     return codings, left_out
 
 
-@contextmanager
-def _pool(executor: Executor | None, workers: int | None) -> Iterator[Executor]:
-    if executor is not None:
-        yield executor
-        return
-    # Spawned, since a fork would copy the locks of threads that PyArrow and fsspec keep.
-    context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers, mp_context=context) as pool:
-        yield pool
-
-
-def _results(pool: Executor, calls: Sequence[tuple[Callable[..., _T], tuple[Any, ...]]]) -> Iterator[tuple[int, _T]]:
-    """Run calls on the pool and give number and result of each as it ends; the first error cancels those that wait."""
-    futures = {pool.submit(function, *arguments): number for number, (function, arguments) in enumerate(calls)}
-    try:
-        for future in as_completed(futures):
-            yield futures.pop(future), future.result()
-    except BrokenProcessPool as error:
-        raise StoreError(
-            "a worker of the build was killed, for want of memory perhaps; start the build again, it goes on where it stopped"
-        ) from error
-    finally:
-        for future in futures:
-            future.cancel()
-
-
-def _inspected(pool: Executor, table: pa.Table, rate: int, frames: int | None, progress: Progress) -> list[Facts]:
+def _inspected(workforce: Executor, table: pa.Table, rate: int, frames: int | None, progress: Progress) -> list[Facts]:
     paths = table["path"].to_pylist()
     starts = range(0, len(paths), _INSPECTED)
     progress.begin("checking sources", len(paths))
     found: list[list[Facts]] = [[] for _ in starts]
-    for number, facts in _results(pool, [(inspect, (paths[start : start + _INSPECTED], rate, frames)) for start in starts]):
+    for number, facts in results(workforce, [(inspect, (paths[start : start + _INSPECTED], rate, frames)) for start in starts]):
         found[number] = facts
         progress.advance(len(facts))
     return [fact for facts in found for fact in facts]
@@ -298,7 +247,7 @@ def _shards_of(chain: Chain, chosen: pa.Table) -> set[int]:
 
 
 def _code(
-    pool: Executor, folder: Folder, chosen: pa.Table, chains: Sequence[Chain], progress: Progress, *, replace: bool
+    workforce: Executor, folder: Folder, chosen: pa.Table, chains: Sequence[Chain], progress: Progress, *, replace: bool
 ) -> tuple[int, int]:
     """Build every shard that is missing; returns how many were built and how many stood."""
     missing: dict[int, list[Chain]] = defaultdict(list)
@@ -332,7 +281,7 @@ def _code(
     ]
     progress.begin("building shards", sum(len(task.chains) for task in tasks))
     built = 0
-    for _, count in _results(pool, [(build_shard, (task,)) for task in tasks]):
+    for _, count in results(workforce, [(build_shard, (task,)) for task in tasks]):
         built += count
         progress.advance(count)
     return built, standing

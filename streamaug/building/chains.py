@@ -1,7 +1,5 @@
 """A condition made ready to be built: every step's encoder or effect at hand, and the hash of all that decides its bytes."""
 
-import hashlib
-import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -13,7 +11,7 @@ from streamaug.codecs import Coding, pcm, pyav
 from streamaug.conditions import Condition, Step
 from streamaug.effects import Effect, Load
 from streamaug.errors import ClipsError
-from streamaug.store.layout import CodingStep
+from streamaug.store.layout import CodingStep, settings_hash
 
 _BETWEEN = 16
 """Bits a sample between the steps of a chain, as between two devices."""
@@ -67,8 +65,7 @@ class Chain:
     @cached_property
     def settings(self) -> str:
         """8 characters of the hash of chain, encoder versions and arguments: the start of the shards' names."""
-        told = json.dumps([record.model_dump() for record in self.records], sort_keys=True)
-        return hashlib.sha256(told.encode()).hexdigest()[:8]
+        return settings_hash(self.records)
 
     def holds(self, clip: Mapping[str, Any]) -> bool:
         """Whether the condition takes a clip: each of its effects must apply."""

@@ -29,12 +29,6 @@ from streamaug.store.index import Index
 from streamaug.store.layout import FORMAT, INDEX_SCHEMA, IndexMeta, ShardInfo
 
 _BLOCK = tarfile.BLOCKSIZE
-_EXCERPT = 1 << 17
-"""Samples of a clip that its alignment is checked on."""
-_CHECK_REACH = 3_000
-_ALIGNED = 0.98
-"""Correlation at lag 0, as a share of the best within reach, from which on a clip lies right: a clip of low hum has a
-peak so broad that coding noise moves its top by a few samples."""
 _ALIGNMENT_CLIPS = 3
 
 
@@ -119,13 +113,13 @@ class _Tar:
         self._name = name
         self._file = _Hashing(path)
         # ustar has one header block a member and no field that depends on the machine.
-        self._tar = tarfile.open(fileobj=self._file, mode="w", format=tarfile.USTAR_FORMAT)  # noqa: SIM115  closed by close()
+        self._tar = tarfile.open(fileobj=self._file, mode="w", format=tarfile.USTAR_FORMAT, encoding="utf-8")  # noqa: SIM115  closed by close()
         self._rows: list[dict[str, Any]] = []
         self._doubts: list[str] = []
         self._aligned = False
 
     def add(self, recording: Recording, coded: Coded, rate: int) -> None:
-        self._check_alignment(recording, coded)
+        self._check_alignment(recording, coded, rate)
         chain, payload, frames = self.chain, coded.payload, len(coded.source)
         kbps, sha256 = len(payload) * 8 * rate / frames / 1000, hashlib.sha256(payload)
         row = {
@@ -160,19 +154,18 @@ class _Tar:
         info.size = len(data)
         self._tar.addfile(info, io.BytesIO(data))
 
-    def _check_alignment(self, recording: Recording, coded: Coded) -> None:
+    def _check_alignment(self, recording: Recording, coded: Coded, rate: int) -> None:
         """Hold one clip of the shard against what it was coded from; a clip that leaves doubt passes the question on."""
         if self._aligned or self.chain.last is None:
             return
-        source = coded.source[:_EXCERPT]
-        decoded = self.chain.last.decode(coded.payload, len(coded.source))[: len(source)]
-        curve = alignment.correlation(decoded, source, _CHECK_REACH)
-        if not curve.any():
+        decoded = self.chain.last.decode(coded.payload, len(coded.source))
+        shift = alignment.shift(decoded, coded.source, rate)
+        if shift is None:
             return
-        if curve[_CHECK_REACH] >= _ALIGNED * curve.max():
+        if shift == 0:
             self._aligned = True
             return
-        self._doubts.append(f"'{recording.clip_id}' by {int(np.argmax(curve)) - _CHECK_REACH} samples")
+        self._doubts.append(f"'{recording.clip_id}' by {shift} samples")
         if len(self._doubts) == _ALIGNMENT_CLIPS:
             encoder = self.chain.last.choice.encoder
             raise EncoderError(

@@ -4,17 +4,31 @@ import numpy as np
 
 from streamaug.codecs.pcm import to_pcm
 
+_TELLING = 3_000.0
+"""Hz above which a signal says nothing about the delay: codecs at low bitrates drop what is higher (SBC, MP3), copy it up
+from below (HE-AAC) or make it from noise (Opus)."""
+
+_EXCERPT = 1 << 17
+"""Samples of a clip that its alignment is checked on."""
+
+_REACH = 3_000
+_COHERENT = 0.2
+"""Share of the cross-spectrum that must be in phase at the best lag for it to be believed."""
+
+_ALIGNED = 0.98
+"""Height of the curve at lag 0, as a share of its peak, from which on a clip lies right; coding noise moves the peak of
+some clips of ESC-10 by one sample, with 0.99 at lag 0."""
+
 
 def calibration_signal(rate: int, seconds: float = 3.0) -> np.ndarray:
     """Noise and a chirp below 3 kHz, as int16 of shape (samples,); the same at every call.
 
-    Higher frequencies say nothing about the delay: codecs at low bitrates drop them (SBC, MP3), copy them up from below
-    (HE-AAC) or make them from noise (Opus). The noise never repeats, so that no shift of the signal resembles another.
+    The noise never repeats, so that no shift of the signal resembles another.
     """
     generator = np.random.default_rng(20_210_915)
     count = round(rate * seconds)
     time = np.arange(count) / rate
-    top = min(3_000.0, 0.4 * rate)
+    top = min(_TELLING, 0.4 * rate)
     spectrum = np.fft.rfft(generator.standard_normal(count))
     spectrum[np.fft.rfftfreq(count, 1 / rate) > top] = 0
     noise = np.fft.irfft(spectrum, count)
@@ -48,3 +62,34 @@ def measure_lag(signal: np.ndarray, reference: np.ndarray, reach: int) -> tuple[
     curve = correlation(signal, reference, reach)
     best = int(np.argmax(curve))
     return best - reach, float(curve[best])
+
+
+def excerpt(signal: np.ndarray) -> np.ndarray:
+    """The part of a clip that `shift` looks at."""
+    return signal[:_EXCERPT]
+
+
+def shift(decoded: np.ndarray, reference: np.ndarray, rate: int) -> int | None:
+    """Samples by which a decoded clip lies late on what it was coded from: 0 where it lies right, None where none can be told.
+
+    Found by generalized cross-correlation (Knapp and Carter 1976) below 3 kHz, each bin of the cross-spectrum divided by
+    the root of its magnitude: without that a hum gives peaks all along, with the whole magnitude noise counts like signal.
+
+    >>> reference = calibration_signal(8_000)
+    >>> shift(reference, reference, 8_000), shift(np.pad(reference, (40, 0)), reference, 8_000), shift(0 * reference, reference, 8_000)
+    (0, 40, None)
+    """
+    size = 1 << (_EXCERPT + _REACH - 1).bit_length()
+    telling = int(_TELLING / rate * size)
+    spectrum = np.fft.rfft(excerpt(decoded), size)[:telling] * np.conj(np.fft.rfft(excerpt(reference), size)[:telling])
+    magnitude = np.sqrt(np.abs(spectrum))
+    total = magnitude.sum()
+    if not total:
+        return None
+    whitened = np.divide(spectrum, magnitude, out=np.zeros_like(spectrum), where=magnitude > 0)
+    full = np.fft.irfft(whitened, size) * size / (2 * total)
+    curve = np.concatenate([full[-_REACH:], full[: _REACH + 1]])
+    best = int(np.argmax(curve))
+    if curve[best] < _COHERENT:
+        return None
+    return 0 if curve[_REACH] >= _ALIGNED * curve[best] else best - _REACH

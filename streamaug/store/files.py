@@ -109,7 +109,8 @@ class Folder:
                 raise
             tries = retrying.statistics["attempt_number"]
             told = f" after {tries} tries" if tries > 1 else ""
-            raise FetchError(f"{self.url}/{name}: {what} failed{told}: {type(error).__name__}: {error}") from error
+            reason = error.__cause__ if isinstance(error, FileNotFoundError) else error
+            raise FetchError(f"{self.url}/{name}: {what} failed{told}: {type(reason).__name__}: {reason}") from error
 
     def read(self, name: str) -> bytes:
         """A file's bytes. Raises FileNotFoundError, FetchError."""

@@ -1,6 +1,9 @@
 """The store's format: names of its files and the schemas of its tables. shards/README.md says it in prose."""
 
+import hashlib
+import json
 import re
+from collections.abc import Iterable
 from typing import Annotated
 
 import pyarrow as pa
@@ -78,6 +81,12 @@ class CodingStep(_Strict):
     version: str
     rate: int
     arguments: dict[str, str]
+
+
+def settings_hash(steps: Iterable[CodingStep]) -> str:
+    """8 characters of the hash of chain, encoder versions and arguments: the start of the shards' names."""
+    told = json.dumps([step.model_dump() for step in steps], sort_keys=True)
+    return hashlib.sha256(told.encode()).hexdigest()[:8]
 
 
 class ShardInfo(_Strict):
