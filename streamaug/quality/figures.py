@@ -1,6 +1,7 @@
 """Figures of quality: how grades spread in each condition, and accuracy against them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -46,4 +47,65 @@ def draw_violins(grades: Mapping[str, np.ndarray], path: Path) -> None:
     labels = [f"{condition}\n{odg.size} clips" for condition, odg in ordered]
     axes.set_xticks(range(len(ordered)), labels, rotation=45, ha="right", rotation_mode="anchor", fontsize="small")
     _odg_axis(axes)
+    figure.savefig(path)
+
+
+def draw_accuracy_against_quality(
+    odg: Mapping[str, float], accuracy: Mapping[str, float], slope: float, intercept: float, words: str, path: Path
+) -> None:
+    """Write a PNG of conditions as labelled points, mean ODG to the right and accuracy upwards, with their regression line."""
+    figure = Figure(figsize=(6.0, 4.4), dpi=150, layout="constrained")
+    axes = figure.subplots()
+    x, y = np.array(list(odg.values())), np.array([accuracy[name] for name in odg])
+    ends = np.array([x.min(), x.max()]) + np.array([-0.15, 0.15])
+    axes.plot(ends, intercept + slope * ends, color=_FILL, linewidth=2)
+    axes.plot(x, y, "o", color=_INK, markersize=5)
+    for name, across, up in zip(odg, x, y, strict=True):
+        left = across > (x.min() + x.max()) / 2  # labels stay inside the frame
+        axes.annotate(
+            name, (across, up), (-6 if left else 6, 5), textcoords="offset points", ha="right" if left else "left", fontsize="small"
+        )
+    axes.text(0.02, 0.98, words, transform=axes.transAxes, va="top", fontsize="small", color="#444444")
+    axes.set_xlabel("mean ODG (PEAQ Basic)")
+    axes.set_ylabel("accuracy")
+    axes.set_ylim(0, 1.02)
+    axes.grid(color="#dddddd", linewidth=0.7)
+    axes.set_axisbelow(True)
+    axes.spines[["top", "right"]].set_visible(False)
+    figure.savefig(path)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Curve:
+    """Answers of one condition: odg and right (bool), each (answers,); chance: ODG to fitted probability, NaN without a fit."""
+
+    name: str
+    odg: np.ndarray
+    right: np.ndarray
+    chance: Callable[[np.ndarray], np.ndarray]
+
+
+_BINS = 5
+
+
+def draw_right_answers(curves: Sequence[Curve], path: Path) -> None:
+    """Write a PNG of the share of right answers over ODG, a panel a condition: fitted curve, and equally filled bins as dots."""
+    columns = min(4, len(curves))
+    rows = -(-len(curves) // columns)
+    figure = Figure(figsize=(2.3 * columns + 0.6, 2.0 * rows + 0.6), dpi=150, layout="constrained")
+    panels = figure.subplots(rows, columns, squeeze=False, sharex=True, sharey=True)
+    for axes in panels.flat[len(curves) :]:
+        axes.set_visible(False)
+    for axes, curve in zip(panels.flat, curves, strict=False):
+        order = np.argsort(curve.odg)
+        bins = [part for part in np.array_split(order, _BINS) if part.size]
+        axes.plot([curve.odg[part].mean() for part in bins], [curve.right[part].mean() for part in bins], "o", color=_INK, markersize=3.5)
+        across = np.linspace(curve.odg.min(), curve.odg.max(), 50)
+        axes.plot(across, curve.chance(across), color=_FILL, linewidth=2)
+        axes.set_title(f"{curve.name} ({curve.odg.size})", fontsize="small")
+        axes.grid(color="#eeeeee", linewidth=0.7)
+        axes.spines[["top", "right"]].set_visible(False)
+    panels[0, 0].set_ylim(-0.03, 1.03)
+    figure.supxlabel("ODG of the clip", fontsize="small")
+    figure.supylabel("share of right answers", fontsize="small")
     figure.savefig(path)

@@ -1,5 +1,6 @@
 """A small store of real bitstreams: six clips of noise and tones, three shards, two codecs."""
 
+import shutil
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -37,9 +38,17 @@ def build_store(clips_table: Path, url: str) -> Store:
     return Store.open(url)
 
 
+@pytest.fixture(scope="session")
+def built(clips_table: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("built") / "store"
+    build_store(clips_table, str(folder))
+    return folder
+
+
 @pytest.fixture
-def store(clips_table: Path, tmp_path: Path) -> Store:
-    return build_store(clips_table, str(tmp_path / "store"))
+def store(built: Path, tmp_path: Path) -> Store:
+    """A copy that a test may do with what it likes."""
+    return Store.open(shutil.copytree(built, tmp_path / "store"))
 
 
 @pytest.fixture
