@@ -11,8 +11,11 @@ from rich.console import Console
 from rich.markup import escape
 
 from streamaug.cli.build import build
+from streamaug.cli.diff import diff
 from streamaug.cli.info import info
+from streamaug.cli.plan import plan
 from streamaug.cli.quality import quality
+from streamaug.cli.recipe import recipe
 from streamaug.errors import StreamaugError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
@@ -24,8 +27,11 @@ def _streamaug(debug: Annotated[bool, typer.Option("--debug", help="Show the tra
 
 
 app.command()(build)
+app.command()(diff)
 app.command()(info)
+app.command()(plan)
 app.command()(quality)
+app.add_typer(recipe, name="recipe")
 
 
 def run(app: typer.Typer) -> None:

@@ -1,7 +1,7 @@
 """The ledger: how many rows a plan gives each condition and, inside it, each label or any other column; exact, before training."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pyarrow as pa
@@ -10,19 +10,19 @@ from streamaug.mixing.epoch import Epoch
 from streamaug.mixing.holdings import Column
 from streamaug.mixing.plan import Plan
 
-_CHUNK = 1 << 20
-
 
 @dataclass(frozen=True, kw_only=True)
 class Ledger:
     """Counts of rows; for `views`, of views: a row counts once in each condition that it shows.
 
     columns: what is counted by, `condition` first. values: for each column what occurs, in order. counts: int64, one axis a column.
+    allow_leakage: whether the recipe allows it, which every table then says.
     """
 
     columns: tuple[str, ...]
     values: tuple[tuple[str, ...], ...]
     counts: np.ndarray
+    allow_leakage: bool = False
 
     @property
     def total(self) -> int:
@@ -39,21 +39,23 @@ class Ledger:
         rest = tuple(axis for axis in range(len(self.columns)) if axis not in axes)
         kept = sorted(axes)
         counts = self.counts.sum(axis=rest).transpose([kept.index(axis) for axis in axes])
-        return Ledger(columns=columns, values=tuple(self.values[axis] for axis in axes), counts=counts)
+        return Ledger(columns=columns, values=tuple(self.values[axis] for axis in axes), counts=counts, allow_leakage=self.allow_leakage)
 
     def __add__(self, other: "Ledger") -> "Ledger":
         if self.columns != other.columns or self.values != other.values:
             raise ValueError("only ledgers of the same columns and values add up")
-        return Ledger(columns=self.columns, values=self.values, counts=self.counts + other.counts)
+        return replace(self, counts=self.counts + other.counts)
 
     def table(self) -> pa.Table:
-        """One line for each combination that occurs: the columns, and `rows`."""
+        """One line for each combination that occurs: the columns, `rows`, and `leakage` where it is allowed."""
         occurring = np.nonzero(self.counts)
         names = {
             column: pa.array(np.array(values, object)[places], pa.string())
             for column, values, places in zip(self.columns, self.values, occurring, strict=True)
         }
-        return pa.table({**names, "rows": pa.array(self.counts[occurring], pa.int64())})
+        rows = {"rows": pa.array(self.counts[occurring], pa.int64())}
+        leakage = {"leakage": pa.array(["allowed"] * len(rows["rows"]), pa.string())} if self.allow_leakage else {}
+        return pa.table({**names, **rows, **leakage})
 
 
 def planned(plan: Plan, columns: Mapping[str, Column], epochs: Iterable[int] = (0,)) -> Ledger:
@@ -78,7 +80,7 @@ def served(plan: Plan, columns: Mapping[str, Column], condition: np.ndarray, cli
 
 def _ledger(plan: Plan, columns: Mapping[str, Column], counts: np.ndarray) -> Ledger:
     values = (plan.conditions, *(column.values for column in columns.values()))
-    return Ledger(columns=("condition", *columns), values=values, counts=counts)
+    return Ledger(columns=("condition", *columns), values=values, counts=counts, allow_leakage=plan.recipe.allow_leakage)
 
 
 def _joint(columns: Mapping[str, Column]) -> tuple[np.ndarray, Sequence[int]]:
@@ -96,10 +98,9 @@ def _add(counts: np.ndarray, conditions: np.ndarray, codes: np.ndarray) -> None:
 def _add_epoch(counts: np.ndarray, epoch: Epoch, codes: np.ndarray) -> None:
     cells, pools = epoch.cells, epoch.pools
     sizes = pools.sizes[cells.pool]
-    end = cells.first + cells.count
     head = np.minimum(-cells.first % sizes, cells.count)  # ranks up to where the first full pass begins
     full = (cells.count - head) // sizes
-    tail = end - cells.first - head - full * sizes
+    tail = cells.count - head - full * sizes
     histograms: dict[int, np.ndarray] = {}
     for cell in np.flatnonzero(full).tolist():
         pool = int(cells.pool[cell])
@@ -109,9 +110,5 @@ def _add_epoch(counts: np.ndarray, epoch: Epoch, codes: np.ndarray) -> None:
         for condition in cells.conditions[cell].tolist():
             counts[condition] += full[cell] * histograms[pool]
     for first, count in ((np.zeros_like(head), head), (cells.count - tail, tail)):
-        ends = np.cumsum(count)
-        for start in range(0, int(ends[-1]) if len(ends) else 0, _CHUNK):
-            places = np.arange(start, min(start + _CHUNK, int(ends[-1])))
-            cells_at = np.searchsorted(ends, places, "right")
-            ranks = places - (ends - count)[cells_at] + first[cells_at]
-            _add(counts, cells.conditions[cells_at], codes[epoch.clips(cells_at, ranks)])
+        for conditions, clips in epoch.drawn(first, count):
+            _add(counts, conditions, codes[clips])

@@ -10,7 +10,10 @@ from streamaug.mixing.hints import nearest
 from streamaug.mixing.yaml_lines import Path_, line_of, read_yaml
 
 Number = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
-Steps = Annotated[dict[Annotated[int, Field(ge=0)], Number], Field(min_length=1)]
+Steps = Annotated[
+    dict[Annotated[int, Field(ge=0)], Number],
+    Field(min_length=1, json_schema_extra={"propertyNames": {"pattern": "^[0-9]+$"}}),
+]
 Where = Annotated[dict[str, Annotated[list[str | int], Field(min_length=1)]], Field(min_length=1)]
 
 

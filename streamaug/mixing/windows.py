@@ -44,7 +44,7 @@ class Windows:
 
     @cached_property
     def _lines(self) -> np.ndarray:
-        return np.cumsum(self.cells.count) - self.cells.count
+        return np.asarray(np.cumsum(self.cells.count) - self.cells.count)
 
     def shuffled(self, cell: np.ndarray, rank: np.ndarray) -> np.ndarray:
         """Ranks shuffled inside their windows; int64 of shape (n,). Passes are kept apart: no clip before all others came."""
@@ -63,6 +63,13 @@ class Windows:
         line = self._lines[cell] + rank
         visit = np.searchsorted(self.ends, line, "right")
         return np.asarray(self.starts[visit] + line - np.concatenate([[0], self.ends])[visit])
+
+    @property
+    def runs(self) -> int:
+        """Stretches of a shard that an epoch reads in one go: visits, cut where a window ends inside one."""
+        counts, lines = self.cells.count[:, None], self._lines[:, None]
+        edges = np.unique(lines + np.arange(self.windows) * counts // self.windows)
+        return len(np.union1d(edges, np.concatenate([[0], self.ends[:-1]])))
 
     def shuffled_one(self, cell: int, rank: int) -> int:
         count, key, first, size, _ = self._plain[cell]

@@ -1,0 +1,105 @@
+"""streamaug plan: what an epoch will hold and cost, before it is trained on."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from streamaug.errors import RecipeError
+
+if TYPE_CHECKING:
+    from streamaug.mixing import Plan
+    from streamaug.mixing.ledger import Ledger
+    from streamaug.streaming.costs import Costs
+
+
+def plan(
+    recipe: Annotated[Path, typer.Argument(help="Recipe, a YAML file.")],
+    store: Annotated[str, typer.Argument(help="Folder or URL of the store.")],
+    split: Annotated[str, typer.Option(help="Clips to draw from: train, or a choice on a column such as fold=1,2.")] = "train",
+    evaluate: Annotated[
+        str | None,
+        typer.Option(help="Clips that none may be shared with; unless said 'evaluate', or what a choice on a column leaves out."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of all shuffles.")] = 0,
+    epoch: Annotated[int, typer.Option(min=0, help="Epoch to count, the first is 0.")] = 0,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Count this many epochs together, from 0 on.")] = None,
+    by: Annotated[str, typer.Option(help="Columns of the clips to count by, with commas between.")] = "label",
+    ledger: Annotated[Path | None, typer.Option(help="Write the ledger to this .csv or .parquet file.")] = None,
+    rows: Annotated[Path | None, typer.Option(help="Write every row to this .parquet file, a line a view.")] = None,
+    picture: Annotated[Path | None, typer.Option(help="Draw rows x conditions over the (first) epoch into this .png or .svg file.")] = None,
+) -> None:
+    """Print the ledger of a recipe on a store: rows by condition and label, the plan's hash, hours, bytes, requests, disk."""
+    import numpy as np
+
+    from streamaug.cli.console import stdout
+    from streamaug.cli.tables import write_rows, write_table
+    from streamaug.mixing import load_recipe
+    from streamaug.mixing.ledger import planned
+    from streamaug.store import Store
+    from streamaug.streaming.bitstreams import Bitstreams
+    from streamaug.streaming.costs import costs
+    from streamaug.streaming.opening import coded, open_plan
+
+    if epochs is not None and epoch:
+        raise RecipeError("--epoch counts one epoch and --epochs several from the first on; give one of them")
+    counted = range(epochs) if epochs is not None else range(epoch, epoch + 1)
+    opened = Store.open(store)
+    made = open_plan(load_recipe(recipe), opened, split=split, seed=seed, evaluate=evaluate)
+    columns = {name: coded(opened.clips, name) for name in by.split(",")}
+    counts = planned(made, columns, counted)
+    bitstreams = [Bitstreams.read(opened, condition) for condition in made.conditions]
+    show(made, counts, costs(made, opened, bitstreams, counted), counted)
+    if ledger is not None:
+        write_table(ledger, counts.table())
+    if rows is not None:
+        write_rows(rows, made, opened, bitstreams, counted)
+    if picture is not None:
+        from streamaug.mixing.picture import picture_of
+
+        shards = opened.clips["shard"].to_numpy()
+        figure = picture_of(made, counted.start, np.argsort(np.argsort(shards, kind="stable")) / len(shards))
+        figure.savefig(picture, metadata={"Software": None} if picture.suffix == ".png" else None)
+    for written in filter(None, (ledger, rows, picture)):
+        stdout.print(f"wrote {written}", highlight=False)
+
+
+def show(plan: "Plan", ledger: "Ledger", costs: "Costs", epochs: range) -> None:
+    """Print a plan: head, ledger, costs."""
+    from rich.markup import escape
+
+    from streamaug.cli.console import stdout
+    from streamaug.cli.tables import print_lines
+
+    when = f"epoch {epochs.start}" if len(epochs) == 1 else f"epochs {epochs.start} to {epochs.stop - 1}"
+    count = sum(plan.epoch_size(epoch) for epoch in epochs)
+    recipe = plan.recipe
+    order = ["full shuffle" if recipe.window is None else f"windows of {recipe.window} shards"]
+    order += [f"batches of {recipe.stratify} stratified"] if recipe.stratify else []
+    order += [f"balanced by {', '.join(recipe.balance)}"] if recipe.balance else []
+    stdout.print(f"[bold]{escape(recipe.title)}[/]", highlight=False)
+    stdout.print(f"draw {recipe.draw}, {', '.join(order)}; split {plan.holdings.split}, seed {plan.seed}", highlight=False)
+    stdout.print(f"plan {plan.hash}", highlight=False)
+    stdout.print(f"{when}: [bold]{count}[/] rows{f' of {plan.views} views' if plan.views > 1 else ''}", highlight=False)
+    if recipe.allow_leakage:
+        stdout.print("[bold red]allow_leakage: true[/] - clips or groups may be on both sides of training and evaluation", highlight=False)
+    print_lines(ledger_lines(ledger))
+    stdout.print(
+        f"{costs.seconds / 3600:.1f} h of audio, {costs.fetched / 1e6:.1f} MB to fetch in {costs.requests} requests; "
+        f"caches take {costs.bitstreams / 1e6:.1f} MB for bitstreams, {costs.features / 1e6:.1f} MB for features",
+        highlight=False,
+    )
+
+
+def ledger_lines(ledger: "Ledger") -> list[list[str]]:
+    """A ledger as lines of text: conditions by the values of one column, or a line for each combination of several."""
+    if len(ledger.columns) > 2:
+        table = ledger.table()
+        return [table.column_names, *([str(value) for value in line.values()] for line in table.to_pylist())]
+    conditions, values = ledger.values
+    used = [place for place in range(len(values)) if ledger.counts[:, place].any()]
+    lines = [["condition", *(values[place] or "-" for place in used), "rows"]]
+    for condition, counts in zip(conditions, ledger.counts, strict=True):
+        lines.append([condition, *(str(counts[place]) for place in used), str(counts.sum())])
+    lines.append(["all", *(str(ledger.counts[:, place].sum()) for place in used), str(ledger.total)])
+    return lines

@@ -1,0 +1,45 @@
+"""streamaug recipe: the recipe language for editors, recipes written out, and families of them."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+recipe = typer.Typer(no_args_is_help=True, help="Recipes: their JSON Schema, one written out, leave-one-codec-out families.")
+
+
+@recipe.command()
+def schema() -> None:
+    """Print the JSON Schema of recipes, for editors that check YAML as it is written."""
+    import json
+
+    from streamaug.mixing.recipe_file import RecipeFile
+
+    typer.echo(json.dumps(RecipeFile.model_json_schema(), indent=2))
+
+
+@recipe.command()
+def show(path: Annotated[Path, typer.Argument(metavar="RECIPE", help="Recipe, a YAML file.")]) -> None:
+    """Print a recipe joined with all that it extends, and its hash."""
+    from streamaug.mixing import load_recipe
+
+    loaded = load_recipe(path)
+    typer.echo(f"{loaded.to_yaml()}# hash {loaded.hash}")
+
+
+@recipe.command()
+def leave_one_out(
+    path: Annotated[Path, typer.Argument(metavar="RECIPE", help="Recipe whose codecs are left out one at a time.")],
+    folder: Annotated[Path, typer.Argument(help="Folder to write the recipes to.")],
+) -> None:
+    """Write, for each codec of a recipe, the recipe without that codec at any bitrate: to test on codecs never heard in training."""
+    from streamaug.cli.tables import whole
+    from streamaug.mixing import load_recipe
+    from streamaug.mixing.families import without_each_codec
+
+    folder.mkdir(parents=True, exist_ok=True)
+    for codec, left in without_each_codec(load_recipe(path)).items():
+        target = folder / f"without_{codec.replace('-', '_')}.yaml"
+        with whole(target) as part:
+            part.write_text(left.to_yaml(), encoding="utf-8")
+        typer.echo(f"wrote {target}: {', '.join(left.conditions)}")
