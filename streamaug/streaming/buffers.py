@@ -33,4 +33,5 @@ class Buffers:
         memory = free.pop() if free else np.empty(shape, np.float32)
         lease = memory[:]  # lives as long as any tensor on it
         weakref.finalize(lease, free.append, memory).atexit = False
-        return torch.from_numpy(lease)
+        with torch.inference_mode(False):  # the consumer may be in that mode; the threads that fill the batch are not
+            return torch.from_numpy(lease)

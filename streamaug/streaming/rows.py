@@ -73,7 +73,7 @@ class RowMaker:
             return
         static = self._module(waveform)
         if self._shelf is not None:
-            half = static.half()
+            half = static.half().contiguous()
             self._shelf.add(condition, clip, memoryview(half.numpy()).cast("B"))
             static = half.float()
         self._place(static, out)
