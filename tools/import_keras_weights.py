@@ -21,10 +21,9 @@ from torch import Tensor, nn
 from streamaug.cli.main import run
 from train.checkpoint import save_model
 from train.errors import CheckpointError
-from train.fusion import GROUPS
+from train.fusion import COARSE, GROUPS
 from train.models import MODELS, Classifier, ResNet17
 
-COARSE = ("indoor", "outdoor", "transportation")
 _KINDS: dict[type[nn.Module], str] = {nn.Conv2d: "conv2d", nn.BatchNorm2d: "batch_normalization", nn.Linear: "dense"}
 
 

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from streamaug.streaming import Cache
 from train.errors import RunError
 from train.models import MODELS
 
@@ -23,7 +24,8 @@ class RunConfig(BaseModel):
     1/16. steps: training steps of 64 clips; or epochs: of two plan epochs each, as the paper counts. cycles: cosine
     cycles; where not given the model's own. consistency: weight of the views' divergence, where
     the recipe draws views.
-    checkpoint_every: steps between two positions to resume from. threads: of the stream. cache: folder for features.
+    checkpoint_every: steps between two positions to resume from. threads: of the stream. cache: folder for features, and
+    cache_gigabytes: what it may take.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -49,6 +51,7 @@ class RunConfig(BaseModel):
     checkpoint_every: Positive = 500
     threads: Positive | None = None
     cache: Path | None = None
+    cache_gigabytes: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 50.0
 
     @model_validator(mode="after")
     def _one_length(self) -> Self:
@@ -63,6 +66,10 @@ class RunConfig(BaseModel):
         437
         """
         return self.steps if self.steps is not None else self.epochs * -(-rows // 32)  # type: ignore[operator]  # one of both is given
+
+    @property
+    def feature_cache(self) -> Cache | None:
+        return None if self.cache is None else Cache(folder=self.cache, bound=int(self.cache_gigabytes * 1e9))
 
     @property
     def model_cycles(self) -> int:

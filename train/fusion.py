@@ -19,6 +19,9 @@ GROUPS = {
 }
 """The coarse class of each scene."""
 
+COARSE = ("indoor", "outdoor", "transportation")
+"""Labels of the coarse classes."""
+
 
 def two_stage(scenes: Sequence[np.ndarray], coarse: Sequence[np.ndarray], groups: Sequence[int]) -> np.ndarray:
     """Score of each class: summed class probabilities times the summed probability of its coarse class.

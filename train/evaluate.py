@@ -1,0 +1,66 @@
+"""What a model says of every clip of a split, under every condition."""
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+
+from streamaug.splits import Split
+from streamaug.store import Store
+from streamaug.streaming import Cache, Stream
+from train.errors import RunError
+from train.models import Classifier
+from train.predictions import SCHEMA
+
+BATCH = 64
+
+
+def probabilities_of(
+    model: Classifier, store: Store, condition: str, split: str, *, threads: int | None = None, cache: Cache | None = None
+) -> np.ndarray:
+    """Class probabilities of a split's clips in the order of the clips table: float32 of shape (clips, classes).
+
+    Raises RunError where the condition lacks some of them.
+    """
+    expected = len(Split.parse(split).rows(store.clips))
+    stream = Stream.evaluation(store, condition, split=split, batch_size=BATCH, threads=threads, feature_cache=cache)
+    if (held := stream.plan.epoch_size(0)) != expected:
+        raise RunError(
+            f"condition '{condition}' of {store.url} holds {held} of the {expected} clips of split '{split}', so that tables would compare "
+            "different clips; leave it out of the evaluated conditions, or build it for all clips"
+        )
+    return torch.cat([_probabilities(model, batch["logmel"]) for batch in stream]).numpy()
+
+
+@torch.inference_mode()
+def _probabilities(model: Classifier, features: torch.Tensor) -> torch.Tensor:
+    return model(features.to(next(model.parameters()).device)).float().softmax(1).cpu()
+
+
+def predictions_of(
+    store: Store, split: str, condition: str, probabilities: np.ndarray, *, row: str, seed: int, fold: str | None = None
+) -> pa.Table:
+    """Predictions (train.predictions.SCHEMA) that class probabilities make, which stand in the order of the split's clips."""
+    clips = store.clips.take(pa.array(Split.parse(split).rows(store.clips)))
+    count = len(clips)
+    return pa.table(
+        {
+            "row": [row] * count,
+            "seed": [seed] * count,
+            "fold": pa.array([fold] * count, pa.string()),
+            "condition": [condition] * count,
+            "clip_id": clips["clip_id"],
+            "group": pc.coalesce(clips["group"], clips["clip_id"]),
+            "label": clips["label"],
+            "predicted": pa.array(store.meta.labels).take(pa.array(probabilities.argmax(1))),
+            "probabilities": pa.array(list(probabilities), pa.list_(pa.float32())),
+        }
+    ).cast(SCHEMA)
+
+
+def check_labels(store: Store, split: str) -> None:
+    """Raise RunError where a label of the store has no clip in a split."""
+    there = set(store.clips["label"].take(pa.array(Split.parse(split).rows(store.clips))).to_pylist())
+    missing = [label for label in store.meta.labels if label not in there]
+    if missing:
+        raise RunError(f"split '{split}' of {store.url} has no clip of {', '.join(missing)}; choose another, or build without these labels")

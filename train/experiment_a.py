@@ -1,0 +1,201 @@
+"""Experiment A of the paper: what coding does to a classifier that was trained without it, and print Table 2.
+
+    python -m train.experiment_a STORE --model fcnn.safetensors
+    python -m train.experiment_a STORE --model resnet.safetensors --model fcnn.safetensors --model fsfcnn.safetensors \
+        --coarse resnet3.safetensors --coarse fcnn3.safetensors        the two-stage ensemble
+
+Several models without --coarse are an ensemble that sums their class probabilities.
+"""
+
+import csv
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import torch
+import typer
+from rich.console import Console
+
+from streamaug.cli.main import run as run_app
+from streamaug.conditions import parse_conditions
+from streamaug.store import Store
+from streamaug.streaming import Cache
+from train.checkpoint import load_model
+from train.errors import RunError
+from train.evaluate import check_labels, predictions_of, probabilities_of
+from train.figures import confusion_map
+from train.fusion import COARSE, GROUPS, two_stage
+from train.models import Classifier
+from train.predictions import correct, in_order, write_predictions
+from train.report import Picture, Section, Table, Text, page, write_whole
+from train.results import ORIGINAL
+from train.run import versions
+
+TABLE_2 = (ORIGINAL, "aac_64", "mp3_64", "opus_32", "he-aac_32", "sbc_64", "mp3_32")
+"""Evaluated conditions of Experiment A, in the paper's order."""
+
+
+CACHE_BYTES = 50_000_000_000
+
+
+def paper_accuracies() -> dict[str, float]:
+    """The paper's Table 2.
+
+    >>> paper_accuracies()["mp3_32"]
+    0.352
+    """
+    with (Path(__file__).parent / "paper" / "table2.csv").open(newline="") as file:
+        return {
+            row["codec"] if row["codec"] == ORIGINAL else f"{row['codec']}_{row['kbps']}": float(row["accuracy"])
+            for row in csv.DictReader(file)
+        }
+
+
+def by_condition(predictions: pa.Table) -> dict[str, float]:
+    """Accuracy under each condition, in the order of the predictions."""
+    right = correct(predictions)
+    names = predictions["condition"].to_numpy()
+    return {name: float(right[names == name].mean()) for name in in_order(predictions, "condition")}
+
+
+def table_2(accuracies: dict[str, float]) -> Table:
+    """Accuracy and what is lost relative to the original, the paper's figures beside."""
+    paper = paper_accuracies()
+    rows = []
+    for name, value in accuracies.items():
+        theirs = paper.get(name)
+        rows.append(
+            [
+                name,
+                f"{value:.3f}",
+                "" if name == ORIGINAL else f"{_loss(value, accuracies[ORIGINAL]):.1f}",
+                "" if theirs is None else f"{theirs:.3f}",
+                "" if theirs is None or name == ORIGINAL else f"{_loss(theirs, paper[ORIGINAL]):.1f}",
+            ]
+        )
+    return Table(header=["condition", "accuracy", "relative decrease, %", "the paper's accuracy", "its decrease, %"], rows=rows)
+
+
+def _loss(value: float, original: float) -> float:
+    return 100 * (1 - value / original) if original else float("nan")
+
+
+def by_column(predictions: pa.Table, values: Sequence[str], what: str) -> Table:
+    """Accuracy for every value (one a prediction) under every condition."""
+    right, conditions, of = correct(predictions), predictions["condition"].to_numpy(), np.asarray(values, object)
+    names = in_order(predictions, "condition")
+    rows = [
+        [str(value), *(f"{right[(of == value) & (conditions == name)].mean():.3f}" for name in names)]
+        for value in dict.fromkeys(sorted(values))
+    ]
+    return Table(header=[what, *names], rows=rows)
+
+
+def confusion(predictions: pa.Table, labels: Sequence[str], condition: str) -> np.ndarray:
+    """Counts of shape (true, predicted) under a condition."""
+    chosen = predictions.filter(pc.equal(predictions["condition"], condition))
+    counts = np.zeros((len(labels), len(labels)), np.int64)
+    true, said = (pc.index_in(chosen[name], pa.array(labels)).to_numpy() for name in ("label", "predicted"))
+    np.add.at(counts, (true, said), 1)
+    return counts
+
+
+def load_models(paths: Sequence[Path], labels: Sequence[str], accelerator: str) -> list[Classifier]:
+    device = "cuda" if accelerator != "cpu" and torch.cuda.is_available() else "cpu"
+    return [load_model(path, labels)[0].to(device) for path in paths]
+
+
+def coarse_groups(labels: Sequence[str]) -> list[int]:
+    """The coarse class of each label. Raises RunError for labels that are no acoustic scenes of the paper."""
+    foreign = [label for label in labels if label not in GROUPS]
+    if foreign:
+        raise RunError(f"--coarse is for the ten scenes of TAU 2020 Mobile; the store has the label '{foreign[0]}'")
+    return [GROUPS[label] for label in labels]
+
+
+def experiment(
+    store: Store,
+    scenes: Sequence[Classifier],
+    coarse: Sequence[Classifier],
+    conditions: Sequence[str],
+    split: str,
+    *,
+    name: str,
+    threads: int | None,
+    cache: Cache | None,
+) -> pa.Table:
+    """Predictions of a model, or of an ensemble, under every condition. Raises RunError where clips are missing."""
+    groups = coarse_groups(store.meta.labels) if coarse else []
+    tables = []
+    for condition in conditions:
+        first, second = (
+            [probabilities_of(model, store, condition, split, threads=threads, cache=cache) for model in models]
+            for models in (scenes, coarse)
+        )
+        scores = two_stage(first, second, groups) if coarse else np.sum(first, axis=0)
+        scores /= scores.sum(1, keepdims=True)
+        tables.append(predictions_of(store, split, condition, scores.astype(np.float32), row=name, seed=0))
+    return pa.concat_tables(tables)
+
+
+def main(
+    store: Annotated[str, typer.Argument(help="Path or URL of the store.")],
+    model: Annotated[list[Path], typer.Option(help="Checkpoint of a model for the store's labels; several are an ensemble.")],
+    coarse: Annotated[list[Path], typer.Option(help="Checkpoint of a three-class model, for the two-stage ensemble.")] = [],  # noqa: B006  # typer's way
+    split: Annotated[str, typer.Option(help="Split to evaluate on.")] = "evaluate",
+    conditions: Annotated[str, typer.Option(help="Evaluated conditions; default those of Table 2.")] = ",".join(TABLE_2),
+    out: Annotated[Path, typer.Option(help="Folder to write.")] = Path("runs/experiment_a"),
+    accelerator: Annotated[str, typer.Option(help="auto or cpu.")] = "auto",
+    threads: Annotated[int | None, typer.Option(help="Threads that decode.")] = None,
+    cache: Annotated[Path | None, typer.Option(help="Folder to keep features in; default <out>/features.")] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,  # noqa: ARG001  # read by streamaug.cli.main.run
+) -> None:
+    """Experiment A: evaluate a trained model, or the two-stage ensemble, under every condition of Table 2."""
+    if out.exists() and any(path.name != "features" for path in out.iterdir()):
+        raise RunError(f"{out} is already in use; name another folder with --out")
+    opened = Store.open(store)
+    names = [str(name) for name in parse_conditions(conditions)]
+    if ORIGINAL not in names:
+        raise RunError("--conditions must hold 'original', which the others are compared with")
+    check_labels(opened, split)
+    labels = opened.meta.labels
+    scenes, three = load_models(model, labels, accelerator), load_models(coarse, COARSE, accelerator)
+    title = " + ".join(path.stem for path in (*model, *coarse))
+    predictions = experiment(
+        opened, scenes, three, names, split, name=title, threads=threads, cache=Cache(folder=cache or out / "features", bound=CACHE_BYTES)
+    )
+    table = table_2(by_condition(predictions))
+    classes = by_column(predictions, predictions["label"].to_pylist(), "class")
+    sections = [Section(title="Table 2", parts=[table]), Section(title="Accuracy by class", parts=[classes])]
+    out.mkdir(parents=True, exist_ok=True)
+    if "device" in opened.clips.column_names:
+        device = dict(zip(opened.clips["clip_id"].to_pylist(), map(str, opened.clips["device"].to_pylist()), strict=True))
+        devices = by_column(predictions, [device[clip_id] for clip_id in predictions["clip_id"].to_pylist()], "device")
+        write_whole(out / "by_device.csv", devices.csv())
+        sections.append(Section(title="Accuracy by device", parts=[devices]))
+    maps = {name: confusion_map(confusion(predictions, labels, name), labels, name) for name in names}
+    for name, png in maps.items():
+        write_whole(out / f"confusion_{name}.png", png)
+    pictures = [Picture(png=png, alt=f"confusion matrix under {name}") for name, png in maps.items()]
+    repeat = [
+        Text(text=" ".join([Path(sys.executable).name, *sys.orig_argv[1:]]), kind="code"),
+        Table(header=["library", "version"], rows=list(versions().items())),
+    ]
+    sections += [Section(title="Confusion matrices", parts=pictures), Section(title="To repeat it", parts=repeat)]
+    lead = f"{title}, evaluated on '{split}' of {opened.meta.name}, {len(predictions) // len(names)} clips under each condition."
+    write_predictions(out / "predictions.parquet", predictions)
+    write_whole(out / "table2.csv", table.csv())
+    write_whole(out / "table2.md", table.markdown() + "\n")
+    write_whole(out / "by_class.csv", classes.csv())
+    write_whole(out / "report.html", page("Experiment A", lead, sections))
+    Console().print(table.markdown(), f"report: {out / 'report.html'}", sep="\n", highlight=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(main)
+    run_app(app)
