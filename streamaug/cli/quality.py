@@ -40,7 +40,6 @@ def quality(
         names = [name for name in names if name != "original"]
     if not names:
         raise StoreError(f"{store} holds the original alone; build conditions with 'streamaug build CLIPS.csv {store} --conditions …'")
-    counts = [len(opened.index(name)) for name in names]
     with ExitStack() as stack:
         executor = None
         if cluster:
@@ -50,11 +49,9 @@ def quality(
             executor = stack.enter_context(client.get_executor())
         bar = stack.enter_context(ProgressBar())
         if sample:
-            bar.begin("grading", sum(min(sample, count) for count in counts))
-            graded = measure_sample(opened, names, sample, workers=workers, executor=executor, progress=bar.advance)
+            graded = measure_sample(opened, names, sample, workers=workers, executor=executor, progress=bar)
         else:
-            bar.begin("grading", sum(counts))
-            graded = measure(opened, names, workers=workers, executor=executor, progress=bar.advance)
+            graded = measure(opened, names, workers=workers, executor=executor, progress=bar)
     summaries = sorted(map(summarise, graded.values()), key=lambda summary: -summary.mean)
     output.mkdir(parents=True, exist_ok=True)
     write_summaries(summaries, output / "summary.csv")

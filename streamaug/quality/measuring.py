@@ -6,7 +6,7 @@ that was built again is measured again.
 """
 
 import hashlib
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, field
 from importlib.metadata import version
@@ -18,15 +18,13 @@ import soxr
 
 from streamaug.errors import StoreError
 from streamaug.executors import pool, results
+from streamaug.progress import Progress, Silent
 from streamaug.quality.grading import Task, bitstreams, grade
 from streamaug.quality.table import QUALITY_FILE, Quality, QualityMeta, meta_of, read_current
 from streamaug.store import Index, Store
 
 PARTS = "quality-parts"
 """Folder of a condition that holds the grades of single shards until all are through."""
-
-Progress = Callable[[int], None]
-"""Is told how many more clips are done."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,18 +53,20 @@ def measure(
     *,
     workers: int | None = None,
     executor: Executor | None = None,
-    progress: Progress = lambda _: None,
+    progress: Progress | None = None,
 ) -> dict[str, Quality]:
     """Grades of every clip of the conditions, in their order; what was measured before is read, the rest computed and kept.
 
     Processes on this machine do it unless an executor is given. Raises StoreError, CorruptError, FetchError; what was
     graded until then is kept.
     """
+    progress = progress or Silent()
     original = store.index("original")
+    indexes = {condition: store.index(condition) for condition in conditions}
+    progress.begin("grading", sum(map(len, indexes.values())))
     done: dict[str, Quality | None] = {}
     plans: dict[str, _Plan] = {}
-    for condition in conditions:
-        index = store.index(condition)
+    for condition, index in indexes.items():
         meta = meta_of(index, original, _software())
         done[condition] = current = read_current(store.folder, f"{condition}/{QUALITY_FILE}", meta)
         if current is None:
@@ -75,9 +75,9 @@ def measure(
             plan = plans[condition] = _Plan(index=index, original=original, meta=meta, rows=rows)
             parts = {shard: read_current(store.folder, plan.part_name(shard), meta) for shard in rows}
             plan.parts.update({shard: part.table for shard, part in parts.items() if part is not None})
-            progress(sum(part.num_rows for part in plan.parts.values()))
+            progress.advance(sum(part.num_rows for part in plan.parts.values()))
         else:
-            progress(len(current))
+            progress.advance(len(current))
 
     def publish(condition: str) -> None:
         plan = plans[condition]
@@ -97,7 +97,7 @@ def measure(
             store.folder.write(plan.part_name(shard), Quality(meta=plan.meta, table=table).to_bytes())
             plan.parts[shard] = table
             publish(condition)
-            progress(table.num_rows)
+            progress.advance(table.num_rows)
     return {condition: quality for condition, quality in done.items() if quality is not None}
 
 
@@ -108,7 +108,7 @@ def measure_sample(
     *,
     workers: int | None = None,
     executor: Executor | None = None,
-    progress: Progress = lambda _: None,
+    progress: Progress | None = None,
 ) -> dict[str, Quality]:
     """Grades of some clips of each condition, the same ones in all that hold them; nothing is kept.
 
@@ -118,11 +118,13 @@ def measure_sample(
     indexes = [store.index(condition) for condition in conditions]
     chosen = [(number, row) for number, index in enumerate(indexes) for row in _sampled(index, clips)]
     tasks = [_task(store, indexes[number], original, np.array([row])) for number, row in chosen]
+    progress = progress or Silent()
+    progress.begin("grading", len(tasks))
     tables: list[list[pa.Table]] = [[] for _ in indexes]
     with pool(executor, workers) as processes:
         for task, table in results(processes, [(grade, (task,)) for task in tasks]):
             tables[chosen[task][0]].append(table)
-            progress(1)
+            progress.advance(1)
     return {
         index.meta.condition: Quality(meta=meta_of(index, original, _software()), table=pa.concat_tables(found).sort_by("clip_id"))
         for index, found in zip(indexes, tables, strict=True)
