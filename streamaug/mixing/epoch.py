@@ -12,7 +12,8 @@ from streamaug.mixing.permutation import derived_key, permute, permute_one
 from streamaug.mixing.pools import Pools
 from streamaug.mixing.windows import Windows
 
-_CHUNK = 1 << 20
+_CHUNK = 1 << 17
+"""Rows worked on at once: few enough for the processor's cache, enough for NumPy."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,10 +31,14 @@ class Epoch:
 
     def rows(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Conditions (n, views) and clips (n,) at positions (n,), all int64."""
-        cell, rank = self.layout.locate(positions)
-        if self.windows is not None:
-            rank = self.windows.shuffled(cell, rank)
-        return self.cells.conditions[cell], self.clips(cell, rank)
+        conditions, clips = np.empty((len(positions), self.cells.conditions.shape[1]), np.int64), np.empty(len(positions), np.int64)
+        for start in range(0, len(positions), _CHUNK):
+            part = slice(start, start + _CHUNK)
+            cell, rank = self.layout.locate(positions[part])
+            if self.windows is not None:
+                rank = self.windows.shuffled(cell, rank)
+            conditions[part], clips[part] = self.cells.conditions[cell], self.clips(cell, rank)
+        return conditions, clips
 
     def clips(self, cell: np.ndarray, rank: np.ndarray) -> np.ndarray:
         """Rows in the store of the clips at ranks of cells, shape (n,)."""

@@ -180,18 +180,32 @@ class Deck:
         if not self.in_time:
             ranks = slots - starts[cells] + self.before[cells]
             return np.take_along_axis(cells, order, 1), np.take_along_axis(ranks, order, 1)
-        places = np.arange(self.size)
-        begins = np.diff(cells, axis=1, prepend=-1) != 0
-        block, _ = np.nonzero(begins)
-        cell, time = cells[begins], times[block]
-        base = self.before[cell] + self.earlier(starts[cell], self._ends[cell], time)
+        begins = np.ones(cells.shape, bool)
+        begins[:, 1:] = cells[:, 1:] != cells[:, :-1]
+        runs = np.flatnonzero(begins)  # a cell's slots in a block
+        base = self._before(times, runs // self.size, cells.ravel()[runs], np.diff(runs, append=cells.size))
         run = np.cumsum(begins).reshape(cells.shape) - 1
-        ranks_by_cell = base[run] + places - np.maximum.accumulate(np.where(begins, places, 0), axis=1)
+        ranks_by_cell = (base - runs)[run] + np.arange(cells.size).reshape(cells.shape)
+        places = np.arange(self.size)
         shown = np.take_along_axis(cells, order, 1)
         by_cell_and_time = np.sort(shown * self.size + places, axis=1) % self.size
         ranks = np.empty_like(shown)
         np.put_along_axis(ranks, by_cell_and_time, ranks_by_cell, 1)
         return shown, ranks
+
+    def _before(self, times: np.ndarray, block: np.ndarray, cell: np.ndarray, length: np.ndarray) -> np.ndarray:
+        """Ranks given out before each run, shape (runs,): summed up where blocks follow one another, else counted by `earlier`."""
+        stretch = np.cumsum(np.diff(times, prepend=times[0]) != 1) - 1
+        begun = np.flatnonzero(np.diff(stretch, prepend=-1))
+        of = stretch[block] * len(self.counts) + cell
+        order = np.argsort(of, kind="stable")
+        pairs, firsts, which = np.unique(of[order], return_index=True, return_inverse=True)
+        cells, time = pairs % len(self.counts), times[begun[pairs // len(self.counts)]]
+        counted = self.before[cells] + self.earlier((self._ends - self.counts)[cells], self._ends[cells], time)
+        summed = np.cumsum(length[order]) - length[order]
+        result = np.empty_like(length)
+        result[order] = (counted - summed[firsts])[which] + summed
+        return result
 
     def locate_one(self, position: int) -> tuple[int, int]:
         time, place = divmod(position, self.size)

@@ -7,19 +7,20 @@ import numpy as np
 from streamaug.errors import RecipeError
 from streamaug.mixing.draws import Draw, Part, PerClip, Union, Weighted
 from streamaug.mixing.holdings import Holdings
-from streamaug.mixing.pools import PoolMaker, Pools, chosen, classes, grouped
+from streamaug.mixing.pools import PoolMaker, Pools, any_of, chosen, classes
 from streamaug.mixing.recipe import Recipe
 
 
 def open_draw(recipe: Recipe, holdings: Holdings, seed: int) -> tuple[Pools, Draw]:
     """The sets of clips that a recipe draws from, and its draw. Raises RecipeError where the recipe does not fit what there is."""
     masks = chosen(recipe, holdings)
-    names, groups = grouped(recipe.balance, holdings) if recipe.balance else ([()], None)
+    groups = holdings.groups if recipe.balance else None
+    names = [()] if groups is None else groups.names
     maker = PoolMaker(holdings, by_shard=recipe.window is not None)
     shares = list(recipe.mixture.values())
 
     def pool_numbers(mask: np.ndarray | None) -> list[int]:
-        return [maker.add(mask)] if groups is None else maker.add_groups(mask, groups, len(names))
+        return [maker.add(mask)] if groups is None else maker.add_groups(mask)
 
     if recipe.draw in ("union", "weighted"):
         numbers = [pool_numbers(mask) for mask in masks.values()]
@@ -36,8 +37,8 @@ def open_draw(recipe: Recipe, holdings: Holdings, seed: int) -> tuple[Pools, Dra
         for part in (part for parts in by_condition for part in parts if len(names) > 1 and not part.size):
             condition, *group = part.name
             raise _unbalanced(recipe, f"no clip of the group {' / '.join(group)} is in '{condition}'")
-        sizes = np.bincount(groups) if groups is not None else np.array([1])
-        return pools, Weighted(weights=shares, parts=by_condition, rows=recipe.rows or 0, group_sizes=sizes.tolist(), seed=seed)
+        sizes = [1] if groups is None else groups.runs.within(any_of(masks)).sizes.tolist()
+        return pools, Weighted(weights=shares, parts=by_condition, rows=recipe.rows or 0, group_sizes=sizes, seed=seed)
 
     found = classes(masks, len(holdings))
     if recipe.balance and len(found) > 1:

@@ -1,7 +1,6 @@
 """Pools: the sets of clips that rows are drawn from."""
 
-import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,8 +12,6 @@ from streamaug.mixing.yaml_lines import Path_
 
 Mask = np.ndarray | None
 """Which clips of a split, bool of shape (clips,); None for all of them."""
-
-_COUNTABLE = 1 << 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,56 +40,55 @@ class PoolMaker:
     def __init__(self, holdings: Holdings, *, by_shard: bool) -> None:
         self._holdings = holdings
         self._shards = holdings.shards if by_shard else None
-        self._numbers: dict[bytes | None, int] = {}
+        self._numbers: dict[tuple[bool, bytes | None], list[int]] = {}
         self._clips: list[np.ndarray | range] = []
         self._shard_sizes: list[np.ndarray] = []
 
     def add(self, mask: Mask) -> int:
         """The number of the pool with these clips."""
-        name = None if mask is None else np.packbits(mask).tobytes()
+        return self._once(mask, False, self._add)[0]
+
+    def add_groups(self, mask: Mask) -> list[int]:
+        """The numbers of the pools that these clips make group by group."""
+        return self._once(mask, True, self._add_groups)
+
+    def _once(self, mask: Mask, grouped: bool, put: Callable[[Mask], None]) -> list[int]:
+        name = (grouped, None if mask is None else np.packbits(mask).tobytes())
         if name not in self._numbers:
-            self._numbers[name] = len(self._clips)
-            self._put(mask)
+            first = len(self._clips)
+            put(mask)
+            self._numbers[name] = list(range(first, len(self._clips)))
         return self._numbers[name]
 
-    def add_groups(self, mask: Mask, groups: np.ndarray, count: int) -> list[int]:
-        """Numbers of the pools of a set of clips divided into groups 0..count-1; groups: int of shape (all clips,)."""
-        inside = np.arange(len(groups), dtype=np.int32) if mask is None else np.flatnonzero(mask).astype(np.int32)
-        belonging = groups[inside].astype(np.uint16 if count <= 1 << 16 else np.int32)
-        inside = inside[np.argsort(belonging, kind="stable")]
-        rows = self._rows(inside)
-        first = len(self._clips)
-        self._clips.extend(np.split(rows, np.cumsum(np.bincount(belonging, minlength=count))[:-1]))
-        return list(range(first, first + count))
+    def _add(self, mask: Mask) -> None:
+        if self._shards is None:
+            self._clips.append(self._holdings.clips if mask is None else self._rows(np.flatnonzero(mask)))
+            return
+        runs = self._shards.within(mask)
+        self._clips.append(self._holdings.clips if runs.order is None else self._rows(runs.order))
+        self._shard_sizes.append(runs.sizes[runs.sizes > 0])
 
-    def _put(self, mask: Mask) -> None:
-        order = None if self._shards is None else self._shards.order
-        if mask is None:
-            self._clips.append(self._holdings.clips if order is None else self._rows(order))
-        elif order is None:
-            self._clips.append(self._rows(np.flatnonzero(mask)))
-        else:
-            self._clips.append(self._rows(order[mask[order]]))
-        if self._shards is not None:
-            sizes = self._shards.sizes
-            if mask is not None:
-                inside = mask if order is None else mask[order]
-                sizes = np.add.reduceat(inside.astype(np.int64), np.cumsum(sizes) - sizes)
-            self._shard_sizes.append(sizes)
+    def _add_groups(self, mask: Mask) -> None:
+        assert self._holdings.groups is not None
+        runs = self._holdings.groups.runs.within(mask)
+        rows = self._rows(runs.order if runs.order is not None else np.arange(len(self._holdings)))
+        self._clips.extend(np.split(rows, np.cumsum(runs.sizes)[:-1]))
 
     def _rows(self, numbers: np.ndarray) -> np.ndarray:
         clips = self._holdings.clips
-        return numbers + clips.start if isinstance(clips, range) else clips[numbers]
+        return np.asarray(numbers + numbers.dtype.type(clips.start) if isinstance(clips, range) else clips[numbers])
 
     def pools(self) -> Pools:
         sizes = np.array([len(clips) for clips in self._clips], np.int64)
         if all(isinstance(clips, range) for clips in self._clips):
             starts = np.array([clips.start for clips in self._clips], np.int64)  # type: ignore[union-attr]  # all are ranges
             return Pools(sizes=sizes, starts=starts, members=None, shard_sizes=tuple(self._shard_sizes))
-        members = np.concatenate([np.asarray(clips) for clips in self._clips])
-        if not len(members) or members.max() < 1 << 31:
-            members = members.astype(np.int32)
+        members = np.concatenate([np.asarray(clips) for clips in self._clips], dtype=_row_type(self._holdings), casting="same_kind")
         return Pools(sizes=sizes, starts=np.cumsum(sizes) - sizes, members=members, shard_sizes=tuple(self._shard_sizes))
+
+
+def _row_type(holdings: Holdings) -> type[np.integer]:
+    return np.int32 if not len(holdings) or holdings.clips[-1] < 1 << 31 else np.int64
 
 
 def chosen(recipe: Recipe, holdings: Holdings) -> dict[str, Mask]:
@@ -131,25 +127,14 @@ def _and(one: Mask, other: Mask) -> Mask:
     return one & other
 
 
-def grouped(columns: Sequence[str], holdings: Holdings) -> tuple[list[tuple[str, ...]], np.ndarray]:
-    """The groups that columns make of a split's clips: each group's values, sorted, and each clip's group, shape (clips,)."""
-    codes = np.zeros(len(holdings), np.int64)
-    for name in columns:
-        codes = codes * len(holdings.columns[name].values) + holdings.columns[name].codes
-    if math.prod(len(holdings.columns[name].values) for name in columns) <= max(_COUNTABLE, len(holdings)):
-        counts = np.bincount(codes)  # counting is much faster than the sorting that np.unique does
-        found = np.flatnonzero(counts)
-        codes = (np.cumsum(counts > 0) - 1)[codes]
-    else:
-        found, codes = np.unique(codes, return_inverse=True)
-    names = []
-    for code in found.tolist():
-        values = []
-        for name in reversed(columns):
-            code, value = divmod(code, len(holdings.columns[name].values))
-            values.append(holdings.columns[name].values[value])
-        names.append(tuple(reversed(values)))
-    return names, codes
+def any_of(masks: Mapping[str, Mask]) -> Mask:
+    """Clips that may be drawn in at least one condition."""
+    union: Mask = np.zeros(0, bool)
+    for number, mask in enumerate(masks.values()):
+        if mask is None:
+            return None
+        union = union | mask if number else mask
+    return union
 
 
 def classes(masks: Mapping[str, Mask], total: int) -> list[tuple[tuple[str, ...], Mask]]:

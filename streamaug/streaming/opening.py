@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from streamaug.errors import LeakageError
-from streamaug.mixing import Column, Holdings, Plan, Recipe, Shards
+from streamaug.mixing import Column, Groups, Holdings, Plan, Recipe, Runs
 from streamaug.mixing.hints import nearest
 from streamaug.mixing.leakage import leaks, other_side
 from streamaug.splits import Split
@@ -57,7 +57,8 @@ def hold(recipe: Recipe, store: Store, split: str) -> Holdings:
         clips=range(int(rows[0]), int(rows[-1]) + 1) if whole else rows,
         held=held,
         columns={name: coded(clips, name) for name in recipe.columns},
-        shards=None if recipe.window is None else Shards.of(clips["shard"].to_numpy()),
+        shards=None if recipe.window is None else Runs.of(clips["shard"].to_numpy()),
+        groups=Groups.of([coded(clips, name) for name in recipe.balance]) if recipe.balance else None,
         split=split,
         digests=digests,
         clips_digest=_digest(clips, ["clip_id", "label", *recipe.columns]),
