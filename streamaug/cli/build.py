@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from streamaug.cli.cluster import Cluster, executor_of
 from streamaug.conditions import parse_conditions
 
 
@@ -29,6 +30,7 @@ def build(
     replace: Annotated[bool, typer.Option("--replace", help="Build conditions again that stand with other settings.")] = False,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave broken clips out and list them in STORE/rejected.csv.")] = False,
     workers: Annotated[int | None, typer.Option(min=1, help="Processes. Default: one a core.")] = None,
+    cluster: Cluster = None,
 ) -> None:
     """Check every clip, code it under every condition, and write the shards; goes on where an earlier build was stopped."""
     from streamaug.building.build import build as run
@@ -36,7 +38,7 @@ def build(
     from streamaug.codecs import load_settings
 
     asked = parse_conditions(conditions) if conditions else None
-    with ProgressBar() as progress:
+    with executor_of(cluster) as executor, ProgressBar() as progress:
         built = run(
             clips,
             store,
@@ -50,6 +52,7 @@ def build(
             replace=replace,
             skip_bad=skip_bad,
             workers=workers,
+            executor=executor,
             progress=progress,
         )
     stdout.print(

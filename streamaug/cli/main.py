@@ -16,6 +16,7 @@ from streamaug.cli.info import info
 from streamaug.cli.plan import plan
 from streamaug.cli.quality import quality
 from streamaug.cli.recipe import recipe
+from streamaug.cli.verify import verify
 from streamaug.errors import StreamaugError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
@@ -31,6 +32,7 @@ app.command()(diff)
 app.command()(info)
 app.command()(plan)
 app.command()(quality)
+app.command()(verify)
 app.add_typer(recipe, name="recipe")
 
 

@@ -13,7 +13,7 @@ from urllib.parse import unquote
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.utils import get_protocol
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, stop_after_delay, wait_exponential_jitter
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, stop_after_delay, wait_exponential, wait_random
 
 from streamaug.errors import FetchError, StoreError, StreamaugError
 
@@ -96,7 +96,7 @@ class Folder:
         """Run an operation on a file, trying again with back-off. Raises FileNotFoundError as it comes, else FetchError."""
         retrying = Retrying(
             stop=stop_after_attempt(1 if self.is_local else ATTEMPTS) | stop_after_delay(PATIENCE),
-            wait=wait_exponential_jitter(0.2, 5.0),
+            wait=wait_exponential(multiplier=0.2, max=5) + wait_random(0, 0.2),
             retry=retry_if_exception(_is_passing),
             reraise=True,
         )

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from streamaug.errors import CorruptError
+from streamaug.store.layout import MAX_PAYLOAD
 
 BLOCK = tarfile.BLOCKSIZE
 END = 2 * BLOCK
@@ -53,6 +54,8 @@ def members(read: Callable[[int], bytes], size: int) -> Iterator[Member]:
             raise CorruptError(f"ends inside a header, {len(block)} bytes of {BLOCK} behind {last}, at byte {offset + len(block)}")
         name, length = _told(block, offset)
         offset += BLOCK
+        if length > MAX_PAYLOAD:
+            raise CorruptError(f"has a header at byte {offset - BLOCK} for {length} bytes, more than a clip may have ({MAX_PAYLOAD})")
         if offset + length > size:
             raise CorruptError(f"ends inside '{name}', which has {length} bytes from byte {offset} on, where the tar has {size} in all")
         data = read(length)

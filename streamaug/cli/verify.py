@@ -1,0 +1,45 @@
+"""streamaug verify: whether a store is what its indexes say."""
+
+from typing import Annotated
+
+import typer
+
+from streamaug.cli.cluster import Cluster, executor_of
+from streamaug.conditions import parse_conditions
+
+
+def verify(
+    store: Annotated[str, typer.Argument(help="Folder or URL of the store.")],
+    conditions: Annotated[str | None, typer.Option(help="Comma-separated. Default: all.")] = None,
+    decode: Annotated[bool, typer.Option("--decode", help="Decode every clip, too: length, place on its original, samples.")] = False,
+    workers: Annotated[int | None, typer.Option(min=1, help="Processes. Default: one a core.")] = None,
+    cluster: Cluster = None,
+) -> None:
+    """Check sizes, hashes, members and order of every shard against the indexes; exit code 1 where anything is wrong."""
+    from rich.markup import escape
+    from rich.table import Table
+
+    from streamaug.cli.console import ProgressBar, stdout
+    from streamaug.store import Store
+    from streamaug.store.verify import verify as run
+
+    asked = parse_conditions(conditions) if conditions else None
+    opened = Store.open(store)
+    with executor_of(cluster) as executor, ProgressBar() as progress:
+        report = run(opened, asked, decode=decode, workers=workers, executor=executor, progress=progress)
+    table = Table("condition", "clips", "shards", "MB", "findings")
+    for column in table.columns[1:]:
+        column.justify = "right"
+    for name, index in report.indexes.items():
+        count = sum(finding.condition == name for finding in report.findings)
+        clips = f"{len(index)} of {opened.clips.num_rows}" if len(index) < opened.clips.num_rows else str(len(index))
+        size = f"{sum(shard.bytes for shard in index.meta.shards) / 1e6:.1f}"
+        table.add_row(name, clips, str(len(index.meta.shards)), size, f"[bold red]{count}[/]" if count else "0")
+    stdout.print(table)
+    for finding in report.findings:
+        stdout.print(f"[bold red]![/] {escape(str(finding))}", highlight=False)
+    looked = "bytes and sound" if decode else "bytes"
+    if report.findings:
+        stdout.print(f"{store}: {len(report.findings)} findings", highlight=False, markup=False)
+        raise typer.Exit(1)
+    stdout.print(f"{store}: nothing wrong ({looked} checked)", highlight=False, markup=False)
