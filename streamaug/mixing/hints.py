@@ -6,6 +6,16 @@ from difflib import get_close_matches
 _LISTED = 20
 
 
+def guessed(name: str, known: Sequence[str]) -> str:
+    """The nearest known name as a question, or nothing.
+
+    >>> guessed("uinon", ["union", "views"]), guessed("mix", ["union", "views"])
+    ("did you mean 'union'?", '')
+    """
+    near = get_close_matches(name, known, 1)
+    return f"did you mean '{near[0]}'?" if near else ""
+
+
 def nearest(name: str, known: Sequence[str]) -> str:
     """The nearest known name as a question, or else what there is.
 
@@ -14,8 +24,8 @@ def nearest(name: str, known: Sequence[str]) -> str:
     >>> nearest("device", ["city"])
     'there is city'
     """
-    near = get_close_matches(name, known, 1)
-    if near:
-        return f"did you mean '{near[0]}'?"
+    guess = guessed(name, known)
+    if guess:
+        return guess
     more = f" and {len(known) - _LISTED} more" if len(known) > _LISTED else ""
     return f"there is {', '.join(known[:_LISTED]) or 'none'}{more}"

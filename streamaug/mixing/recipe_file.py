@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
 
 from streamaug.errors import RecipeError
-from streamaug.mixing.hints import nearest
+from streamaug.mixing.hints import guessed, nearest
 from streamaug.mixing.yaml_lines import Path_, line_of, read_yaml
 
 Number = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
@@ -126,7 +126,7 @@ def _explain(problem: Any, where: Path_, lines: dict[Path_, int]) -> str:
             return f"unknown key '{where[-1]}'; {nearest(str(where[-1]), known)}"
         case "literal_error":
             known = ["full"] if name == "shuffle" else ["union", "weighted", "one-per-clip", "views"]
-            return f"{name}: {value!r} is none of {', '.join(known)}; {nearest(str(value), known)}{example}"
+            return f"{name}: {value!r} is none of {', '.join(known)}; {guessed(str(value), known)}".rstrip("; ")
         case "missing":
             return f"{name}: '{where[-1]}' is missing{example}"
         case _:

@@ -9,6 +9,7 @@ import yaml
 from streamaug.errors import RecipeError
 
 _LARGEST = 1 << 20
+_PLAIN = ("tag:yaml.org,2002:map", "tag:yaml.org,2002:seq")
 Path_ = tuple[str | int, ...]
 """Keys and list places that lead to a value."""
 
@@ -47,6 +48,8 @@ def _compose(text: str, path: Path) -> tuple[Any, dict[Path_, int]]:
         if id(node) in seen:
             raise RecipeError(f"{path}:{line}: an alias (*name); write the value out")
         seen.add(id(node))
+        if isinstance(node, yaml.CollectionNode) and node.tag not in _PLAIN:
+            raise RecipeError(f"{path}:{line}: no YAML of plain values: the tag {node.tag}; take it out")
         if isinstance(node, yaml.MappingNode):
             mapping: dict[Any, Any] = {}
             for key_node, value_node in node.value:
