@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from streamaug.cli.cluster import Cluster, executor_of
 from streamaug.conditions import parse_conditions
 from streamaug.errors import StoreError
 
@@ -15,15 +16,15 @@ def quality(
     sample: Annotated[
         int | None, typer.Option(min=1, help="A quick look: so many clips of each condition, nothing is kept in the store.")
     ] = None,
-    output: Annotated[Path, typer.Option(help="Folder for the summary (CSV) and the violin plot (PNG).")] = Path("quality"),
+    output: Annotated[Path, typer.Option(help="Folder for the summary (CSV) and the violin plot (PNG).")] = Path("runs/quality"),
     workers: Annotated[int | None, typer.Option(min=1, help="Processes. Default: one a core.")] = None,
-    cluster: Annotated[str | None, typer.Option(help="Address of a Dask scheduler whose workers do it instead.")] = None,
+    cluster: Cluster = None,
 ) -> None:
     """Grade every clip under every condition against its original, as listeners would (ODG: 0 no difference, -4 very annoying).
 
     Grades are kept as <condition>/quality.parquet; what is there is not measured again, and a killed run goes on.
     """
-    from contextlib import ExitStack
+    from math import isnan
 
     from rich import box
     from rich.table import Table
@@ -35,24 +36,18 @@ def quality(
     from streamaug.store import Store
 
     opened = Store.open(store)
-    names = [str(condition) for condition in parse_conditions(conditions)] if conditions else [*opened.conditions]
-    if conditions is None:
-        names = [name for name in names if name != "original"]
+    if conditions:
+        names = [str(condition) for condition in parse_conditions(conditions)]
+    else:
+        names = [name for name in opened.conditions if name != "original"]
     if not names:
         raise StoreError(f"{store} holds the original alone; build conditions with 'streamaug build CLIPS.csv {store} --conditions …'")
-    with ExitStack() as stack:
-        executor = None
-        if cluster:
-            from distributed import Client
-
-            client = stack.enter_context(Client(cluster))  # type: ignore[no-untyped-call]  # distributed has no types
-            executor = stack.enter_context(client.get_executor())
-        bar = stack.enter_context(ProgressBar())
+    with executor_of(cluster) as executor, ProgressBar() as bar:
         if sample:
             graded = measure_sample(opened, names, sample, workers=workers, executor=executor, progress=bar)
         else:
             graded = measure(opened, names, workers=workers, executor=executor, progress=bar)
-    summaries = sorted(map(summarise, graded.values()), key=lambda summary: -summary.mean)
+    summaries = sorted(map(summarise, graded.values()), key=lambda summary: (isnan(summary.mean), -summary.mean))
     output.mkdir(parents=True, exist_ok=True)
     write_summaries(summaries, output / "summary.csv")
     draw_violins({name: table.column("odg") for name, table in graded.items()}, output / "violins.png")
