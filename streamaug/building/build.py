@@ -7,7 +7,7 @@ from collections import Counter, defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -106,7 +106,7 @@ def build(
     standing = read_standing(folder)
     table = read_table(clips, cut_by)
     rate = rate or (standing.meta.rate if standing else common_rate(table["path"].to_pylist()))
-    codings, left_out = _ready(conditions, settings, rate, progress)
+    codings, left_out = _ready(conditions, settings, effects, rate, progress)
     with pool(executor, workers) as workforce:
         fitted = round(seconds * rate) if seconds else None
         facts = _inspected(workforce, table, rate, fitted, progress)
@@ -151,15 +151,24 @@ def build(
 Codings = dict[Condition, tuple[Coding | Step, ...]]
 
 
-def _ready(conditions: Sequence[Condition] | None, settings: Settings, rate: int, progress: Progress) -> tuple[Codings, dict[str, str]]:
-    """The codec steps of every condition, calibrated; effects stay steps until the clips are known."""
+def _ready(
+    conditions: Sequence[Condition] | None, settings: Settings, effects: Mapping[str, Effect] | None, rate: int, progress: Progress
+) -> tuple[Codings, dict[str, str]]:
+    """The codec steps of every condition, calibrated; effects stay steps until the clips are known, but must exist."""
     wanted = conditions if conditions is not None else [Condition.parse(name) for name in settings.conditions]
-    calibrated = lru_cache(maxsize=None)(lambda step: calibrate(step, settings, rate))
+
+    @cache
+    def ready(step: Step) -> Coding | Step:
+        if step.is_codec:
+            return calibrate(step, settings, rate)
+        find_effect(step, effects)
+        return step
+
     codings: Codings = {}
     left_out: dict[str, str] = {}
     for condition in dict.fromkeys((Condition(), *wanted)):
         try:
-            codings[condition] = tuple(calibrated(step) if step.is_codec else step for step in condition.steps)
+            codings[condition] = tuple(map(ready, condition.steps))
         except StreamaugError as error:
             if conditions is not None:
                 raise

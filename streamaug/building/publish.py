@@ -109,6 +109,8 @@ def write_clips(folder: Folder, meta: StoreMeta, chosen: pa.Table, errors: Seque
         writer.writerow(["row", "clip_id", "path", "problem"])
         writer.writerows([problem.row, problem.clip_id, problem.path, problem.message] for problem in errors)
         folder.write(REJECTED_FILE, text.getvalue().encode())
+    else:  # the list that an earlier build left speaks of clips that have been mended since
+        folder.remove(REJECTED_FILE)
     folder.write(STORE_FILE, (meta.model_dump_json(indent=2) + "\n").encode())
     folder.write(CLIPS_FILE, sink.getvalue())
 

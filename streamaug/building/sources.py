@@ -40,7 +40,9 @@ def read_table(path: Path, cut_by: str) -> pa.Table:
         else:
             # Labels, ids and groups are names even where they look like numbers.
             names = {name: pa.string() for name in ("path", "label", "split", "group", "clip_id")}
-            table = pacsv.read_csv(path, convert_options=pacsv.ConvertOptions(column_types=names, strings_can_be_null=True))
+            # Only an empty field is no value: a label may well be called "NA" or "null".
+            read = pacsv.ConvertOptions(column_types=names, strings_can_be_null=True, null_values=[""])
+            table = pacsv.read_csv(path, convert_options=read)
     except FileNotFoundError:
         raise ClipsError(f"clips table {path} does not exist") from None
     except (pa.ArrowInvalid, pa.ArrowKeyError, OSError) as error:
@@ -113,7 +115,7 @@ def load(path: str, rate: int, frames: int | None = None) -> Source:
             data = opened.read()
     except FileNotFoundError:
         raise ClipsError("missing; correct its path or take it out of the table") from None
-    except OSError as error:
+    except (OSError, ValueError, ImportError) as error:  # the latter two for URLs of a kind that fsspec does not know here
         raise ClipsError(f"unreadable: {error}") from error
     if not data:
         raise ClipsError("empty, 0 bytes; restore it or take it out of the table")
@@ -129,7 +131,9 @@ def load(path: str, rate: int, frames: int | None = None) -> Source:
             dtype = "float64" if not exact else "int16" if depth == 16 else "int32"
             samples = file.read(dtype=dtype, always_2d=True)
     except (soundfile.SoundFileError, RuntimeError, ValueError) as error:
-        raise ClipsError(f"unreadable as audio: {error}; convert it to WAV or FLAC, or take it out of the table") from error
+        # The exception's own text names the buffer it was read from, by an address that differs from run to run.
+        reason = error.error_string if isinstance(error, soundfile.LibsndfileError) else error
+        raise ClipsError(f"unreadable as audio: {reason}; convert it to WAV or FLAC, or take it out of the table") from error
     if not len(samples):
         raise ClipsError("no samples in it; restore it or take it out of the table")
     if len(samples) < promised:
@@ -152,7 +156,7 @@ def common_rate(paths: list[str]) -> int:
         try:
             with fsspec.open(path, "rb") as opened:
                 rates[soundfile.info(io.BytesIO(opened.read())).samplerate] += 1
-        except (OSError, soundfile.SoundFileError, RuntimeError):
+        except (OSError, ValueError, ImportError, soundfile.SoundFileError, RuntimeError):
             continue
     if not rates:
         raise ClipsError(
