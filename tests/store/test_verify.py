@@ -30,7 +30,7 @@ from streamaug.store.tars import BLOCK, header
 from streamaug.store.verify import verify
 from tests.building.clips import write_clips
 
-CONDITIONS = "original,mp3_32,mulaw_64+mp3_32,late,late+mp3_32"
+CONDITIONS = "original,mp3_32,mulaw_64+aac_32,late,late+aac_32"
 LATE = 100
 
 
@@ -192,7 +192,7 @@ def test_a_missing_shard_is_found(store: Path) -> None:
     assert "missing" in found.message
 
 
-@pytest.mark.parametrize("others", ["mp3_32", "mulaw_64+mp3_32"])
+@pytest.mark.parametrize("others", ["mp3_32", "mulaw_64+aac_32"])
 def test_swapped_shards_are_found_and_it_is_said_whose_bytes_they_hold(store: Path, others: str) -> None:
     first, second = shards(store)[0], shards(store, others)[1]
     kept = first.read_bytes()
@@ -221,9 +221,9 @@ def test_an_index_of_another_build_of_the_same_clips_is_found(store: Path, clips
 
 
 def test_an_index_of_another_condition_is_found(store: Path) -> None:
-    shutil.copy(store / "late+mp3_32" / "index.parquet", store / "mp3_32" / "index.parquet")
+    shutil.copy(store / "late+aac_32" / "index.parquet", store / "mp3_32" / "index.parquet")
     (found,) = findings(store, conditions="mp3_32")
-    assert "the index of another condition, 'late+mp3_32'" in found.message
+    assert "the index of another condition, 'late+aac_32'" in found.message
 
 
 def test_shards_that_no_index_names_are_found(store: Path) -> None:
@@ -248,20 +248,20 @@ def test_a_missing_condition_is_refused(store: Path) -> None:
 
 def test_a_wrong_delay_is_found_by_ear_alone_behind_a_chain_and_an_effect_too(store: Path) -> None:
     """Indexes and JSON members that agree with each other, on a delay that is not the encoder's."""
-    for condition in ("mulaw_64+mp3_32", "late+mp3_32"):
+    for condition in ("mulaw_64+aac_32", "late+aac_32"):
         forge(store, condition, lag=-3)
     assert findings(store) == ()
     found = findings(store, decode=True)
-    assert {finding.condition for finding in found} == {"mulaw_64+mp3_32", "late+mp3_32"}
+    assert {finding.condition for finding in found} == {"mulaw_64+aac_32", "late+aac_32"}
     assert {finding.clip for finding in found} == {row["clip_id"] for row in Store.open(store).clips.to_pylist()}
     assert all("3 samples late" in finding.message for finding in found)
 
 
 def test_listening_to_one_condition_listens_to_what_it_must_lie_on(store: Path) -> None:
-    forge(store, "late+mp3_32", lag=-3)
+    forge(store, "late+aac_32", lag=-3)
     with ThreadPoolExecutor(2) as executor:
-        report = verify(Store.open(store), parse_conditions("late+mp3_32"), decode=True, executor=executor)
-    assert set(report.indexes) == {"late", "late+mp3_32"}
+        report = verify(Store.open(store), parse_conditions("late+aac_32"), decode=True, executor=executor)
+    assert set(report.indexes) == {"late", "late+aac_32"}
     assert len(report.findings) == len(report.indexes["late"])
 
 
