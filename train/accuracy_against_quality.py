@@ -73,8 +73,8 @@ def squared_correlation(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 def fit_line(odg: np.ndarray, accuracy: np.ndarray) -> Line:
     """The line through conditions, both (conditions,). Raises RunError for fewer than three, or if either does not vary."""
-    r2 = float(squared_correlation(odg, accuracy))
-    if len(odg) < FEWEST or not np.isfinite(r2):
+    r2 = float(squared_correlation(odg, accuracy)) if len(odg) >= FEWEST else np.nan
+    if np.isnan(r2):
         raise RunError(f"no line through {len(odg)} conditions; give {FEWEST} or more that differ in accuracy and in ODG")
     slope, intercept = np.polynomial.Polynomial.fit(odg, accuracy, 1).convert().coef[::-1].tolist()
     return Line(slope=slope, intercept=intercept, r2=r2)
@@ -217,6 +217,8 @@ def clip_levels(predictions: pa.Table, store: Store) -> tuple[dict[str, ClipLeve
             raise RunError(f"clip '{lost}' was predicted under '{condition}' but is not in {store.url}; name the store that was evaluated")
         odg = table["odg"].take(where).to_numpy()
         graded = np.isfinite(odg)
+        if not graded.any():
+            raise RunError(f"no clip that was predicted under '{condition}' has a grade; leave the condition out of the predictions")
         ungraded += int((~graded).sum())
         groups = chosen["group"].to_numpy()
         levels[condition] = ClipLevel(odg=odg[graded], right=correct(chosen)[graded], group=groups[graded])
@@ -243,8 +245,6 @@ def main(
     if (accuracies is None) == (predictions is None):
         raise RunError("give either --accuracies or --predictions")
     opened = Store.open(store)
-    over_groups = None
-    output.mkdir(parents=True, exist_ok=True)
     if accuracies is not None:
         clip_ids = None if split is None else opened.clips["clip_id"].take(pa.array(Split.parse(split).rows(opened.clips)))
         accuracy = {name: value for name, value in read_accuracies(accuracies).items() if name != "original"}
@@ -258,10 +258,10 @@ def main(
     x, y = np.array(list(odg.values())), np.array(list(accuracy.values()))
     line = fit_line(x, y)
     over_conditions = r2_over_conditions(x, y)
+    output.mkdir(parents=True, exist_ok=True)
     told = f"R² = {line.r2:.2f}\n95 %: {over_conditions} over conditions"
     if predictions is not None:
-        over_groups = r2_over_groups(list(levels.values()))
-        told += f"\n{over_groups} over recordings"
+        told += f"\n{r2_over_groups(list(levels.values()))} over recordings"
         _clip_level(levels, output, console)
     write_table(output / "conditions.csv", [{"condition": name, "odg": odg[name], "accuracy": accuracy[name]} for name in odg])
     draw_accuracy_against_quality(odg, accuracy, line.slope, line.intercept, told, output / "figure_4.png")
