@@ -131,12 +131,26 @@ class Stream(IterableDataset[dict[str, Any]]):
         """Global batches of an epoch; with tail `keep` the last one may leave some ranks without rows."""
         return self._sharing.batches(0, self.plan.epoch_size(epoch))
 
+    def __len__(self) -> int:
+        """This rank's batches in the epoch that is being served, or served next; schedules give epochs of different lengths."""
+        epoch, _ = self._standing or self._clock.standing(0)
+        sharing, rows = self._share(), self.plan.epoch_size(epoch)
+        batches = sharing.batches(0, rows)
+        is_last_empty = batches > 0 and not len(sharing.positions(batches - 1, 0, rows))
+        return batches - is_last_empty
+
     def __iter__(self) -> Iterator[dict[str, Any]]:
         info = get_worker_info()
-        worker, workers = (0, 1) if info is None else (info.id, info.num_workers)
-        epoch, first = self._clock.begin(worker, workers, is_worker=info is not None)
-        self._standing = None
-        return self._serve(epoch, first, worker, workers)
+        if info is None:
+            return self._epoch()  # which begins with its first batch: Lightning makes iterators that it does not use
+        return self._serve(*self._begin(info.id, info.num_workers, is_worker=True), info.id, info.num_workers)
+
+    def _epoch(self) -> Iterator[dict[str, Any]]:
+        yield from self._serve(*self._begin(0, 1, is_worker=False), 0, 1)
+
+    def _begin(self, worker: int, workers: int, *, is_worker: bool) -> tuple[int, int]:
+        self._standing = self._clock.begin(worker, workers, is_worker=is_worker)
+        return self._standing
 
     def _serve(self, epoch: int, first: int, worker: int, workers: int) -> Iterator[dict[str, Any]]:
         """Every `workers`-th batch of an epoch from row `first` on, beginning with the one that is numbered `worker`."""
