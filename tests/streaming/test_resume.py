@@ -281,7 +281,7 @@ def test_a_lightning_trainer_goes_on_where_its_checkpoint_was_saved(store: Store
 
 
 def test_nothing_is_left_in_shared_memory(store: Store, recipe: Recipe) -> None:
-    before = set(os.listdir("/dev/shm"))
+    before = set(Path("/dev/shm").iterdir())
     one = stream(recipe, store)
     list(DataLoader(one, batch_size=None, num_workers=2))
-    assert not [name for name in set(os.listdir("/dev/shm")) - before if f"_{os.getpid()}_" in name]
+    assert not [name for name in set(Path("/dev/shm").iterdir()) - before if f"_{os.getpid()}_" in name.name]
