@@ -101,6 +101,9 @@ def _add_epoch(counts: np.ndarray, epoch: Epoch, codes: np.ndarray) -> None:
     head = np.minimum(-cells.first % sizes, cells.count)  # ranks up to where the first full pass begins
     full = (cells.count - head) // sizes
     tail = cells.count - head - full * sizes
+    if epoch.windows is not None and not cells.passes:  # shards in another order than the circle's: whole rounds only multiply out
+        full = np.where(cells.count % sizes, 0, cells.count // sizes)
+        head, tail = np.where(full, 0, cells.count), np.zeros_like(head)
     histograms: dict[int, np.ndarray] = {}
     for cell in np.flatnonzero(full).tolist():
         pool = int(cells.pool[cell])

@@ -185,7 +185,7 @@ class Plan:
         cells, recipe = draw.cells(epoch), self.recipe
         key = named_key(self.seed, "time", epoch)
         windows = None
-        if recipe.window is not None:
+        if recipe.window is not None and len(cells.count):
             windows = Windows.of(cells, pools, shards=recipe.window, seed=self.seed, epoch=epoch)
         in_time = cells.passes or windows is not None
         if recipe.stratify is None and not in_time:
