@@ -33,7 +33,7 @@ def plan(
     import numpy as np
 
     from streamaug.cli.console import stdout
-    from streamaug.cli.tables import write_rows, write_table
+    from streamaug.cli.tables import write_picture, write_rows, write_table
     from streamaug.mixing import load_recipe
     from streamaug.mixing.ledger import planned
     from streamaug.store import Store
@@ -58,8 +58,7 @@ def plan(
         from streamaug.mixing.picture import picture_of
 
         shards = opened.clips["shard"].to_numpy()
-        figure = picture_of(made, counted.start, np.argsort(np.argsort(shards, kind="stable")) / len(shards))
-        figure.savefig(picture, metadata={"Software": None} if picture.suffix == ".png" else None)
+        write_picture(picture, picture_of(made, counted.start, np.argsort(np.argsort(shards, kind="stable")) / len(shards)))
     for written in filter(None, (ledger, rows, picture)):
         stdout.print(f"wrote {written}", highlight=False)
 

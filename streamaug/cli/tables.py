@@ -11,6 +11,8 @@ import pyarrow as pa
 from streamaug.errors import StreamaugError
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
     from streamaug.mixing import Plan
     from streamaug.store import Store
     from streamaug.streaming.bitstreams import Bitstreams
@@ -58,6 +60,15 @@ def write_table(path: Path, table: pa.Table) -> None:
         raise StreamaugError(f"{path}: a table is written as .csv or .parquet; give the file one of these endings")
     with whole(path) as part:
         writers[path.suffix](table, part)
+
+
+def write_picture(path: Path, figure: "Figure") -> None:
+    """Write a figure as PNG or SVG, as the file's name asks; without date or version, so that the same is drawn again."""
+    metadata: dict[str, dict[str, str | None]] = {".png": {"Software": None}, ".svg": {"Date": None}}
+    if path.suffix not in metadata:
+        raise StreamaugError(f"{path}: a picture is written as .png or .svg; give the file one of these endings")
+    with whole(path) as part:
+        figure.savefig(part, format=path.suffix[1:], metadata=metadata[path.suffix])
 
 
 def write_rows(path: Path, plan: "Plan", store: "Store", conditions: Sequence["Bitstreams"], epochs: Iterable[int]) -> None:

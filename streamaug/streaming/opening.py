@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from streamaug.errors import LeakageError
+from streamaug.errors import LeakageError, StoreError
 from streamaug.mixing import Column, Groups, Holdings, Plan, Recipe, Runs
 from streamaug.mixing.hints import nearest
 from streamaug.mixing.leakage import leaks, other_side
@@ -66,7 +66,9 @@ def hold(recipe: Recipe, store: Store, split: str) -> Holdings:
 
 
 def coded(clips: pa.Table, name: str) -> Column:
-    """A column of a table of clips as codes, values in alphabetical order; a missing value is the empty text."""
+    """A column of a table of clips as codes, values in alphabetical order; a missing value is the empty text. Raises StoreError."""
+    if name not in clips.column_names:
+        raise StoreError(f"the clips have no column '{name}'; {nearest(name, clips.column_names)}")
     column = pc.fill_null(pc.cast(clips[name], pa.string()), "").combine_chunks().dictionary_encode()
     values = column.dictionary.to_pylist()
     order = sorted(range(len(values)), key=values.__getitem__)

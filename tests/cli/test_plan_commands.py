@@ -1,0 +1,142 @@
+"""streamaug plan, diff and recipe, as a user types them."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pyarrow.csv as csv
+import pyarrow.parquet as pq
+import pytest
+from typer.testing import CliRunner
+
+from streamaug.cli.main import app
+from streamaug.errors import StreamaugError
+from streamaug.mixing import load_recipe
+from streamaug.store import Store
+from streamaug.streaming.opening import open_plan
+from tests.stores import tau2020_store
+
+RECIPES = Path(__file__).parents[2] / "train" / "recipes"
+TABLE3 = RECIPES / "table3"
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return tau2020_store(tmp_path_factory.mktemp("stores") / "tau", train=600, evaluate=120, device_a=440)
+
+
+def streamaug(*arguments: object) -> str:
+    """What a command prints. Raises what it raises."""
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def test_plan_prints_the_count_the_ledger_the_hash_and_the_costs(store: Store) -> None:
+    told = streamaug("plan", TABLE3 / "row_7.yaml", store.url)
+    assert "epoch 0: 7040 rows" in told
+    assert open_plan(load_recipe(TABLE3 / "row_7.yaml"), store).hash in told
+    line = next(line for line in told.splitlines() if "spectrum-correction" in line)
+    assert [int(cell) for cell in line.split("│")[2:-1]] == [44] * 10 + [440]
+    assert "19.6 h of audio" in told
+    assert "in 7040 requests" in told
+    assert "for bitstreams, 776.8 MB for features" in told
+
+
+def test_plan_adds_several_epochs_up_and_counts_by_any_columns(store: Store, tmp_path: Path) -> None:
+    told = streamaug(
+        "plan", RECIPES / "row_6_one_per_clip.yaml", store.url, "--epochs", 3, "--by", "label,device", "--ledger", tmp_path / "ledger.csv"
+    )
+    assert "epochs 0 to 2: 1800 rows" in told
+    table = csv.read_csv(tmp_path / "ledger.csv")
+    assert table.column_names == ["condition", "label", "device", "rows"]
+    assert sum(table["rows"].to_pylist()) == 1800
+    streamaug("plan", TABLE3 / "row_1.yaml", store.url, "--ledger", tmp_path / "ledger.parquet")
+    assert sum(pq.read_table(tmp_path / "ledger.parquet")["rows"].to_pylist()) == 600
+
+
+def test_plan_writes_every_row_with_the_place_of_its_bytes(store: Store, tmp_path: Path) -> None:
+    path = tmp_path / "rows.parquet"
+    streamaug("plan", RECIPES / "views.yaml", store.url, "--rows", path, "--epoch", 2, "--seed", 5)
+    table = pq.read_table(path)
+    assert table.column_names == ["epoch", "position", "view", "clip_id", "condition", "label", "shard", "offset", "size"]
+    plan = open_plan(load_recipe(RECIPES / "views.yaml"), store, seed=5)
+    lines = table.to_pylist()
+    assert len(lines) == 2 * plan.epoch_size(2)
+    rows = plan.rows(2, range(600))
+    indexes = {}
+    for name in plan.conditions:
+        index = store.index(name)
+        paths = [f"{name}/{shard.name}" for shard in index.meta.shards]
+        indexes[name] = {row["clip_id"]: (paths[row["shard"]], row["offset"], row["size"]) for row in index.table.to_pylist()}
+    for number, line in enumerate(lines):
+        position, view = divmod(number, 2)
+        clip = int(rows.clip[position])
+        name = plan.conditions[rows.condition[position, view]]
+        assert (line["epoch"], line["position"], line["view"], line["condition"]) == (2, position, view, name)
+        assert line["clip_id"] == store.clips["clip_id"][clip].as_py()
+        assert line["label"] == store.clips["label"][clip].as_py()
+        assert (line["shard"], line["offset"], line["size"]) == indexes[name][line["clip_id"]]
+
+
+def test_plan_draws_a_picture(store: Store, tmp_path: Path) -> None:
+    for number, name in enumerate(("picture.png", "again.png", "picture.svg")):
+        streamaug("plan", RECIPES / "views.yaml", store.url, "--picture", tmp_path / name)
+        assert (tmp_path / name).stat().st_size > 10_000, number
+    assert (tmp_path / "picture.png").read_bytes() == (tmp_path / "again.png").read_bytes()
+
+
+def test_files_that_cannot_be_written_are_told_and_leave_nothing(store: Store, tmp_path: Path) -> None:
+    for arguments, told in (
+        (("--rows", tmp_path / "rows.csv"), "ending .parquet"),
+        (("--ledger", tmp_path / "ledger.txt"), "these endings"),
+        (("--ledger", tmp_path / "no" / "ledger.csv"), "cannot be written"),
+        (("--picture", tmp_path / "picture.txt"), "ending"),
+        (("--epoch", 1, "--epochs", 2), "give one of them"),
+        (("--by", "labl"), "did you mean 'label'?"),
+    ):
+        with pytest.raises(StreamaugError, match=told):
+            streamaug("plan", TABLE3 / "row_1.yaml", store.url, *arguments)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_diff_tells_what_changes_in_settings_counts_and_rows(store: Store, tmp_path: Path) -> None:
+    told = streamaug("diff", TABLE3 / "row_3.yaml", TABLE3 / "row_4.yaml", store.url, "--rows", tmp_path / "rows.csv")
+    assert "+  he-aac_16: 1" in told
+    line = next(line for line in told.splitlines() if line.startswith("│ he-aac_16"))
+    assert line.split("│")[-2].strip() == "0 -> 600"
+    assert "1200 showings of a clip in a condition are in both, 0 go, 600 come" in told
+    table = csv.read_csv(tmp_path / "rows.csv")
+    assert {(line["condition"], line["before"], line["after"]) for line in table.to_pylist()} == {("he-aac_16", 0, 1)}
+    assert table.num_rows == 600
+
+
+def test_diff_of_a_recipe_and_its_retitled_self_finds_every_row_in_place(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "same.yaml").write_text(f"title: other\nextends: [{TABLE3 / 'row_3.yaml'}]\n")
+    told = streamaug("diff", TABLE3 / "row_3.yaml", tmp_path / "same.yaml", store.url)
+    assert "0 go, 0 come" in told
+    assert "1200 rows stand at the same position in both" in told
+
+
+def test_recipe_schema_show_and_leave_one_out(tmp_path: Path) -> None:
+    assert json.loads(streamaug("recipe", "schema"))["title"] == "streamaug recipe"
+    told = streamaug("recipe", "show", TABLE3 / "row_7.yaml")
+    (tmp_path / "written.yaml").write_text(told)
+    assert load_recipe(tmp_path / "written.yaml").hash == load_recipe(TABLE3 / "row_7.yaml").hash
+    streamaug("recipe", "leave-one-out", RECIPES / "all_codecs.yaml", tmp_path / "family")
+    written = sorted(path.name for path in (tmp_path / "family").iterdir())
+    assert written == [f"without_{codec}.yaml" for codec in ("aac", "he_aac", "mp3", "opus", "sbc")]
+    assert "mp3_32" not in load_recipe(tmp_path / "family" / "without_mp3.yaml").conditions
+
+
+def test_plan_answers_without_torch_and_tells_errors_in_one_line(store: Store) -> None:
+    """In a process of its own, as a user runs it."""
+    code = "import sys; from streamaug.cli.main import main\ntry: main()\nfinally: print('torch' in sys.modules)"
+    ran = subprocess.run(
+        [sys.executable, "-c", code, "plan", str(TABLE3 / "row_7.yaml"), store.url], capture_output=True, text=True, check=False
+    )
+    assert ran.stdout.splitlines()[-1] == "False", ran.stderr
+    ran = subprocess.run([sys.executable, "-c", code, "plan", "no.yaml", store.url], capture_output=True, text=True, check=False)
+    assert ran.returncode == 1
+    assert ran.stderr == "error: no.yaml: there is no such file; name a recipe (a YAML file, see docs/recipes.md)\n"
