@@ -21,8 +21,9 @@ _T = TypeVar("_T")
 ATTEMPTS = 6
 PATIENCE = 120.0
 """An operation on a remote file system is not tried again after so many tries or seconds, whichever come first; waits between
-tries double from 0.2 s to 5 s. A try ends by itself, since connections on which nothing comes are cut (`_impatient`)."""
+tries double from 0.2 s to 5 s. A try ends by itself, since connections on which nothing comes are cut (`_file_system`)."""
 
+_S3, _WEB = ("s3", "s3a"), ("http", "https")
 _SILENCE = 10
 """Seconds without a byte after which a connection counts as dead."""
 
@@ -30,17 +31,24 @@ STAGING = ".building"
 """Folder inside a local store for files that are being written; gone when a build has ended."""
 
 
-def _impatient(url: str) -> dict[str, Any]:
-    """Options under which a file system gives up a connection that hangs, few at a time, so that retrying is left to `retried`."""
-    match get_protocol(url):
-        case "s3" | "s3a":  # s3fs tries a request five times, boto would try each of them as often again
-            return {"config_kwargs": {"connect_timeout": 5, "read_timeout": _SILENCE, "retries": {"total_max_attempts": 1}}}
-        case "http" | "https":
-            from aiohttp import ClientTimeout
+def _file_system(url: str, options: Mapping[str, Any]) -> tuple[fsspec.AbstractFileSystem, str]:
+    """The file system of a URL, whose connections end when nothing comes, and the path there.
 
-            return {"client_kwargs": {"timeout": ClientTimeout(total=None, sock_connect=5, sock_read=_SILENCE)}}
-        case _:
-            return {}
+    On S3 boto tries a request three times; s3fs, which would try each of those as often again, is kept from it.
+    """
+    protocol = get_protocol(url)
+    defaults: dict[str, Any] = {}
+    if protocol in _S3:
+        retries = {"mode": "standard", "total_max_attempts": 3}
+        defaults = {"config_kwargs": {"connect_timeout": _SILENCE, "read_timeout": _SILENCE, "retries": retries}}
+    elif protocol in _WEB:
+        from aiohttp import ClientTimeout
+
+        defaults = {"client_kwargs": {"timeout": ClientTimeout(total=None, sock_connect=_SILENCE, sock_read=_SILENCE)}}
+    fs, root = fsspec.core.url_to_fs(url, **{**defaults, **options})
+    if protocol in _S3:
+        fs.retries = 1
+    return fs, str(root).rstrip("/")
 
 
 def _is_passing(error: BaseException) -> bool:
@@ -53,7 +61,8 @@ def _is_passing(error: BaseException) -> bool:
     if isinstance(error, final | StoreError | ValueError | TypeError) or not isinstance(error, Exception):
         return False
     status = getattr(error, "status", None)  # of aiohttp
-    return not isinstance(status, int) or not 400 <= status < 500 or status in (408, 429)
+    refused = isinstance(status, int) and (400 <= status < 500 or status == 501)
+    return not refused or status in (408, 429)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -69,10 +78,13 @@ class Folder:
         """The folder that a URL or path names; it need not exist. Raises StoreError for a file system that is not installed."""
         url = os.fspath(url)
         try:
-            fs, root = fsspec.core.url_to_fs(url, **{**_impatient(url), **(storage_options or {})})
+            fs, root = _file_system(url, storage_options or {})
         except (ImportError, ValueError) as error:
             raise StoreError(f"{url}: {error}; install the file system it names (for s3:// 'pip install streamaug[s3]')") from error
-        return cls(fs=fs, root=str(root).rstrip("/"), url=url.rstrip("/"))
+        return cls(fs=fs, root=root, url=url.rstrip("/"))
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Folder.at, (self.url, dict(self.fs.storage_options))
 
     @property
     def is_local(self) -> bool:
@@ -81,7 +93,7 @@ class Folder:
     @property
     def is_web(self) -> bool:
         """Whether names come as links of an HTML page, in which a '+' is written '%2B'."""
-        return get_protocol(self.url) in ("http", "https")
+        return get_protocol(self.url) in _WEB
 
     def path(self, name: str) -> str:
         return f"{self.root}/{name}" if name else self.root
