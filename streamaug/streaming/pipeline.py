@@ -21,7 +21,7 @@ from streamaug.streaming.source import Source, Take
 from streamaug.streaming.stats import Stats
 
 GROUP = 64 << 20
-"""Bytes of bitstreams that are asked of a remote store at a time, and again while these are decoded."""
+"""Bytes of bitstreams that are asked of a remote store at a time, and again while these are decoded; a window counts as one."""
 
 TRIES = 8
 """Substitutes for a broken clip that are tried before the error is raised."""
@@ -38,12 +38,14 @@ class Batch:
     """Rows that are served together.
 
     number: of the global batch, counted from where the iteration began. position: int64 (n,). condition: (n, views). clip: (n,).
+    window: of shards in which it lies, None where the plan has none.
     """
 
     number: int
     position: np.ndarray
     condition: np.ndarray
     clip: np.ndarray
+    window: int | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,15 +129,18 @@ class Pipeline:
             yield from ((batch, takes) for batch in group)
 
     def _groups(self, batches: Iterator[Batch]) -> Iterator[list[Batch]]:
-        """Batches whose bitstreams are asked for together: of a remote store so many that neighbours find each other."""
+        """Batches whose bitstreams are asked for together: of a remote store so many that neighbours find each other.
+
+        Those of a window belong together whatever they take, for they read its shards to the end.
+        """
         group: list[Batch] = []
         size = 0
         for batch in batches:
-            group.append(batch)
-            size += self._payload(batch)
-            if self._is_local or size >= GROUP:
+            if group and (self._is_local or batch.window != group[0].window or (batch.window is None and size >= GROUP)):
                 yield group
                 group, size = [], 0
+            group.append(batch)
+            size += self._payload(batch)
         if group:
             yield group
 

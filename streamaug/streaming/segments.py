@@ -84,7 +84,11 @@ class _Part:
         self.ends: list[int] = []
         self._file = path.open("xb", buffering=0)
         fcntl.flock(self._file, fcntl.LOCK_EX)
-        self._file.truncate(capacity)  # its length reserves its room; what is not written takes none on the disk
+        try:
+            self._file.truncate(capacity)  # its length reserves its room; what is not written takes none on the disk
+        except OSError:
+            self.discard()
+            raise
 
     def fits(self, size: int) -> bool:
         return self._size + size + (len(self.keys) + 1) * (KEY + 8) + _TRAILER.itemsize <= self.capacity

@@ -17,7 +17,7 @@ from streamaug.codecs import decoder_version
 from streamaug.conditions import Condition
 from streamaug.errors import StateError, StoreError, StreamaugError
 from streamaug.features import LogMel
-from streamaug.mixing import Recipe, load_recipe
+from streamaug.mixing import Plan, Recipe, load_recipe
 from streamaug.store import Store
 from streamaug.streaming.bitstreams import Bitstreams
 from streamaug.streaming.caches import Cache, Shelf
@@ -155,13 +155,15 @@ class Stream(IterableDataset[dict[str, Any]]):
     def _serve(self, epoch: int, first: int, worker: int, workers: int) -> Iterator[dict[str, Any]]:
         """Every `workers`-th batch of an epoch from row `first` on, beginning with the one that is numbered `worker`."""
         sharing, rows = self._share(), self.plan.epoch_size(epoch)
+        windows = _windows(self.plan, epoch)
 
         def planned() -> Iterator[Batch]:
             for number in range(worker, sharing.batches(first, rows), workers):
                 position = sharing.positions(number, first, rows)
                 if len(position):
                     chosen = self.plan.rows(epoch, position % rows)
-                    yield Batch(number=number, position=position, condition=chosen.condition, clip=chosen.clip)
+                    window = None if windows is None else int(position[0]) * windows // rows
+                    yield Batch(number=number, position=position, condition=chosen.condition, clip=chosen.clip, window=window)
 
         substitutes: Substitutes | None = partial(self._substitutes, epoch) if self._replaces else None
         for made in self._pipeline().run(planned(), substitutes):
@@ -298,6 +300,12 @@ def _ranks() -> tuple[int, int]:
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         return torch.distributed.get_rank(), torch.distributed.get_world_size()
     return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+
+
+def _windows(plan: AnyPlan, epoch: int) -> int | None:
+    """Windows of shards that an epoch goes through, None where it has none."""
+    found = plan.epoch(epoch).windows if isinstance(plan, Plan) else None
+    return None if found is None else found.windows
 
 
 def _label_numbers(store: Store) -> np.ndarray:
