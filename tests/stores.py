@@ -107,9 +107,9 @@ def tau2020_columns(train: int = 13_962, evaluate: int = 2_968, device_a: int = 
     return dict(zip(("clip_id", "label", "split", "group", "device"), map(list, zip(*rows, strict=True)), strict=True))
 
 
-def tau2020_store(folder: Path, **counts: int) -> Store:
+def tau2020_store(folder: Path, *, clips_per_shard: int = 100, **counts: int) -> Store:
     """A store of those clips in all conditions that the rows of Table 3 name; spectrum correction for device a's training clips."""
     columns = tau2020_columns(**counts)
     device_a = np.array([device == "a" for device in columns["device"]])
     conditions = {name: device_a if name == "spectrum-correction" else None for name in ("original", *AUGMENTED, *CODED)}
-    return write_store(folder, columns, conditions, labels=SCENES)
+    return write_store(folder, columns, conditions, labels=SCENES, clips_per_shard=clips_per_shard)

@@ -38,7 +38,7 @@ def picture_of(plan: Plan, epoch: int, place: np.ndarray) -> "Figure":
     for view in range(plan.views):
         for number in range(count):
             here = seen.condition[:, view] == number
-            whole.plot(positions[here], number + 0.45 - 0.9 * place[seen.clip[here]], ",", color=colours[number])
+            whole.plot(positions[here], number + 0.45 - 0.9 * place[seen.clip[here]], ".", ms=1.6, mew=0, color=colours[number])
     whole.set(title="the whole epoch; inside a lane, clips in the order of their shards", xlim=(0, size), xlabel="position")
 
     starts = np.unique(np.linspace(0, max(0, size // batch - 1), _BATCHES).astype(np.int64)) * batch
