@@ -1,16 +1,17 @@
 """A condition made ready to be built: every step's encoder or effect at hand, and the hash of all that decides its bytes."""
 
+import platform
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from streamaug.codecs import Coding, pcm, pyav
+from streamaug.codecs import Coding, pcm, pyav, version_here
 from streamaug.conditions import Condition, Step
 from streamaug.effects import Effect, Load
-from streamaug.errors import ClipsError
+from streamaug.errors import ClipsError, EncoderError
 from streamaug.store.layout import CodingStep, settings_hash
 
 _BETWEEN = 16
@@ -70,6 +71,23 @@ class Chain:
     def holds(self, clip: Mapping[str, Any]) -> bool:
         """Whether the condition takes a clip: each of its effects must apply."""
         return all(step.effect.applies_to(clip) for step in self.steps if isinstance(step, EffectStep))
+
+
+def check_here(chain: Chain) -> None:
+    """Refuse to work on a machine of a cluster whose encoders or libraries are others than those that the index will name.
+
+    Raises EncoderError.
+    """
+    where = f"condition '{chain.name}': machine {platform.node()} has"
+    remedy = "install the same on every machine"
+    for step in chain.steps:
+        version = version_here(step.choice) if isinstance(step, Coding) else None
+        if isinstance(step, Coding) and version != step.version:
+            raise EncoderError(f"{where} {version or 'no ' + step.choice.encoder} where the build began with {step.version}; {remedy}")
+    here = replace(chain)  # what is remembered of the chain came along from the machine that readied it
+    if here.settings != chain.settings:
+        others = (f"{now} where the build began with {before}" for before, now in zip(chain.records, here.records, strict=True))
+        raise EncoderError(f"{where} other libraries: {'; '.join(others)}; {remedy}")
 
 
 def _record(step: Coding | EffectStep, *, is_last: bool) -> CodingStep:

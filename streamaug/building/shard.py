@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 from typing_extensions import Buffer
 
-from streamaug.building.chains import Chain, Coded, code
+from streamaug.building.chains import Chain, Coded, check_here, code
 from streamaug.building.sources import load
 from streamaug.codecs import alignment, pcm
 from streamaug.effects import Load
@@ -72,8 +72,11 @@ def part_name(chain: Chain, number: int) -> str:
 def build_shard(task: ShardTask) -> int:
     """Code, write and publish a shard's tars and their parts; returns how many there are.
 
-    Raises ClipsError where a source has changed since it was checked, EncoderError, FetchError.
+    Raises ClipsError where a source has changed since it was checked, EncoderError (also where this machine has other
+    encoders than the one that began the build), FetchError.
     """
+    for chain in task.chains:
+        check_here(chain)
     load_original = _loader(task)
     with ExitStack() as stack:
         tars = []

@@ -1,6 +1,6 @@
 """Bitstream in and out: an adapter an encoder, decoding, alignment."""
 
-from streamaug.codecs.coding import Coding, calibrate, choose_encoder
+from streamaug.codecs.coding import Coding, calibrate, choose_encoder, version_here
 from streamaug.codecs.decoding import decode, decode_pyav, decode_torchcodec, decoder_version, default_decoder
 from streamaug.codecs.settings import Codec, Settings, load_settings
 
@@ -16,4 +16,5 @@ __all__ = [
     "decoder_version",
     "default_decoder",
     "load_settings",
+    "version_here",
 ]

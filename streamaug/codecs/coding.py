@@ -78,6 +78,11 @@ _VERSIONS: dict[str, Callable[[str], str | None]] = {
 }
 
 
+def version_here(choice: EncoderChoice) -> str | None:
+    """The version of an encoder on this machine, or None where it is missing."""
+    return _VERSIONS[choice.adapter](choice.encoder)
+
+
 def choose_encoder(step: Step, settings: Settings) -> tuple[EncoderChoice, str]:
     """The first encoder of the settings' list that this machine has, and its version.
 
@@ -85,7 +90,7 @@ def choose_encoder(step: Step, settings: Settings) -> tuple[EncoderChoice, str]:
     """
     choices = settings.codec(step).encoders
     for choice in choices:
-        version = _VERSIONS[choice.adapter](choice.encoder)
+        version = version_here(choice)
         if version is not None:
             return choice, version
     named = " or ".join(f"{choice.encoder} ({choice.adapter})" for choice in choices)

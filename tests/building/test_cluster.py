@@ -1,0 +1,98 @@
+"""A build on a Dask cluster of real processes, one of which is killed half-way."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import Executor, ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from distributed import Client
+
+from streamaug.building.build import build
+from streamaug.cli.cluster import executor_of
+from streamaug.conditions import parse_conditions
+from streamaug.errors import EncoderError, StreamaugError
+from tests.building.clips import content, write_clips
+
+CONDITIONS = "original,mp3_32,mulaw_64+mp3_32"
+
+
+@pytest.fixture(scope="module")
+def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_clips(tmp_path_factory.mktemp("clips"), 60, seconds=1.0)
+
+
+def run(clips: Path, store: Path, executor: Executor) -> dict[str, bytes]:
+    build(clips, str(store), conditions=parse_conditions(CONDITIONS), clips_per_shard=4, executor=executor)
+    return content(store)
+
+
+@pytest.fixture(scope="module")
+def local(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
+    with ThreadPoolExecutor(2) as executor:
+        return run(clips, tmp_path_factory.mktemp("local") / "store", executor)
+
+
+@contextmanager
+def cluster(scratch: Path, workers: int, **environment: str) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
+    """A scheduler and workers as a person starts them; gives the scheduler's address and the workers' processes."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        address = f"tcp://127.0.0.1:{probe.getsockname()[1]}"
+    dask = [sys.executable, "-m", "dask"]
+    processes = []
+
+    def start(*arguments: str) -> None:
+        with (scratch / "dask.log").open("ab") as log:
+            processes.append(subprocess.Popen([*dask, *arguments], cwd=scratch, stdout=log, stderr=log, env={**os.environ, **environment}))
+
+    try:
+        start("scheduler", "--host", address, "--no-dashboard")
+        for _ in range(workers):
+            # Without a nanny, which would start a killed worker anew: the other must do the work.
+            start("worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard")
+        with Client(address, timeout=60) as client:
+            client.wait_for_workers(workers, timeout=60)
+        yield address, processes[1:]
+    finally:
+        for process in processes:
+            process.kill()
+            process.wait()
+
+
+def test_a_cluster_that_loses_a_worker_half_way_builds_the_same_bytes(clips: Path, local: dict[str, bytes], tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    with cluster(tmp_path, 2) as (address, workers):
+        told = ["build", str(clips), str(store), "--conditions", CONDITIONS, "--clips-per-shard", "4", "--cluster", address]
+        running = subprocess.Popen([sys.executable, "-m", "streamaug", *told], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        while running.poll() is None and len(list(store.glob("*/*.tar"))) < 18:
+            time.sleep(0.01)
+        os.kill(workers[0].pid, signal.SIGKILL)
+        assert running.poll() is None, "the build was over before the worker was killed"
+        _, said = running.communicate(timeout=120)
+    assert running.returncode == 0, said.decode()
+    assert content(store) == local
+
+
+def test_a_machine_that_lacks_an_encoder_is_named_and_nothing_is_published(tmp_path: Path) -> None:
+    if shutil.which("fdkaac") is None:
+        pytest.skip("fdkaac is not installed")
+    table = write_clips(tmp_path / "clips", 4)
+    store = tmp_path / "store"
+    refused = pytest.raises(EncoderError, match="has no fdkaac where the build began with fdkaac")
+    with cluster(tmp_path, 1, PATH="") as (address, _), executor_of(address) as executor, refused:
+        build(table, str(store), conditions=parse_conditions("he-aac_16"), executor=executor)
+    assert not list(store.glob("*/index.parquet"))
+
+
+def test_an_address_where_nobody_answers_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streamaug.cli.cluster._PATIENCE", 1)
+    with pytest.raises(StreamaugError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9"), executor_of("tcp://127.0.0.1:9"):
+        pass
