@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.transforms import Bbox
 
 _INK = "#22313f"
 _FILL = "#7fa8c9"
@@ -60,11 +61,6 @@ def draw_accuracy_against_quality(
     ends = np.array([x.min(), x.max()]) + np.array([-0.15, 0.15])
     axes.plot(ends, intercept + slope * ends, color=_FILL, linewidth=2)
     axes.plot(x, y, "o", color=_INK, markersize=5)
-    for name, across, up in zip(odg, x, y, strict=True):
-        left = across > (x.min() + x.max()) / 2  # labels stay inside the frame
-        axes.annotate(
-            name, (across, up), (-6 if left else 6, 5), textcoords="offset points", ha="right" if left else "left", fontsize="small"
-        )
     axes.text(0.02, 0.98, words, transform=axes.transAxes, va="top", fontsize="small", color="#444444")
     axes.set_xlabel("mean ODG (PEAQ Basic)")
     axes.set_ylabel("accuracy")
@@ -72,7 +68,28 @@ def draw_accuracy_against_quality(
     axes.grid(color="#dddddd", linewidth=0.7)
     axes.set_axisbelow(True)
     axes.spines[["top", "right"]].set_visible(False)
+    figure.draw_without_rendering()  # now it is settled where the points lie
+    _label(axes, dict(zip(odg, zip(x.tolist(), y.tolist(), strict=True), strict=True)))
     figure.savefig(path)
+
+
+def _label(axes: Axes, points: Mapping[str, tuple[float, float]]) -> None:
+    """Write names beside points, each at the first place where it covers no other name and no point."""
+    pixels = [axes.transData.transform(point) for point in points.values()]
+    taken = [Bbox.from_extents(across - 6, up - 6, across + 6, up + 6) for across, up in pixels] + [
+        text.get_window_extent() for text in axes.texts
+    ]
+    for name, point in points.items():
+        for across, up in ((6, 4), (-6, 4), (6, -11), (-6, -11), (6, 14), (-6, 14), (6, -21), (-6, -21)):
+            side = "left" if across > 0 else "right"
+            label = axes.annotate(name, point, (across, up), textcoords="offset points", ha=side, fontsize="small")
+            box = label.get_window_extent()
+            inside = axes.bbox.x0 <= box.x0 and box.x1 <= axes.bbox.x1
+            if inside and not any(box.overlaps(other) for other in taken):
+                break
+            label.set_visible(False)
+        label.set_visible(True)
+        taken.append(box)
 
 
 @dataclass(frozen=True, kw_only=True)
