@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 MAX_MELS = 12
-MAX_FRAMES = 39
-"""Widest masks, in mels and in frames."""
+MAX_FRAMES = 39 / 423
+"""Widest masks: in mels, and as a share of the frames (39 of the 423 that clips of 10 s have)."""
 
 CROPPED = 23
 """Frames that a crop leaves out: 400 of 423."""
@@ -43,13 +43,13 @@ def _bands(channels: int, size: int, widest: int, generators: Generators) -> np.
 
 
 def spec_augment(features: Tensor, generators: Generators) -> Tensor:
-    """Set one band of 0 to 12 mels and one stretch of 0 to 39 frames of every channel to 0 (Park et al. 2019).
+    """Set one band of 0 to 12 mels and one stretch of 0 to 39 frames in 423 of every channel to 0 (Park et al. 2019).
 
     features: (clips, channels, mels, frames). Widths and places are drawn for each channel of its own.
     """
     _, channels, mels, frames = features.shape
     bands = _bands(channels, mels, MAX_MELS, generators)
-    stretches = _bands(channels, frames, MAX_FRAMES, generators)
+    stretches = _bands(channels, frames, round(MAX_FRAMES * frames), generators)
     masked = torch.from_numpy(bands[..., None] | stretches[..., None, :])
     return features.masked_fill(masked.to(features.device), 0.0)
 

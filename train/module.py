@@ -13,6 +13,13 @@ from train.models import Classifier
 from train.resume import random_state, set_random_state
 from train.schedule import learning_rate
 
+SETTLING = 100
+"""Steps at the end of a run, a quarter of it at most, whose batch statistics count alike in batch normalisation's means.
+
+An average with the momentum .01 of the specification still holds much of the run's beginning after a few hundred steps, and a
+classifier that is evaluated with it errs at random. At the end of a long run the two averages are the same.
+"""
+
 
 class Training(lightning.LightningModule):
     """Trains a classifier on batches of a stream: `logmel` (rows, [views,] 3, mels, frames), `label` and `position` (rows,).
@@ -72,6 +79,16 @@ class Training(lightning.LightningModule):
 
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         self._random = checkpoint["random"]
+
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:  # noqa: ARG002  # Lightning's signature
+        first = self.total - min(SETTLING, self.total // 4)
+        if self.global_step < first:
+            return
+        for module in self.model.modules():
+            if isinstance(module, nn.BatchNorm2d):
+                module.momentum = None  # torch's way to ask for a plain mean
+                if self.global_step == first:
+                    module.reset_running_stats()
 
     def on_train_start(self) -> None:
         if hasattr(self, "_random"):
