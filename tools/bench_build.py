@@ -1,0 +1,132 @@
+"""Building against what a person would write instead, and against the bare encoders: `python -m tools.bench_build CLIPS.csv`.
+
+In one run, in turn, on the same clips and conditions: `streamaug build` as a user calls it; a loop of ffmpeg and fdkaac
+processes over the files, as many at once as there are cores; the encoders called in this process with the PCM at hand,
+their time divided by the cores, which nothing can beat.
+"""
+
+import os
+import platform
+import resource
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Annotated
+
+import soundfile
+import typer
+
+from streamaug.building.sources import load, read_table
+from streamaug.codecs import calibrate, load_settings, processes, pyav
+from streamaug.codecs.pcm import encode_flac
+from streamaug.conditions import Condition
+
+CORES = os.cpu_count() or 1
+FFMPEG = {"mp3": ("libmp3lame", "mp3"), "aac": ("aac", "adts"), "opus": ("libopus", "ogg"), "sbc": ("sbc", "sbc")}
+
+
+def loop_command(condition: str, source: Path, target: Path) -> list[str]:
+    """What a person would type for one file."""
+    if condition == "original":
+        return ["ffmpeg", "-nostdin", "-y", "-loglevel", "error", "-i", str(source), f"{target}.flac"]
+    step = Condition.parse(condition).steps[0]
+    if step.name == "he-aac":
+        return ["fdkaac", "-S", "-p", "5", "-b", f"{step.bitrate}k", "-f", "2", "-o", f"{target}.aac", str(source)]
+    encoder, muxer = FFMPEG[step.name]
+    return [
+        "ffmpeg",
+        "-nostdin",
+        "-y",
+        "-loglevel",
+        "error",
+        "-i",
+        str(source),
+        "-c:a",
+        encoder,
+        "-b:a",
+        f"{step.bitrate}k",
+        "-f",
+        muxer,
+        str(target),
+    ]
+
+
+def time_loop(wavs: list[Path], conditions: list[str], folder: Path) -> float:
+    commands = []
+    for condition in conditions:
+        (folder / condition).mkdir(parents=True)
+        commands += [loop_command(condition, wav, folder / condition / wav.stem) for wav in wavs]
+    began = time.perf_counter()
+    with ThreadPoolExecutor(CORES) as pool:
+        list(pool.map(lambda command: subprocess.run(command, check=True), commands))
+    return time.perf_counter() - began
+
+
+def time_builder(table: Path, conditions: list[str], store: Path) -> float:
+    began = time.perf_counter()
+    command = [sys.executable, "-m", "streamaug", "build", str(table), str(store), "--conditions", ",".join(conditions)]
+    subprocess.run(command, check=True, capture_output=True)
+    return time.perf_counter() - began
+
+
+def time_encoders(wavs: list[Path], conditions: list[str], rate: int) -> float:
+    codings = [calibrate(Condition.parse(condition).steps[0], load_settings(), rate) for condition in conditions if condition != "original"]
+    signals = [load(str(wav), rate).pcm for wav in wavs]
+    began = time.perf_counter()
+    for signal in signals:
+        if "original" in conditions:
+            encode_flac(signal, rate)
+        for coding in codings:
+            coding.encode(signal)
+    return (time.perf_counter() - began) / CORES
+
+
+def main(
+    clips: Annotated[Path, typer.Argument(help="Table of clips, such as that of ESC-10.")],
+    count: Annotated[int, typer.Option(help="Clips taken, from the table's start.")] = 320,
+    rounds: int = 3,
+    seconds: float = 5.0,
+    conditions: str = ",".join(load_settings().conditions),
+) -> None:
+    names = conditions.split(",")
+    with tempfile.TemporaryDirectory() as scratch:
+        folder = Path(scratch)
+        wavs, rate = [], 44_100
+        for path in read_table(clips, "label")["path"].to_pylist()[:count]:
+            wavs.append(folder / f"{Path(path).stem}.wav")
+            soundfile.write(wavs[-1], load(path, rate, round(seconds * rate)).pcm, rate)
+        table = folder / "clips.csv"
+        table.write_text("path,label,split\n" + "".join(f"{wav.name},{number % 10},train\n" for number, wav in enumerate(wavs)))
+        took: dict[str, list[float]] = {"builder": [], "loop": [], "limit": []}
+        for _ in range(rounds):
+            took["builder"].append(time_builder(table, names, folder / "store"))
+            took["loop"].append(time_loop(wavs, names, folder / "loop"))
+            took["limit"].append(time_encoders(wavs, names, rate))
+            shutil.rmtree(folder / "store")
+            shutil.rmtree(folder / "loop")
+            time_note = ", ".join(f"{name} {values[-1]:.1f} s" for name, values in took.items())
+            print(time_note, file=sys.stderr, flush=True)
+        peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1024
+    rows = {
+        "shell loop of ffmpeg and fdkaac": "loop",
+        "`streamaug build`": "builder",
+        "bare encoders, time / cores": "limit",
+    }
+    print(f"{len(wavs)} clips of {seconds:g} s under {len(names)} conditions, {CORES} cores, median of {rounds} rounds\n")
+    print("| | seconds | times the loop | of the limit |\n|---|---|---|---|")
+    for label, name in rows.items():
+        ratio = [
+            statistics.median(other / own for other, own in zip(took[against], took[name], strict=True)) for against in ("loop", "limit")
+        ]
+        print(f"| {label} | {statistics.median(took[name]):.1f} | {ratio[0]:.2f} | {ratio[1]:.2f} |")
+    print(f"\nLargest process of the build: {peak:.0f} MB.")
+    print(f"Versions: {pyav.version()}; {processes.ffmpeg_version()}; {processes.fdkaac_version()}; Python {platform.python_version()}.")
+
+
+if __name__ == "__main__":
+    typer.run(main)
