@@ -6,7 +6,6 @@ from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-import fsspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -16,7 +15,8 @@ import soundfile
 
 from streamaug.codecs.decoding import resample
 from streamaug.codecs.pcm import to_pcm
-from streamaug.errors import ClipsError
+from streamaug.errors import ClipsError, FetchError, StoreError
+from streamaug.store.files import Folder
 from streamaug.store.layout import CLIPS_SCHEMA
 
 MAX_ID_BYTES = 90
@@ -104,19 +104,28 @@ class Source:
     fitted: int = 0
 
 
+def _read(path: str) -> bytes:
+    parent, _, name = path.rpartition("/")
+    try:
+        folder = Folder.at(parent or "/")
+        return folder.read(name)
+    except FileNotFoundError:
+        raise ClipsError("missing; correct its path or take it out of the table") from None
+    except StoreError as error:
+        raise ClipsError(f"unreadable: {error}") from error
+    except FetchError as error:
+        if folder.is_local or isinstance(error.__cause__, PermissionError):
+            raise ClipsError(f"unreadable: {error.__cause__}; restore it or take it out of the table") from error
+        raise  # a server's bad moment says nothing about the file
+
+
 def load(path: str, rate: int, frames: int | None = None) -> Source:
     """Read a WAV, FLAC, Ogg or MP3 file of any rate, depth and channel count, mix it down and bring it to `rate`.
 
     frames: samples at that rate to which it is cut or padded with silence; None leaves its length.
-    Raises ClipsError that says what is wrong with the file, without naming it.
+    Raises ClipsError that says what is wrong with the file, without naming it; FetchError where a remote file cannot be had now.
     """
-    try:
-        with fsspec.open(path, "rb") as opened:
-            data = opened.read()
-    except FileNotFoundError:
-        raise ClipsError("missing; correct its path or take it out of the table") from None
-    except (OSError, ValueError, ImportError) as error:  # the latter two for URLs of a kind that fsspec does not know here
-        raise ClipsError(f"unreadable: {error}") from error
+    data = _read(path)
     if not data:
         raise ClipsError("empty, 0 bytes; restore it or take it out of the table")
     if data[:4] == b"RIFF" and len(data) >= 8:
@@ -154,9 +163,8 @@ def common_rate(paths: list[str]) -> int:
     rates: Counter[int] = Counter()
     for path in paths[:: max(1, len(paths) // _PROBED)]:
         try:
-            with fsspec.open(path, "rb") as opened:
-                rates[soundfile.info(io.BytesIO(opened.read())).samplerate] += 1
-        except (OSError, ValueError, ImportError, soundfile.SoundFileError, RuntimeError):
+            rates[soundfile.info(io.BytesIO(_read(path))).samplerate] += 1
+        except (ClipsError, soundfile.SoundFileError, RuntimeError):
             continue
     if not rates:
         raise ClipsError(

@@ -194,3 +194,16 @@ def test_what_others_wrote_or_removed_meanwhile_is_seen(s3_url: str, bucket: str
     assert (folder.names("mp3_32"), folder.size("mp3_32/a"), folder.exists("mp3_32/b")) == (["a", "b"], 3, True)
     client.delete_object(Bucket=bucket, Key="store/mp3_32/a")
     assert (folder.names("mp3_32"), folder.exists("mp3_32/a")) == (["b"], False)
+
+
+def test_sources_on_s3_are_read_through_faults_and_none_is_called_broken_for_them(
+    clips: Path, local: dict[str, bytes], s3_url: str, bucket: str, s3_environment: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    source = Folder.at(f"s3://{bucket}/clips")
+    for path in clips.parent.iterdir():
+        source.write(path.name, path.read_bytes())
+    table = tmp_path / "clips.csv"
+    table.write_text(clips.read_text().replace("clip0", f"s3://{bucket}/clips/clip0"))
+    with through(s3_url, seldom(("refuse", "cut", "shorten"), seed=2), s3_environment):
+        make(table, str(tmp_path / "store"))
+    assert content(tmp_path / "store") == local
