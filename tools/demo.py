@@ -31,7 +31,7 @@ from train.results import paper_order
 from train.tables import Tables
 
 SECONDS = 2.5
-STEPS = 400
+STEPS = 800
 CYCLES = 1
 WIDTH = "1/16"
 

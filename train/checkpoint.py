@@ -11,7 +11,7 @@ from safetensors.torch import load_file, save_file
 from train.errors import CheckpointError
 from train.models import MODELS, Classifier
 
-PICKLES = (b"PK", b"\x80")
+PICKLES = (b"PK\3\4", *(bytes([0x80, protocol]) for protocol in range(2, 6)))
 """First bytes of what torch.save writes, new and old."""
 
 
@@ -28,7 +28,9 @@ def refuse_pickle(path: Path) -> None:
     if not path.is_file():
         raise CheckpointError(f"{path}: there is no such checkpoint")
     with path.open("rb") as file:
-        if file.read(2).startswith(PICKLES):
+        begin = file.read(9)
+        # A safetensors file begins with the length of its JSON, whose low bytes may be those of a pickle.
+        if begin.startswith(PICKLES) and begin[8:] != b"{":
             raise CheckpointError(
                 f"{path} holds a pickle, which could run anything when it is loaded; "
                 "give the .safetensors file of a run, or make one with python -m tools.import_keras_weights"

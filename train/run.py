@@ -20,6 +20,7 @@ from typing import Annotated, Any
 import lightning
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import torch
 import typer
@@ -29,11 +30,13 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from rich.console import Console
 
 from streamaug.cli.main import run as run_app
+from streamaug.features import EDGE, LogMel
 from streamaug.mixing import Recipe, load_recipe
 from streamaug.mixing.ledger import planned
 from streamaug.store import Store
 from streamaug.streaming import Stream
 from streamaug.streaming.opening import coded
+from train.augment import CROPPED
 from train.checkpoint import save_model
 from train.config import RunConfig, read_config
 from train.errors import RunError
@@ -46,6 +49,9 @@ from train.report import Picture, Section, Table, Text, page, write_whole
 from train.results import accuracies, familiarity, paper_order
 from train.resume import SafetensorsIO
 from train.steps import Steps
+
+FEWEST_FRAMES = 16
+"""Frames of a crop that the models' four halvings leave one of."""
 
 POSITION = "position.safetensors"
 PREDICTIONS = "predictions.parquet"
@@ -87,8 +93,21 @@ def prepare(config: RunConfig) -> Run:
         threads=config.threads,
         feature_cache=config.feature_cache,
     )
+    check_length(store)
     total = config.total(stream.plan.epoch_size(0))
     return Run(config=config, store=store, recipe=recipe, stream=stream, conditions=conditions, total=total)
+
+
+def check_length(store: Store) -> None:
+    """Raise RunError where the store's clips are too short to be cropped and pooled."""
+    shortest = int(pc.min(store.clips["frames"]).as_py())
+    frames = LogMel(rate=store.meta.rate).frames(shortest) - 2 * EDGE - CROPPED
+    if frames < FEWEST_FRAMES:
+        needed = (FEWEST_FRAMES + 2 * EDGE + CROPPED - 1) * LogMel().hop / store.meta.rate
+        raise RunError(
+            f"{store.url}: clips of {shortest / store.meta.rate:.2f} s are too short; the models take {needed:.2f} s or more, "
+            "so build the store with --seconds of that"
+        )
 
 
 def claim(run: Run) -> None:
@@ -139,7 +158,10 @@ def fit(run: Run, *, resume: bool = False, quiet: bool = False) -> Classifier:
         accelerator=config.accelerator,
         devices=config.devices,
         precision=config.precision,
-        logger=[CSVLogger(run.folder, name="", version="log"), TensorBoardLogger(run.folder, name="", version="tensorboard")],
+        logger=[
+            CSVLogger(run.folder, name="log", version=len(_log_parts(run.folder))),
+            TensorBoardLogger(run.folder, name="", version="tensorboard"),
+        ],
         callbacks=callbacks,
         plugins=[SafetensorsIO()],
         log_every_n_steps=max(1, min(10, run.total // 100)),
@@ -208,9 +230,17 @@ def finish(run: Run, model: Classifier, *, row: str, fold: str | None = None) ->
     return predictions
 
 
+def _log_parts(folder: Path) -> list[Path]:
+    """The run's logs, one from its start and one from each time that it was resumed."""
+    return sorted((folder / "log").glob("version_*/metrics.csv"), key=lambda path: int(path.parent.name.removeprefix("version_")))
+
+
 def read_log(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Steps, losses and learning rates of a run's log."""
-    log = pacsv.read_csv(folder / "log" / "metrics.csv")
+    """Steps, losses and learning rates of a run; what was done again after resuming counts once."""
+    parts = [pacsv.read_csv(path) for path in _log_parts(folder)]
+    ends = [part["step"][0].as_py() for part in parts[1:]] + [np.inf]
+    kept = [part.filter(pc.less(part["step"], end)) for part, end in zip(parts, ends, strict=True)]
+    log = pa.concat_tables([part.select(["step", "loss", "learning_rate"]) for part in kept])
     return log["step"].to_numpy(), log["loss"].to_numpy(), log["learning_rate"].to_numpy()
 
 

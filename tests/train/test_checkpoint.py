@@ -6,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from train.checkpoint import load_model, save_model
+from train.checkpoint import load_model, refuse_pickle, save_model
 from train.errors import CheckpointError
 from train.models import FCNN, MODELS
 
@@ -38,6 +38,16 @@ def test_a_pickle_is_refused_before_it_is_read(tmp_path, legacy):
     torch.save(FCNN(3, WIDTH).state_dict(), path, _use_new_zipfile_serialization=not legacy)
     with pytest.raises(CheckpointError, match="holds a pickle"):
         load_model(path)
+
+
+@pytest.mark.parametrize("length", [0x0280, 0x4B50])
+def test_a_header_whose_length_looks_like_a_pickle_is_none(tmp_path, length):
+    path = tmp_path / "model.safetensors"
+    save_file({}, path, {"filling": ""})
+    empty = int.from_bytes(path.read_bytes()[:8], "little")
+    save_file({}, path, {"filling": "x" * (length - empty)})
+    assert path.read_bytes()[:2] in (b"\x80\x02", b"PK")
+    refuse_pickle(path)
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,227 @@
+"""A run trains, evaluates and leaves everything in its folder; what is wrong with it is said before it starts."""
+
+import json
+import re
+
+import numpy as np
+import pyarrow as pa
+import pytest
+import torch
+import yaml
+
+from streamaug.errors import RecipeError, StoreError
+from streamaug.store import Store
+from streamaug.streaming import Stream
+from train.checkpoint import load_model
+from train.config import read_config
+from train.errors import DivergedError, RunError
+from train.evaluate import probabilities_of
+from train.predictions import read_predictions
+from train.resume import SafetensorsIO
+from train.run import carry_out, claim, finish, fit, prepare, read_log
+
+torch.set_num_threads(1)
+
+
+def config_of(store, recipe, tmp_path, *overrides):
+    plain = (
+        f"store={store}",
+        f"recipe={recipe}",
+        f"run={tmp_path / 'run'}",
+        "width=1/24",
+        "steps=3",
+        "cycles=1",
+        "accelerator=cpu",
+        "threads=1",
+    )
+    return read_config(None, [*plain, *overrides])
+
+
+@pytest.fixture(scope="module")
+def finished(built, tmp_path_factory):
+    """A finished run: its folder and its configuration."""
+    folder = tmp_path_factory.mktemp("finished")
+    recipe = folder / "row_3.yaml"
+    recipe.write_text("title: original + mp3_64\ndraw: union\nmixture: {original: 1, mp3_64: 1}\n")
+    config = config_of(built, recipe, folder, "steps=60")
+    carry_out(config, row="3", quiet=True)
+    return config
+
+
+def test_the_loss_falls(finished):
+    _, losses, _ = read_log(finished.run)
+    assert losses[-15:].mean() < losses[:15].mean() - 0.1
+
+
+def test_every_clip_stands_once_under_every_condition_in_the_same_order(finished):
+    predictions = read_predictions(finished.run / "predictions.parquet")
+    clips = Store.open(finished.store).clips.to_pylist()
+    ids = [clip["clip_id"] for clip in clips if clip["split"] == "evaluate"]
+    assert predictions["condition"].to_pylist() == [name for name in ("original", "mp3_64", "opus_32") for _ in ids]
+    assert predictions["clip_id"].to_pylist() == ids * 3
+    assert predictions["group"].to_pylist() == [clip["group"] for clip in clips if clip["split"] == "evaluate"] * 3
+
+
+def test_the_checkpoint_gives_the_predictions_that_were_saved(finished):
+    store = Store.open(finished.store)
+    model, _ = load_model(finished.run / "model.safetensors", store.meta.labels)
+    predictions = read_predictions(finished.run / "predictions.parquet")
+    again = probabilities_of(model, store, "mp3_64", "evaluate")
+    saved = np.stack(predictions["probabilities"].to_numpy())[24:48]
+    assert np.abs(again - saved).max() < 1e-6
+
+
+def test_the_folder_holds_what_the_run_was_and_what_came_of_it(finished):
+    names = {path.name for path in finished.run.iterdir()}
+    assert names == {
+        "run.yaml", "recipe.yaml", "versions.json", "model.safetensors", "predictions.parquet", "table.csv", "table.md", "heatmap.png",
+        "curves.png", "ledger.csv", "log", "tensorboard", "report.html",
+    }  # fmt: skip
+    assert read_config(finished.run / "run.yaml") == finished
+    assert yaml.safe_load((finished.run / "recipe.yaml").read_text())["mixture"] == {"original": 1, "mp3_64": 1}
+    assert json.loads((finished.run / "versions.json").read_text())["torch"] == torch.__version__.split("+")[0]
+    assert (finished.run / "ledger.csv").read_text() == "condition,hiss,hum,tick,all\noriginal,16,16,16,48\nmp3_64,16,16,16,48\n"
+
+
+def test_the_report_is_one_file_that_asks_for_nothing_else(finished):
+    report = (finished.run / "report.html").read_text()
+    assert not re.search(r'(src|href)="(?!data:)', report)
+    assert report.count("data:image/png;base64,") == 2
+
+
+def test_a_folder_in_use_is_refused_and_keeps_what_it_holds(finished):
+    before = {path: path.stat().st_mtime_ns for path in finished.run.rglob("*")}
+    with pytest.raises(RunError, match="already in use"):
+        carry_out(finished, row="3", quiet=True)
+    assert {path: path.stat().st_mtime_ns for path in finished.run.rglob("*")} == before
+
+
+class KilledError(Exception):
+    """Stands for a signal that ends the process between two steps."""
+
+
+def die_after(stream, batches):
+    """Make a stream raise after so many batches."""
+    serve, served = stream._serve, 0
+
+    def serving(*arguments):
+        nonlocal served
+        for batch in serve(*arguments):
+            if served == batches:
+                raise KilledError
+            served += 1
+            yield batch
+
+    stream._serve = serving
+
+
+def test_a_run_killed_in_the_middle_of_an_epoch_ends_bit_equal_to_an_unbroken_one(store, tmp_path):
+    recipe = tmp_path / "row_6.yaml"  # 144 rows an epoch: two batches, and the third of five lies in the second epoch
+    recipe.write_text("title: three\ndraw: union\nmixture: {original: 1, mp3_64: 1, opus_32: 1}\n")
+    settings = "steps=7", "checkpoint_every=5"
+    whole = prepare(config_of(store, recipe, tmp_path, *settings))
+    claim(whole)
+    expected = fit(whole, quiet=True).state_dict()
+
+    broken = prepare(config_of(store, recipe, tmp_path, *settings, f"run={tmp_path / 'broken'}"))
+    claim(broken)
+    die_after(broken.stream, 6)
+    with pytest.raises(KilledError):
+        fit(broken, quiet=True)
+
+    torch.manual_seed(99)  # another process would have other random numbers
+    resumed = prepare(broken.config)
+    model = fit(resumed, resume=True, quiet=True)
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in model.state_dict().items())
+    finish(resumed, model, row="6")
+    assert not (broken.folder / "position.safetensors").exists()
+    (steps, losses, _), (_, expected_losses, _) = read_log(broken.folder), read_log(whole.folder)
+    assert steps.tolist() == list(range(7))
+    assert np.array_equal(losses, expected_losses)
+
+
+def test_a_position_holds_no_pickle(store, recipe, tmp_path):
+    run = prepare(config_of(store, recipe, tmp_path, "checkpoint_every=2"))
+    claim(run)
+    fit(run, quiet=True)
+    state = SafetensorsIO().load_checkpoint(run.folder / "position.safetensors")
+    assert state["global_step"] == 2
+    assert state["random"]["cpu"].dtype == torch.uint8
+
+
+def test_an_infinite_loss_stops_the_run_and_keeps_the_last_position(store, recipe, tmp_path):
+    run = prepare(config_of(store, recipe, tmp_path, "learning_rate=1e30", "steps=50", "checkpoint_every=1"))
+    claim(run)
+    with pytest.raises(DivergedError, match=r"the loss is nan at step [0-9]+; the last position"):
+        fit(run, quiet=True)
+    assert (run.folder / "position.safetensors").exists()
+    assert not (run.folder / "predictions.parquet").exists()
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("width=0", "width: Input should be greater than 0"),
+        ("width=wide", "width:"),
+        ("model=vgg", "model: Input should be 'fcnn', 'fsfcnn' or 'resnet17'"),
+        ("epochs=1", "give either 'steps' or 'epochs'"),
+        ("stepz=4", "stepz: Extra inputs are not permitted"),
+        ("learning_rate=.inf", "learning_rate: Input should be a finite number"),
+        ("seed", "write key=value"),
+        ("seed=[", "not readable as YAML"),
+    ],
+)
+def test_a_wrong_value_is_refused_by_its_key(store, recipe, tmp_path, override, message):
+    with pytest.raises(RunError, match=re.escape(message)):
+        config_of(store, recipe, tmp_path, override)
+
+
+def test_the_command_line_overrides_the_file(store, recipe, tmp_path):
+    path = tmp_path / "run.yaml"
+    path.write_text(f"store: {store}\nrecipe: {recipe}\nrun: {tmp_path}/run\nsteps: 5\nseed: 1\n")
+    assert (read_config(path).seed, read_config(path, ["seed=7"]).seed) == (1, 7)
+
+
+@pytest.mark.parametrize(
+    ("override", "error", "message"),
+    [
+        ("conditions=[original, aac_32]", StoreError, "has no condition 'aac_32'"),
+        ("evaluate_on=test", StoreError, "no clip has split = test"),
+        ("store=nowhere", StoreError, "nowhere is no store"),
+    ],
+)
+def test_what_the_store_lacks_is_said_before_the_folder_is_made(store, recipe, tmp_path, override, error, message):
+    with pytest.raises(error, match=message):
+        carry_out(config_of(store, recipe, tmp_path, override), row="3", quiet=True)
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_recipe_with_a_condition_that_the_store_lacks_is_refused(store, tmp_path):
+    recipe = tmp_path / "row_9.yaml"
+    recipe.write_text("title: x\ndraw: union\nmixture: {original: 1, sbc_64: 1}\n")
+    with pytest.raises(RecipeError, match="sbc_64"):
+        prepare(config_of(store, recipe, tmp_path))
+
+
+def test_a_label_missing_from_a_split_is_named(store, recipe, tmp_path):
+    with pytest.raises(RunError, match=r"'group=train-hum-0' of .* has no clip of hiss, tick"):
+        prepare(config_of(store, recipe, tmp_path, "evaluate_on='group=train-hum-0'"))
+
+
+def test_a_condition_that_lacks_evaluation_clips_is_refused(store, finished):
+    opened = Store.open(store)
+    model, _ = load_model(finished.run / "model.safetensors")
+    index = opened.index("mp3_64")
+    keep = pa.array([clip_id != "hum-20" for clip_id in index.table["clip_id"].to_pylist()])
+    (store / "mp3_64" / "index.parquet").write_bytes(type(index)(meta=index.meta, table=index.table.filter(keep)).to_bytes())
+    with pytest.raises(RunError, match=r"'mp3_64' of .* holds 23 of the 24 clips of split 'evaluate'"):
+        probabilities_of(model, Store.open(store), "mp3_64", "evaluate")
+
+
+def test_views_of_a_clip_are_trained_on_side_by_side(store, tmp_path):
+    recipe = tmp_path / "views.yaml"
+    recipe.write_text("title: two views\ndraw: views\nviews: 2\nanchor: original\nmixture: {original: 1, mp3_64: 0.5, opus_32: 0.5}\n")
+    run = prepare(config_of(store, recipe, tmp_path))
+    assert next(iter(Stream(recipe, str(store), batch_size=32)))["logmel"].shape[:2] == (32, 2)
+    claim(run)
+    assert all(tensor.isfinite().all() for tensor in fit(run, quiet=True).state_dict().values())
