@@ -12,6 +12,7 @@ from rich.markup import escape
 
 from streamaug.cli.build import build
 from streamaug.cli.diff import diff
+from streamaug.cli.doctor import doctor
 from streamaug.cli.info import info
 from streamaug.cli.plan import plan
 from streamaug.cli.quality import quality
@@ -29,6 +30,7 @@ def _streamaug(debug: Annotated[bool, typer.Option("--debug", help="Show the tra
 
 app.command()(build)
 app.command()(diff)
+app.command()(doctor)
 app.command()(info)
 app.command()(plan)
 app.command()(quality)
