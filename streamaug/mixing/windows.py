@@ -34,7 +34,8 @@ class Windows:
     @classmethod
     def of(cls, cells: Cells, pools: Pools, *, shards: int, seed: int, epoch: int) -> "Windows":
         """The windows of an epoch. shards: W, that are open at a time."""
-        visits = [_visits(cells, cell, pools, named_key(seed, "shards", epoch)) for cell in range(len(cells.count))]
+        orders = _Orders(pools)
+        visits = [_visits(cells, cell, orders, named_key(seed, "shards", epoch)) for cell in range(len(cells.count))]
         starts = np.concatenate([starts for starts, _ in visits])
         ends = np.cumsum(np.concatenate([lengths for _, lengths in visits]))
         keys = derived_key(cells.key, named_key(seed, "window", epoch) >> 1)
@@ -45,6 +46,13 @@ class Windows:
     @cached_property
     def _lines(self) -> np.ndarray:
         return np.asarray(np.cumsum(self.cells.count) - self.cells.count)
+
+    @cached_property
+    def _offsets(self) -> np.ndarray:
+        """For each visit, the place in the pool less the rank on the line of its clips."""
+        offsets = self.starts.copy()
+        offsets[1:] -= self.ends[:-1]
+        return offsets
 
     def shuffled(self, cell: np.ndarray, rank: np.ndarray) -> np.ndarray:
         """Ranks shuffled inside their windows; int64 of shape (n,). Passes are kept apart: no clip before all others came."""
@@ -62,7 +70,7 @@ class Windows:
         """Places in their pools of the clips at (shuffled) ranks; int64 of shape (n,)."""
         line = self._lines[cell] + rank
         visit = np.searchsorted(self.ends, line, "right")
-        return np.asarray(self.starts[visit] + line - np.concatenate([[0], self.ends])[visit])
+        return np.asarray(self._offsets[visit] + line)
 
     @property
     def runs(self) -> int:
@@ -83,7 +91,7 @@ class Windows:
     def place_one(self, cell: int, rank: int) -> int:
         line = self._plain[cell][4] + rank
         visit = int(np.searchsorted(self.ends, line, "right"))
-        return int(self.starts[visit]) + line - (int(self.ends[visit - 1]) if visit else 0)
+        return int(self._offsets[visit]) + line
 
     @cached_property
     def _plain(self) -> list[tuple[int, int, int, int, int]]:
@@ -91,25 +99,43 @@ class Windows:
         return list(zip(*(column.tolist() for column in columns), strict=True))
 
 
-def _visits(cells: Cells, cell: int, pools: Pools, key: int) -> tuple[np.ndarray, np.ndarray]:
+class _Orders:
+    """Orders of the shards of pools, each computed once."""
+
+    def __init__(self, pools: Pools) -> None:
+        self._sizes = pools.shard_sizes
+        self._known: dict[tuple[int, int], tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
+
+    def size(self, pool: int) -> int:
+        return int(self._sizes[pool].sum())
+
+    def get(self, pool: int, key: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Of the shards in the order that a key names: first clip's place in the pool, clips, and where they end in the order."""
+        if (pool, key) not in self._known:
+            sizes = self._sizes[pool]
+            order = permute(np.arange(len(sizes)), len(sizes), key)
+            self._known[pool, key] = (np.cumsum(sizes) - sizes)[order], sizes[order], np.cumsum(sizes[order])
+        return self._known[pool, key]
+
+
+def _visits(cells: Cells, cell: int, orders: _Orders, key: int) -> tuple[np.ndarray, np.ndarray]:
     """The shards that a cell visits in an epoch: the first clip's place in the pool, and how many clips, of each visit.
 
     The order of the shards round the pool's circle (or in each of its passes) settles which clips the epoch has; where it is the
     same in all epochs, the epoch visits these shards in an order of its own.
     """
-    sizes = pools.shard_sizes[int(cells.pool[cell])]
-    begins = np.cumsum(sizes) - sizes
-    first, count, total = int(cells.first[cell]), int(cells.count[cell]), int(sizes.sum())
+    pool, own = int(cells.pool[cell]), int(cells.key[cell])
+    first, left, size = int(cells.first[cell]), int(cells.count[cell]), orders.size(pool)
     starts, lengths = [], []
-    for turn in range(first // total, (first + count - 1) // total + 1):
-        own = int(cells.key[cell])
-        order = permute(np.arange(len(sizes)), len(sizes), derived_key(own, turn) if cells.passes else own)
-        ends = np.cumsum(sizes[order])
-        low = np.maximum(ends - sizes[order], first - turn * total)
-        high = np.minimum(ends, first + count - turn * total)
-        seen = low < high
-        starts.append((begins[order] + low - (ends - sizes[order]))[seen])
-        lengths.append((high - low)[seen])
+    while left:
+        turn, place = divmod(first, size)
+        begins, sizes, ends = orders.get(pool, derived_key(own, turn) if cells.passes else own)
+        stop = min(place + left, size)
+        seen = slice(int(np.searchsorted(ends, place, "right")), int(np.searchsorted(ends, stop, "left")) + 1)
+        skipped = np.maximum(place - (ends[seen] - sizes[seen]), 0)
+        starts.append(begins[seen] + skipped)
+        lengths.append(np.minimum(ends[seen], stop) - (ends[seen] - sizes[seen]) - skipped)
+        first, left = first + stop - place, left - (stop - place)
     all_starts, all_lengths = np.concatenate(starts), np.concatenate(lengths)
     if not cells.passes:
         order = permute(np.arange(len(all_starts)), len(all_starts), derived_key(key, cell))
