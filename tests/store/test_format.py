@@ -1,0 +1,100 @@
+"""shards/README.md tells the format as it is."""
+
+import hashlib
+import io
+import json
+import re
+import tarfile
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+import soundfile
+
+from streamaug.building.build import build
+from streamaug.codecs import load_settings
+from streamaug.conditions import parse_conditions
+from streamaug.store.layout import CLIPS_SCHEMA, FORMAT, INDEX_SCHEMA, CodingStep, IndexMeta, ShardInfo, StoreMeta
+from tests.building.clips import write_clips
+
+README = (Path(__file__).parents[2] / "shards" / "README.md").read_text("utf-8")
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("built") / "store"
+    with ThreadPoolExecutor(2) as executor:
+        table = write_clips(tmp_path_factory.mktemp("clips"), 6, subtype="PCM_24")
+        build(table, str(folder), conditions=parse_conditions("original,mp3_64"), clips_per_shard=2, executor=executor)
+    return folder
+
+
+def section(title: str) -> str:
+    return README.split(f"\n## {title}\n")[1].split("\n## ")[0]
+
+
+def table(title: str) -> dict[str, list[str]]:
+    """Rows of a section's table by what stands in their first cell."""
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in section(title).splitlines() if line.startswith("| `")]
+    return {re.findall(r"`([^`]+)`", row[0])[0]: row[1:] for row in rows}
+
+
+@pytest.mark.parametrize(("title", "schema"), [("clips.parquet", CLIPS_SCHEMA), ("index.parquet", INDEX_SCHEMA)])
+def test_the_columns_are_those_of_the_schema_in_its_order(title: str, schema: pa.Schema) -> None:
+    told = {name: cells[0] for name, cells in table(title).items() if len(cells) == 2}
+    assert told == {field.name: f"{field.type}{' or null' if field.nullable else ''}" for field in schema}
+
+
+def test_the_keys_are_those_of_the_models() -> None:
+    assert list(table("store.json")) == list(StoreMeta.model_fields)
+    assert [name for name, cells in table("index.parquet").items() if len(cells) == 1] == list(IndexMeta.model_fields)
+    for name in (*CodingStep.model_fields, *ShardInfo.model_fields):
+        assert f"`{name}`" in section("index.parquet")
+    assert f"version {FORMAT}" in README
+
+
+def test_every_extension_is_told_of() -> None:
+    told = {
+        name
+        for line in section("Shards").splitlines()
+        if line.startswith("| `")
+        for name in re.findall(r"`([a-z0-9]+)`", line.split("|")[1])
+    }
+    assert told == {"flac", *(codec.extension for codec in load_settings().codecs.values())}
+
+
+def test_its_example_reads_a_clip(store: Path) -> None:
+    code = re.findall(r"```python\n(.*?)```", README, re.DOTALL)[0]
+    names: dict[str, Any] = {"store": str(store)}
+    exec(code, names)
+    assert hashlib.sha256(names["bitstream"]).digest() == names["row"]["sha256"]
+
+
+def first_member(store: Path, condition: str, extension: str) -> tuple[str, bytes]:
+    """clip_id and bytes of the first member of a kind."""
+    with tarfile.open(min((store / condition).glob("*.tar"))) as tar:
+        member = next(member for member in tar if member.name.endswith(f".{extension}"))
+        return member.name.partition(".")[0], tar.extractfile(member).read()
+
+
+def test_the_hashes_are_made_as_it_says(store: Path) -> None:
+    clip_id, payload = first_member(store, "original", "flac")
+    (clip,) = (clip for clip in pq.read_table(store / "clips.parquet").to_pylist() if clip["clip_id"] == clip_id)
+    samples, _ = soundfile.read(io.BytesIO(payload), dtype="int32")
+    assert clip["depth"] == 24
+    assert hashlib.sha256(b"24" + samples.astype("<i4").tobytes()).digest() == clip["sha256"]
+    footer = json.loads(pq.read_schema(store / "mp3_64" / "index.parquet").metadata[b"streamaug"])
+    assert hashlib.sha256(json.dumps(footer["steps"], sort_keys=True).encode()).hexdigest()[:8] == footer["settings"]
+    assert all(shard["name"].startswith(footer["settings"]) for shard in footer["shards"])
+
+
+def test_the_json_holds_what_it_says(store: Path) -> None:
+    clip_id, data = first_member(store, "mp3_64", "json")
+    (clip,) = (clip for clip in pq.read_table(store / "clips.parquet").to_pylist() if clip["clip_id"] == clip_id)
+    told = section("Shards").split("The JSON holds")[1]
+    keys = {name for name in re.findall(r"`([a-z0-9_]+)`", told.split(":", 1)[1])}
+    own = {name for name, value in clip.items() if value is not None and name not in ("shard", "frames", "depth", "sha256")}
+    assert set(json.loads(data)) == keys | own
