@@ -36,19 +36,22 @@ def recipe(draw: str, weight: float = 1, **settings: Any) -> Recipe:
     return Recipe(title=draw, draw=draw, mixture={name: Share(weight=Schedule.of(weight)) for name in CONDITIONS}, **settings)
 
 
-def holdings(clips: int, shards: int, *, grouped: bool = False) -> Holdings:
-    """Ten complete conditions, clips in the order of equal shards; where asked, in 90 groups of label and device."""
+def columns(clips: int) -> list[Column]:
+    """Label and device of clips, which make 90 groups."""
     rng = np.random.default_rng(0)
-    columns = [
+    return [
         Column(values=tuple(f"{name} {number}" for number in range(count)), codes=rng.integers(0, count, clips, dtype=np.int32))
         for name, count in (("label", 10), ("device", 9))
-        if grouped
     ]
+
+
+def holdings(clips: int, shards: int, *, grouped: bool = False) -> Holdings:
+    """Ten complete conditions, clips in the order of equal shards; where asked, in groups."""
     return Holdings(
         clips=range(clips),
         held=dict.fromkeys(CONDITIONS),
         shards=Runs(order=None, sizes=np.full(shards, clips // shards)),
-        groups=Groups.of(columns) if grouped else None,
+        groups=Groups.of(columns(clips)) if grouped else None,
     )
 
 
@@ -190,6 +193,8 @@ def main(peer: Annotated[Path | None, typer.Option(help="Python of an environmen
             f"{told['single'] * 1e6:.0f} µs | {told['memory'] / 1e6:.0f} MB |",
             flush=True,
         )
+    coded = columns(10**7)
+    print(f"\ngrouping 10^7 clips for `balance`: {best(lambda: Groups.of(coded)) * 1e3:.0f} ms")
     print(f"\n`streamaug plan` of row 7 on the data set's counts, imports included: {command_seconds():.2f} s")
     if peer is None:
         return

@@ -46,8 +46,7 @@ class Runs:
         ([1, 0, 2], [1, 2])
         """
         small = numbers.astype(np.min_scalar_type(int(numbers.max(initial=0))))  # up to 16 bits, sorting takes linear time
-        order = np.argsort(small, kind="stable")
-        return cls(order=order.astype(np.min_scalar_type(-len(numbers))), sizes=np.bincount(small))
+        return cls(order=_sorted(small), sizes=np.bincount(small))
 
     def within(self, mask: np.ndarray | None) -> "Runs":
         """The runs of only some of the clips, bool of shape (clips,); runs may become empty."""
@@ -57,6 +56,11 @@ class Runs:
         kept = np.concatenate([[0], np.cumsum(mask if self.order is None else mask[self.order])])
         ends = np.concatenate([[0], np.cumsum(self.sizes)])
         return Runs(order=order, sizes=np.diff(kept[ends]))
+
+
+def _sorted(numbers: np.ndarray) -> np.ndarray:
+    """The order that sorts numbers, ties as they stand, in the smallest type that holds it."""
+    return np.argsort(numbers, kind="stable").astype(np.min_scalar_type(-len(numbers)))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -80,12 +84,12 @@ class Groups:
         if math.prod(shape) <= max(_COUNTABLE, len(codes)):
             counts = np.bincount(codes)  # counting is much faster than the sorting that np.unique does
             found = np.flatnonzero(counts)
-            codes = (np.cumsum(counts > 0) - 1).astype(codes.dtype)[codes]
+            sizes = counts[found]
         else:
-            found, codes = np.unique(codes, return_inverse=True)
+            found, sizes = np.unique(codes, return_counts=True)
         places = np.stack(np.unravel_index(found, shape), axis=1).tolist()
         names = [tuple(column.values[place] for column, place in zip(columns, row, strict=True)) for row in places]
-        return cls(names=names, runs=Runs.of(codes))
+        return cls(names=names, runs=Runs(order=_sorted(codes), sizes=sizes))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -59,7 +59,7 @@ def hold(recipe: Recipe, store: Store, split: str) -> Holdings:
         columns={name: coded(clips, name) for name in recipe.columns},
         shards=None if recipe.window is None else Runs.of(clips["shard"].to_numpy()),
         groups=Groups.of([coded(clips, name) for name in recipe.balance]) if recipe.balance else None,
-        split=split,
+        split=str(Split.parse(split)),
         digests=digests,
         clips_digest=_digest(clips, ["clip_id", "label", *recipe.columns]),
     )
