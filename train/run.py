@@ -157,6 +157,8 @@ def fit(run: Run, *, resume: bool = False, quiet: bool = False) -> Classifier:
         max_epochs=1,  # of Steps, which is the whole run
         accelerator=config.accelerator,
         devices=config.devices,
+        # Spawned: the ranks come back, and one process goes on to evaluate.
+        strategy="ddp_spawn" if config.devices > 1 else "auto",
         precision=config.precision,
         logger=[
             CSVLogger(run.folder, name="log", version=len(_log_parts(run.folder))),
