@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
 from filelock import FileLock, Timeout
 
 from streamaug.building.chains import Chain
@@ -18,6 +17,7 @@ from streamaug.errors import CorruptError, StoreError
 from streamaug.store.files import STAGING, Folder
 from streamaug.store.index import Index
 from streamaug.store.layout import CLIPS_FILE, CLIPS_SCHEMA, INDEX_FILE, SHARD_NAME, STORE_FILE, StoreMeta
+from streamaug.store.parquet import to_parquet
 from streamaug.store.store import read_clips, read_meta
 
 REJECTED_FILE = "rejected.csv"
@@ -101,8 +101,6 @@ def write_clips(folder: Folder, meta: StoreMeta, chosen: pa.Table, errors: Seque
     own = [name for name in chosen.column_names if name not in CLIPS_SCHEMA.names and name != "path"]
     table = chosen.select([*CLIPS_SCHEMA.names, *own])
     schema = pa.schema([*CLIPS_SCHEMA, *(table.schema.field(name) for name in own)])
-    sink = io.BytesIO()
-    pq.write_table(table.cast(schema), sink, compression="zstd")
     if errors:
         text = io.StringIO()
         writer = csv.writer(text)
@@ -112,7 +110,7 @@ def write_clips(folder: Folder, meta: StoreMeta, chosen: pa.Table, errors: Seque
     else:  # the list that an earlier build left speaks of clips that have been mended since
         folder.remove(REJECTED_FILE)
     folder.write(STORE_FILE, (meta.model_dump_json(indent=2) + "\n").encode())
-    folder.write(CLIPS_FILE, sink.getvalue())
+    folder.write(CLIPS_FILE, to_parquet(table.cast(schema)))
 
 
 def standing_index(folder: Folder, chain: Chain, *, replace: bool) -> Index | None:

@@ -1,20 +1,19 @@
 """The index of one condition: where each clip's bitstream lies, and what it must be."""
 
 import hashlib
-import io
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.parquet as pq
-from pydantic import ValidationError
 
 from streamaug.errors import CorruptError
-from streamaug.store.layout import INDEX_SCHEMA, MAX_PAYLOAD, ROW_GROUP, IndexMeta
+from streamaug.store.layout import INDEX_SCHEMA, MAX_PAYLOAD, IndexMeta
+from streamaug.store.parquet import from_parquet, to_parquet
 
 _FOOTER = b"streamaug"
+_REMEDY = "build the condition again with 'streamaug build --replace'"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,25 +41,21 @@ class Index:
 
     def to_bytes(self) -> bytes:
         """The Parquet file; the same index gives the same bytes."""
-        sink = io.BytesIO()
-        table = self.table.cast(INDEX_SCHEMA).replace_schema_metadata({_FOOTER: self.meta.model_dump_json().encode()})
-        pq.write_table(table, sink, row_group_size=ROW_GROUP, compression="zstd")
-        return sink.getvalue()
+        footer = {_FOOTER: self.meta.model_dump_json().encode()}
+        return to_parquet(self.table.cast(INDEX_SCHEMA).replace_schema_metadata(footer))
 
     @classmethod
     def from_bytes(cls, data: bytes, where: str) -> "Index":
         """Read and check an index that may be damaged or hostile; `where` names it in errors. Raises CorruptError."""
+        table = from_parquet(data, where, _REMEDY)
+        footer = (table.schema.metadata or {}).get(_FOOTER)
+        if footer is None:
+            raise CorruptError(f"{where}: no index of streamaug; {_REMEDY}")
         try:
-            file = pq.ParquetFile(io.BytesIO(data))
-            footer = (file.schema_arrow.metadata or {}).get(_FOOTER)
-            if footer is None:
-                raise CorruptError(f"{where}: no index of streamaug; build the condition again with 'streamaug build --replace'")
             meta = IndexMeta.model_validate_json(footer)
-            table = file.read().replace_schema_metadata(None).cast(INDEX_SCHEMA)
-        except (pa.ArrowInvalid, pa.ArrowNotImplementedError, KeyError, ValueError, OSError, ValidationError) as error:
-            raise CorruptError(
-                f"{where}: not readable as an index: {error}; build the condition again with 'streamaug build --replace'"
-            ) from error
+            table = table.replace_schema_metadata(None).cast(INDEX_SCHEMA)
+        except (pa.ArrowException, ValueError) as error:
+            raise CorruptError(f"{where}: not readable as an index: {error}; {_REMEDY}") from error
         index = cls(meta=meta, table=table)
         index._check(where)
         return index
@@ -70,7 +65,7 @@ class Index:
             if wrong.any():
                 row = int(np.argmax(wrong))
                 clip = self.table["clip_id"][row].as_py()
-                raise CorruptError(f"{where}: row {row} (clip '{clip}') {what}; build the condition again with 'streamaug build --replace'")
+                raise CorruptError(f"{where}: row {row} (clip '{clip}') {what}; {_REMEDY}")
 
         shard, offset, size = self.column("shard"), self.column("offset"), self.column("size")
         refuse((shard < 0) | (shard >= len(self.meta.shards)), "names a shard that the footer has not")
@@ -80,4 +75,4 @@ class Index:
         refuse((self.column("lag") < 0) | (self.column("frames") <= 0), "has a negative lag or no frames")
         refuse(np.diff(shard, prepend=0) < 0, "is out of the order of shards")
         if pc.count_distinct(self.table["clip_id"]).as_py() != len(self):
-            raise CorruptError(f"{where}: a clip stands in it twice; build the condition again with 'streamaug build --replace'")
+            raise CorruptError(f"{where}: a clip stands in it twice; {_REMEDY}")

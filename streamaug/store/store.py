@@ -1,6 +1,5 @@
 """Opening a store: what it holds, read once and checked."""
 
-import io
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +8,6 @@ from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 from pydantic import ValidationError
 
 from streamaug.conditions import Condition
@@ -17,6 +15,7 @@ from streamaug.errors import ConditionError, CorruptError, StoreError
 from streamaug.store.files import Folder
 from streamaug.store.index import Index
 from streamaug.store.layout import CLIPS_FILE, CLIPS_SCHEMA, FORMAT, INDEX_FILE, STORE_FILE, StoreMeta
+from streamaug.store.parquet import from_parquet
 
 
 @dataclass(frozen=True)
@@ -97,11 +96,10 @@ def read_clips(folder: Folder, meta: StoreMeta) -> pa.Table:
     """Read and check clips.parquet. Raises StoreError."""
     where = f"{folder.url}/{CLIPS_FILE}"
     try:
-        table = pq.ParquetFile(io.BytesIO(folder.read(CLIPS_FILE))).read()  # read_table imports pandas, half a second
+        data = folder.read(CLIPS_FILE)
     except FileNotFoundError:
         raise StoreError(f"{where} is missing; run the build again") from None
-    except (pa.ArrowInvalid, OSError) as error:
-        raise CorruptError(f"{where}: not readable: {error}; run the build again") from error
+    table = from_parquet(data, where, "run the build again")
     for field in CLIPS_SCHEMA:
         if field.name not in table.column_names or table.schema.field(field.name).type != field.type:
             raise CorruptError(f"{where}: no column '{field.name}' of type {field.type}; run the build again")

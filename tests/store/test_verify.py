@@ -147,7 +147,7 @@ def test_a_byte_flipped_in_an_index_is_found(store: Path) -> None:
     for place in np.random.default_rng(0).integers(0, len(intact), 40).tolist():
         flip(path, place)
         found = findings(store, conditions="mp3_32")
-        # A flip that changes nothing that is read (a statistic, a writer's name) harms nobody.
+        # A flip in what nobody reads (statistics, the writer's name) harms nobody.
         assert found or Store.open(store).index("mp3_32").table.equals(Index.from_bytes(intact, "intact").table)
         path.write_bytes(intact)
 
