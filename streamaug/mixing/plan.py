@@ -20,7 +20,13 @@ from streamaug.mixing.pools import Pools
 from streamaug.mixing.recipe import Recipe
 from streamaug.mixing.windows import Windows
 
+FORMAT = 1
+"""Counts up whenever the same recipe, store and seed come to give other rows."""
+
 _EPOCHS_KEPT = 4
+_MOST_ROWS, _MOST_BLOCKS = 1 << 40, 1 << 31
+"""Of an epoch: what 64-bit arithmetic is exact for."""
+
 BLOCK = 1024
 """Rows a block where ranks must follow time and no batch size is given."""
 
@@ -45,7 +51,7 @@ class Identity:
     """What a plan is made of. Plans with one identity have the same rows.
 
     recipe: hash of what it says. split: as written. seed: of all shuffles. clips: digest of the clips and what the store says about
-    them. conditions: the digest of each condition that the recipe uses.
+    them. conditions: the digest of each condition that the recipe uses. format: of planning itself; another one shuffles otherwise.
     """
 
     recipe: str
@@ -53,6 +59,7 @@ class Identity:
     seed: int
     clips: str
     conditions: Mapping[str, str]
+    format: int = FORMAT
 
     @property
     def hash(self) -> str:
@@ -77,7 +84,7 @@ class Identity:
             mine, theirs = getattr(self, name), getattr(other, name)
             if mine != theirs:
                 lines.append(f"{meaning}: {mine[:12]} here, {theirs[:12]} there")
-        for name in ("split", "seed"):
+        for name in ("split", "seed", "format"):
             mine, theirs = getattr(self, name), getattr(other, name)
             if mine != theirs:
                 lines.append(f"{name}: {mine} here, {theirs} there")
@@ -183,6 +190,12 @@ class Plan:
     def _open(self, epoch: int) -> Epoch:
         pools, draw = self._opened
         cells, recipe = draw.cells(epoch), self.recipe
+        rows, size = int(cells.count.sum()), recipe.stratify or BLOCK
+        if rows > _MOST_ROWS or rows // size > _MOST_BLOCKS:
+            raise recipe.refuse(
+                ("mixture",),
+                f"epoch {epoch} would have {rows} rows in blocks of {size}; at most {_MOST_ROWS} in {_MOST_BLOCKS} blocks can be",
+            )
         key = named_key(self.seed, "time", epoch)
         windows = None
         if recipe.window is not None and len(cells.count):
@@ -190,7 +203,7 @@ class Plan:
         in_time = cells.passes or windows is not None
         if recipe.stratify is None and not in_time:
             return Epoch(cells=cells, pools=pools, layout=Shuffled(counts=cells.count, key=key))
-        blocks = Blocks(counts=cells.count, kinds=cells.kinds, size=recipe.stratify or BLOCK, key=key, in_time=in_time)
+        blocks = Blocks(counts=cells.count, kinds=cells.kinds, size=size, key=key, in_time=in_time)
         return Epoch(cells=cells, pools=pools, layout=blocks, windows=windows)
 
     @cached_property

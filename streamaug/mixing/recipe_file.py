@@ -73,7 +73,7 @@ class RecipeFile(_Strict):
         description="Conditions and their weights: a number, steps over epochs {0: 1.0, 50: 0.25}, or {weight: …, where: …}.",
         examples=["mixture: {original: 1, mp3_64: 1}"],
     )
-    rows: int | None = Field(None, ge=1, le=1 << 50, description="Rows an epoch (draw: weighted).", examples=["rows: 28000"])
+    rows: int | None = Field(None, ge=1, le=1 << 40, description="Rows an epoch (draw: weighted).", examples=["rows: 28000"])
     views: int | None = Field(None, ge=2, le=64, description="Conditions a row shows its clip in (draw: views).", examples=["views: 2"])
     anchor: str | None = Field(
         None, description="The condition that every row's first view is in (draw: views).", examples=["anchor: original"]
@@ -83,7 +83,7 @@ class RecipeFile(_Strict):
         None, min_length=1, description="Columns whose groups each get the mixture.", examples=["balance: [label, device]"]
     )
     stratify: int | None = Field(
-        None, ge=2, le=1 << 30, description="Global batch size: every batch gets the mixture.", examples=["stratify: 256"]
+        None, ge=2, le=1 << 20, description="Global batch size: every batch gets the mixture.", examples=["stratify: 256"]
     )
     shuffle: Shuffle | None = Field(
         None, description="full (the default), or a window of shards for remote stores.", examples=["shuffle: {window: 64}"]

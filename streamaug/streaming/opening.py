@@ -61,7 +61,7 @@ def hold(recipe: Recipe, store: Store, split: str) -> Holdings:
         groups=Groups.of([coded(clips, name) for name in recipe.balance]) if recipe.balance else None,
         split=str(Split.parse(split)),
         digests=digests,
-        clips_digest=_digest(clips, ["clip_id", "label", *recipe.columns]),
+        clips_digest=_digest(clips, ["clip_id", "label", *recipe.columns, *(["shard"] if recipe.window is not None else [])]),
     )
 
 

@@ -11,7 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from streamaug.errors import RecipeError
-from streamaug.mixing import Plan
+from streamaug.mixing import Holdings, Plan
 from streamaug.mixing.ledger import planned, served
 from tests.mixing.holdings import STORE_ROWS, all_rows, holdings, plans, recipe, store_column
 from tests.mixing.settings import few, some
@@ -122,6 +122,13 @@ def test_positions_and_epochs_that_are_not_there_are_refused() -> None:
     with pytest.raises(IndexError, match="count from 0"):
         plan.rows(-1, [0])
     assert len(plan.rows(0, [])) == 0
+
+
+@pytest.mark.parametrize(("weight", "stratify"), [(10**6, None), (10**4, 2)])
+def test_an_epoch_beyond_exact_arithmetic_is_refused(weight: int, stratify: int | None) -> None:
+    held = Holdings(clips=range(10**7), held={"original": None})
+    with pytest.raises(RecipeError, match="rows in blocks of"):
+        Plan(recipe=recipe("union", {"original": weight}, stratify=stratify), holdings=held).epoch_size(0)
 
 
 def test_a_condition_that_a_recipe_does_not_use_changes_nothing() -> None:
