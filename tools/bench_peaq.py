@@ -1,6 +1,6 @@
 """How fast PEAQ Basic is here, and whether its memory stays flat.
 
-    python tools/bench_peaq.py [--pairs 4000]
+    python -m tools.bench_peaq [--pairs 4000]
 
 Pairs are synthetic scenes coded by MP3 at 64 kbps. Times are medians on one core, beside them how many times faster than
 the recording plays; the limit to hold is a quarter of a second for a 10 s mono pair.
@@ -18,6 +18,7 @@ from typing import Annotated
 
 import numpy as np
 import typer
+from rich.console import Console
 from rich.progress import track
 from threadpoolctl import threadpool_limits
 
@@ -61,12 +62,30 @@ def resident() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE
 
 
-def grade_many(reference: np.ndarray, test: np.ndarray, pairs: int) -> tuple[int, int]:
-    """Grade a pair many times in a worker; its process number and the memory it holds afterwards."""
+def grade_many(reference: np.ndarray, test: np.ndarray, pairs: int) -> tuple[int, int, float]:
+    """Grade a pair many times in a worker; its process number, the memory it holds afterwards, and the CPU seconds it took."""
+    begun = time.process_time()
     with threadpool_limits(1):
         for _ in range(pairs):
             peaq(reference, test, 48_000)
-    return os.getpid(), resident()
+    return os.getpid(), resident(), time.process_time() - begun
+
+
+def print_libraries(repeats: int) -> None:
+    """The costly steps of a 10 s pair in NumPy and in torch."""
+    import torch
+
+    torch.set_num_threads(1)
+    frames, excitation = np.random.default_rng(1).uniform(1, 2, (936, 2048)), np.random.default_rng(2).uniform(1, 1e8, (936, 109))
+    frames_t, excitation_t = torch.from_numpy(frames), torch.from_numpy(excitation)
+    steps = {
+        "FFT of every frame": (lambda: np.fft.rfft(frames), lambda: torch.fft.rfft(frames_t)),
+        "a power of every band": (lambda: excitation**0.23, lambda: excitation_t**0.23),
+        "a logarithm of every band": (lambda: np.log(excitation), lambda: torch.log(excitation_t)),
+    }
+    print("| float64, one thread, median | NumPy, CPU ms | torch, CPU ms |\n|---|---:|---:|")
+    for name, (in_numpy, in_torch) in steps.items():
+        print(f"| {name} | {median_ms(in_numpy, repeats):.2f} | {median_ms(in_torch, repeats):.2f} |")
 
 
 def bench(
@@ -100,19 +119,20 @@ def bench(
     print("| one core, median | CPU ms | times real time |\n|---|---:|---:|")
     for name, (milliseconds, seconds) in times.items():
         print(f"| {name} | {milliseconds:.0f} | {1000 * seconds / milliseconds:.0f} |")
-    print(f"\nPeak memory of this process: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB\n")
+    print(f"\nPeak memory of this process, at 60 s: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB\n")
+    print_libraries(repeats)
+    print()
 
     calls = [(grade_many, (reference, test, _BLOCK)) for _ in range(pairs // _BLOCK)]
     held: dict[int, list[int]] = {}
+    spent = 0.0
     with pool(None) as workers:
         list(results(workers, calls[: os.cpu_count()]))  # imports and first touches are not the subject
-        begun = time.perf_counter()
-        for _, (process, memory) in track(results(workers, calls), total=len(calls)):
+        for _, (process, memory, seconds) in track(results(workers, calls), total=len(calls), console=Console(stderr=True)):
             held.setdefault(process, []).append(memory)
-        spent = time.perf_counter() - begun
+            spent += seconds
     print(f"| {len(held)} processes, {len(calls) * _BLOCK} pairs of 10 s | |\n|---|---:|")
-    print(f"| pairs a second | {len(calls) * _BLOCK / spent:.1f} |")
-    print(f"| times one core | {len(calls) * _BLOCK / spent * times['PEAQ, 10 s mono'][0] / 1000:.2f} |")
+    print(f"| CPU ms a pair | {1000 * spent / len(calls) / _BLOCK:.0f} |")
     for name, position in (("first", 0), ("last", -1)):
         print(f"| MB held by a worker after its {name} {_BLOCK} pairs | {max(series[position] for series in held.values()) / 2**20:.0f} |")
 
