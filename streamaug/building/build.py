@@ -25,7 +25,7 @@ from streamaug.building.publish import (
     publish,
     read_standing,
     standing_index,
-    standing_part,
+    standing_shards,
     write_clips,
 )
 from streamaug.building.shard import Recording, ShardTask, build_shard
@@ -262,13 +262,11 @@ def _code(
     missing: dict[int, list[Chain]] = defaultdict(list)
     standing = 0
     for chain in chains:
-        index = standing_index(folder, chain, replace=replace)
-        there = {info.name for info in index.meta.shards} if index else set()
-        for number in _shards_of(chain, chosen):
-            if standing_part(folder, chain, number, there):
-                standing += 1
-            else:
-                missing[number].append(chain)
+        numbers = _shards_of(chain, chosen)
+        done = standing_shards(folder, chain, numbers, replace=replace)
+        standing += len(done)
+        for number in numbers - done:
+            missing[number].append(chain)
     paths = dict(zip(chosen["clip_id"].to_pylist(), chosen["path"].to_pylist(), strict=True))
     listening = any(isinstance(step, EffectStep) for chain in chains for step in chain.steps)
     frames = int(chosen["frames"][0].as_py())

@@ -2,7 +2,7 @@
 
 import csv
 import io
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -16,7 +16,7 @@ from streamaug.building.shard import join, part_name, shard_name
 from streamaug.errors import CorruptError, StoreError
 from streamaug.store.files import STAGING, Folder
 from streamaug.store.index import Index
-from streamaug.store.layout import CLIPS_FILE, CLIPS_SCHEMA, INDEX_FILE, SHARD_NAME, STORE_FILE, StoreMeta
+from streamaug.store.layout import CLIPS_FILE, CLIPS_SCHEMA, INDEX_FILE, SHARD_NAME, STORE_FILE, StoreMeta, shard_number
 from streamaug.store.parquet import to_parquet
 from streamaug.store.store import read_clips, read_meta
 
@@ -137,17 +137,25 @@ def standing_index(folder: Folder, chain: Chain, *, replace: bool) -> Index | No
     raise StoreError(f"condition '{chain.name}' stands with other settings ({changes}); keep those, or build it again with --replace")
 
 
-def standing_part(folder: Folder, chain: Chain, number: int, published: set[str]) -> bool:
-    """Whether a shard is done: in the published index, or told about by an earlier build's part."""
-    if shard_name(chain, number) in published:
-        return True
-    part = _read_part(folder, chain, number)
-    if part is None:
-        return False
-    try:
-        return folder.size(f"{chain.name}/{shard_name(chain, number)}") == part.meta.shards[0].bytes
-    except FileNotFoundError:
-        return False
+def standing_shards(folder: Folder, chain: Chain, numbers: Iterable[int], *, replace: bool) -> set[int]:
+    """Which shards are done: told about by the published index or by a part that an earlier build left, and as long as that says.
+
+    What was removed or cut off is not among them, and is built again.
+    """
+    index = standing_index(folder, chain, replace=replace)
+    told = {info.name: info.bytes for info in index.meta.shards} if index else {}
+    lying = folder.sizes(chain.name)
+    done = set()
+    for number in numbers:
+        name = shard_name(chain, number)
+        if name not in lying:
+            continue
+        if name not in told:
+            part = _read_part(folder, chain, number)
+            told |= {info.name: info.bytes for info in part.meta.shards} if part else {}
+        if lying[name] == told.get(name):
+            done.add(number)
+    return done
 
 
 def _read_part(folder: Folder, chain: Chain, number: int) -> Index | None:
@@ -163,6 +171,8 @@ def publish(folder: Folder, chain: Chain, numbers: Sequence[int]) -> None:
     index = standing_index(folder, chain, replace=True)
     known = {info.name for info in index.meta.shards} if index else set()
     fresh = [number for number in numbers if shard_name(chain, number) not in known]
+    if index:
+        _check_rebuilt(folder, chain, index)
     parts = []
     for number in fresh:
         part = _read_part(folder, chain, number)
@@ -176,3 +186,15 @@ def publish(folder: Folder, chain: Chain, numbers: Sequence[int]) -> None:
     for name in folder.names(chain.name):
         if SHARD_NAME.fullmatch(name) and name not in known:
             folder.remove(f"{chain.name}/{name}")
+
+
+def _check_rebuilt(folder: Folder, chain: Chain, index: Index) -> None:
+    """A shard that the index names and that had to be built again must be what it was."""
+    named = {part_name(chain, shard_number(info.name)).rsplit("/", 1)[-1]: info for info in index.meta.shards}
+    for name in folder.names(f"{STAGING}/{chain.name}"):
+        part = _read_part(folder, chain, shard_number(named[name].name)) if name in named else None
+        if part is not None and part.meta.shards[0] != named[name]:
+            raise StoreError(
+                f"{folder.url}/{chain.name}/{named[name].name}, built again, has other bytes than before under the same settings: "
+                f"its encoder is not reproducible, or was exchanged under the same version; remove {chain.name} and run the build again"
+            )

@@ -40,6 +40,7 @@ def verify(
         stdout.print(f"[bold red]![/] {escape(str(finding))}", highlight=False)
     looked = "bytes and sound" if decode else "bytes"
     if report.findings:
-        stdout.print(f"{store}: {len(report.findings)} findings", highlight=False, markup=False)
+        told = f"{store}: {len(report.findings)} findings; remove damaged shards and run the build again, which makes what is missing"
+        stdout.print(told, highlight=False, markup=False)
         raise typer.Exit(1)
     stdout.print(f"{store}: nothing wrong ({looked} checked)", highlight=False, markup=False)

@@ -51,12 +51,12 @@ def _file_system(url: str, options: Mapping[str, Any]) -> tuple[fsspec.AbstractF
     return fs, str(root).rstrip("/")
 
 
-def _is_passing(error: BaseException) -> bool:
+def is_passing(error: BaseException) -> bool:
     """Whether trying again may help: not for a file that is not there, a door that is shut or a request that is refused."""
     if isinstance(error, FileNotFoundError):
         # Over HTTP fsspec says so whatever kept it from learning a file's size, and gives the true reason as the cause.
         cause = error.__cause__
-        return cause is not None and (isinstance(cause, OSError) or hasattr(cause, "status")) and _is_passing(cause)
+        return cause is not None and (isinstance(cause, OSError) or hasattr(cause, "status")) and is_passing(cause)
     final = PermissionError | IsADirectoryError | NotADirectoryError | FileExistsError | NotImplementedError
     if isinstance(error, final | StoreError | ValueError | TypeError) or not isinstance(error, Exception):
         return False
@@ -109,7 +109,7 @@ class Folder:
         retrying = Retrying(
             stop=stop_after_attempt(1 if self.is_local else ATTEMPTS) | stop_after_delay(PATIENCE),
             wait=wait_exponential(multiplier=0.2, max=5) + wait_random(0, 0.2),
-            retry=retry_if_exception(_is_passing),
+            retry=retry_if_exception(is_passing),
             reraise=True,
         )
         try:
@@ -117,7 +117,7 @@ class Folder:
         except StreamaugError:
             raise
         except Exception as error:
-            if isinstance(error, FileNotFoundError) and not _is_passing(error):
+            if isinstance(error, FileNotFoundError) and not is_passing(error):
                 raise
             tries = retrying.statistics["attempt_number"]
             told = f" after {tries} tries" if tries > 1 else ""
@@ -163,6 +163,15 @@ class Folder:
             return []
         bare = {str(path).rstrip("/").rsplit("/", 1)[-1] for path in found} - {""}
         return sorted(map(unquote, bare) if self.is_web else bare)
+
+    def sizes(self, name: str = "") -> dict[str, int]:
+        """Bytes of each file in a folder, by name; an absent folder holds nothing. Not over HTTP, which lists no sizes."""
+        self.fs.invalidate_cache()
+        try:
+            found = self.retried("listing", name, lambda: self.fs.ls(self.path(name), detail=True))
+        except FileNotFoundError:
+            return {}
+        return {entry["name"].rsplit("/", 1)[-1]: int(entry["size"]) for entry in found if entry["type"] == "file"}
 
     def write(self, name: str, data: bytes) -> None:
         """Write a file so that a reader finds the old one or the whole new one. Raises FetchError."""

@@ -95,6 +95,17 @@ class ShardInfo(_Strict):
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 
 
+def shard_number(name: str) -> int:
+    """The number in a shard's name.
+
+    >>> shard_number("0123abcd-000002.tar")
+    2
+    """
+    match = SHARD_NAME.fullmatch(name)
+    assert match is not None, "the schema of the footer lets no other name pass"
+    return int(match["number"])
+
+
 class IndexMeta(_Strict):
     """The footer of an index.
 

@@ -23,10 +23,10 @@ from streamaug.executors import pool, results
 from streamaug.progress import Progress, Silent
 from streamaug.store.findings import Finding
 from streamaug.store.index import Index
-from streamaug.store.layout import INDEX_FILE, SHARD_NAME
+from streamaug.store.layout import INDEX_FILE, SHARD_NAME, shard_number
 from streamaug.store.store import Store
 from streamaug.store.verify_shard import Piece, Verified, VerifyTask, reference_of, verify_shards
-from streamaug.store.verify_tables import check_clips, check_index, shard_number
+from streamaug.store.verify_tables import check_clips, check_index
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -156,7 +156,7 @@ class _Shard:
             self._check_members(members(reading.read, size))
             sha256 = reading.digest()
         except FileNotFoundError:
-            self._note("is missing; run the build again with --replace, or copy it anew")
+            self._note("is missing; run the build again, which makes what is missing, or copy it anew")
         except FetchError as error:
             if not folder.is_local:
                 raise

@@ -11,20 +11,9 @@ import pyarrow.compute as pc
 from streamaug.conditions import Condition
 from streamaug.store.findings import Finding, named
 from streamaug.store.index import Index
-from streamaug.store.layout import CLIPS_FILE, FORMAT, INDEX_FILE, SHARD_NAME, StoreMeta, settings_hash
+from streamaug.store.layout import CLIPS_FILE, FORMAT, INDEX_FILE, StoreMeta, settings_hash, shard_number
 
 _AGAIN = "build the condition again with 'streamaug build --replace'"
-
-
-def shard_number(name: str) -> int:
-    """The number in a shard's name.
-
-    >>> shard_number("0123abcd-000002.tar")
-    2
-    """
-    match = SHARD_NAME.fullmatch(name)
-    assert match is not None, "the schema of the footer lets no other name pass"
-    return int(match["number"])
 
 
 def check_clips(meta: StoreMeta, clips: pa.Table) -> Iterator[Finding]:

@@ -28,7 +28,7 @@ from streamaug.store.findings import Finding
 from streamaug.store.layout import IndexMeta, settings_hash
 from streamaug.store.tars import BLOCK, header
 from streamaug.store.verify import verify
-from tests.building.clips import write_clips
+from tests.building.clips import content, write_clips
 
 CONDITIONS = "original,mp3_32,mulaw_64+aac_32,late,late+aac_32"
 LATE = 100
@@ -377,3 +377,24 @@ def forge(store: Path, condition: str, *, lag: int) -> None:
         infos.append(info.model_copy(update={"bytes": len(sink.getvalue()), "sha256": digest}))
     meta: IndexMeta = index.meta.model_copy(update={"shards": tuple(infos)})
     (store / condition / "index.parquet").write_bytes(Index(meta=meta, table=pa.Table.from_pylist(table, index.table.schema)).to_bytes())
+
+
+def test_what_was_lost_or_removed_for_damage_is_built_again_and_nothing_else(store: Path, built: Path, clips: Path) -> None:
+    lost, cut = shards(store)[:2]
+    lost.unlink()
+    cut.write_bytes(cut.read_bytes()[:-1])
+    untouched = {path: path.stat().st_mtime_ns for path in store.rglob("*.tar") if path not in (lost, cut)}
+    make(store, clips)
+    assert findings(store, decode=True) == ()
+    assert content(store) == content(built)
+    assert {path: path.stat().st_mtime_ns for path in untouched} == untouched
+
+
+def test_a_shard_that_comes_out_otherwise_when_it_is_built_again_stops_the_build(store: Path, clips: Path) -> None:
+    index = Store.open(store).index("mp3_32")
+    infos = (index.meta.shards[0].model_copy(update={"sha256": "0" * 64}), *index.meta.shards[1:])
+    meta = index.meta.model_copy(update={"shards": infos})
+    (store / "mp3_32" / "index.parquet").write_bytes(Index(meta=meta, table=index.table).to_bytes())
+    shards(store)[0].unlink()
+    with pytest.raises(StoreError, match="has other bytes than before under the same settings"):
+        make(store, clips)
