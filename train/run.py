@@ -31,11 +31,11 @@ from rich.console import Console
 
 from streamaug.cli.main import run as run_app
 from streamaug.features import EDGE, LogMel
-from streamaug.mixing import Recipe, load_recipe
+from streamaug.mixing import Plan, Recipe, load_recipe
 from streamaug.mixing.ledger import planned
 from streamaug.store import Store
 from streamaug.streaming import Stream
-from streamaug.streaming.opening import coded
+from streamaug.streaming.opening import coded, open_plan
 from train.augment import CROPPED
 from train.checkpoint import save_model
 from train.config import RunConfig, read_config
@@ -64,14 +64,41 @@ class Run:
 
     config: RunConfig
     store: Store
-    recipe: Recipe
-    stream: Stream
+    plan: Plan
     conditions: tuple[str, ...]
     total: int
 
     @property
     def folder(self) -> Path:
         return self.config.run
+
+    @property
+    def recipe(self) -> Recipe:
+        return self.plan.recipe
+
+    def stream(self) -> Stream:
+        """What the plan gives, from its start, on this rank. Raises StreamaugError where an epoch fills no step."""
+        return Stream(
+            self.plan,
+            self.store,
+            split=self.config.train_on,
+            seed=self.config.seed,
+            batch_size=BATCH // self.plan.views,  # a step takes 64 clips, whatever a row shows
+            tail="drop",
+            threads=self.config.threads,
+            feature_cache=self.config.feature_cache,
+        )
+
+
+class _Data(lightning.LightningDataModule):
+    """Opens the stream on each rank, where its place in the epoch is kept."""
+
+    def __init__(self, run: Run) -> None:
+        super().__init__()
+        self._run = run
+
+    def train_dataloader(self) -> Steps:
+        return Steps(self._run.stream(), self._run.total)
 
 
 def prepare(config: RunConfig) -> Run:
@@ -83,19 +110,11 @@ def prepare(config: RunConfig) -> Run:
         store.index(condition)
     for split in (config.train_on, config.evaluate_on):
         check_labels(store, split)
-    stream = Stream(
-        recipe,
-        store,
-        split=config.train_on,
-        seed=config.seed,
-        batch_size=BATCH // (recipe.views or 1),  # a step takes 64 clips, whatever a row shows
-        tail="drop",
-        threads=config.threads,
-        feature_cache=config.feature_cache,
-    )
+    plan = open_plan(recipe, store, split=config.train_on, seed=config.seed)
     check_length(store)
-    total = config.total(stream.plan.epoch_size(0))
-    return Run(config=config, store=store, recipe=recipe, stream=stream, conditions=conditions, total=total)
+    run = Run(config=config, store=store, plan=plan, conditions=conditions, total=config.total(plan.epoch_size(0)))
+    run.stream()  # what it refuses is better known before the folder is made
+    return run
 
 
 def check_length(store: Store) -> None:
@@ -174,7 +193,7 @@ def fit(run: Run, *, resume: bool = False, quiet: bool = False) -> Classifier:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")  # the run folder, which is claimed
         warnings.filterwarnings("ignore", message=".*LeafSpec", module="lightning")  # its own use of a deprecated name
-        trainer.fit(training, Steps(run.stream, run.total), ckpt_path=run.folder / POSITION if resume else None)
+        trainer.fit(training, datamodule=_Data(run), ckpt_path=run.folder / POSITION if resume else None)
     if trainer.interrupted:
         raise KeyboardInterrupt
     return model
@@ -248,7 +267,7 @@ def read_log(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def ledger_of(run: Run) -> Table:
     """Planned rows of the first epoch by condition and label."""
-    ledger = planned(run.stream.plan, {"label": coded(run.store.clips, "label")})
+    ledger = planned(run.plan, {"label": coded(run.store.clips, "label")})
     rows = [
         [condition, *map(str, counts), str(sum(counts))] for condition, counts in zip(ledger.values[0], ledger.counts.tolist(), strict=True)
     ]

@@ -30,13 +30,13 @@ def recording(label: str, number: int) -> np.ndarray:
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory) -> Path:
-    """48 training and 24 evaluation clips of three labels in two folds, under the original and two codecs."""
+    """72 training and 24 evaluation clips of three labels in two folds, under the original and two codecs."""
     folder = tmp_path_factory.mktemp("scenes")
     lines = ["path,label,split,group,fold,device"]
     for label in LABELS:
-        for number in range(24):
+        for number in range(32):
             soundfile.write(folder / f"{label}-{number}.wav", recording(label, number), RATE, subtype="PCM_16")
-            split = "train" if number < 16 else "evaluate"
+            split = "train" if number < 24 else "evaluate"
             lines.append(f"{label}-{number}.wav,{label},{split},{split}-{label}-{number // 2},{number // 2 % 2},{'ab'[number % 2]}")
     (folder / "clips.csv").write_text("\n".join(lines) + "\n")
     store = folder / "store"

@@ -1,5 +1,6 @@
 """A run trains, evaluates and leaves everything in its folder; what is wrong with it is said before it starts."""
 
+import itertools
 import json
 import re
 
@@ -19,6 +20,7 @@ from train.evaluate import probabilities_of
 from train.predictions import read_predictions
 from train.resume import SafetensorsIO
 from train.run import carry_out, claim, finish, fit, prepare, read_log
+from train.steps import Steps
 
 torch.set_num_threads(1)
 
@@ -80,7 +82,7 @@ def test_the_folder_holds_what_the_run_was_and_what_came_of_it(finished):
     assert read_config(finished.run / "run.yaml") == finished
     assert yaml.safe_load((finished.run / "recipe.yaml").read_text())["mixture"] == {"original": 1, "mp3_64": 1}
     assert json.loads((finished.run / "versions.json").read_text())["torch"] == torch.__version__.split("+")[0]
-    assert (finished.run / "ledger.csv").read_text() == "condition,hiss,hum,tick,all\noriginal,16,16,16,48\nmp3_64,16,16,16,48\n"
+    assert (finished.run / "ledger.csv").read_text() == "condition,hiss,hum,tick,all\noriginal,24,24,24,72\nmp3_64,24,24,24,72\n"
 
 
 def test_the_report_is_one_file_that_asks_for_nothing_else(finished):
@@ -100,23 +102,19 @@ class KilledError(Exception):
     """Stands for a signal that ends the process between two steps."""
 
 
-def die_after(stream, batches):
-    """Make a stream raise after so many batches."""
-    serve, served = stream._serve, 0
+def dying_after(batches):
+    """Steps that end in an error after so many batches."""
 
-    def serving(*arguments):
-        nonlocal served
-        for batch in serve(*arguments):
-            if served == batches:
-                raise KilledError
-            served += 1
-            yield batch
+    class Dying(Steps):
+        def __iter__(self):
+            yield from itertools.islice(super().__iter__(), batches)
+            raise KilledError
 
-    stream._serve = serving
+    return Dying
 
 
-def test_a_run_killed_in_the_middle_of_an_epoch_ends_bit_equal_to_an_unbroken_one(store, tmp_path):
-    recipe = tmp_path / "row_6.yaml"  # 144 rows an epoch: two batches, and the third of five lies in the second epoch
+def test_a_run_killed_in_the_middle_of_an_epoch_ends_bit_equal_to_an_unbroken_one(store, tmp_path, monkeypatch):
+    recipe = tmp_path / "row_6.yaml"  # 216 rows an epoch: three batches, so that step 5 lies within the second
     recipe.write_text("title: three\ndraw: union\nmixture: {original: 1, mp3_64: 1, opus_32: 1}\n")
     settings = "steps=7", "checkpoint_every=5"
     whole = prepare(config_of(store, recipe, tmp_path, *settings))
@@ -125,9 +123,10 @@ def test_a_run_killed_in_the_middle_of_an_epoch_ends_bit_equal_to_an_unbroken_on
 
     broken = prepare(config_of(store, recipe, tmp_path, *settings, f"run={tmp_path / 'broken'}"))
     claim(broken)
-    die_after(broken.stream, 6)
-    with pytest.raises(KilledError):
-        fit(broken, quiet=True)
+    with monkeypatch.context() as patched:
+        patched.setattr("train.run.Steps", dying_after(6))
+        with pytest.raises(KilledError):
+            fit(broken, quiet=True)
 
     torch.manual_seed(99)  # another process would have other random numbers
     resumed = prepare(broken.config)
@@ -212,7 +211,7 @@ def test_a_condition_that_lacks_evaluation_clips_is_refused(store, finished):
     opened = Store.open(store)
     model, _ = load_model(finished.run / "model.safetensors")
     index = opened.index("mp3_64")
-    keep = pa.array([clip_id != "hum-20" for clip_id in index.table["clip_id"].to_pylist()])
+    keep = pa.array([clip_id != "hum-28" for clip_id in index.table["clip_id"].to_pylist()])
     (store / "mp3_64" / "index.parquet").write_bytes(type(index)(meta=index.meta, table=index.table.filter(keep)).to_bytes())
     with pytest.raises(RunError, match=r"'mp3_64' of .* holds 23 of the 24 clips of split 'evaluate'"):
         probabilities_of(model, Store.open(store), "mp3_64", "evaluate")

@@ -1,0 +1,155 @@
+"""Experiments A and B and the choice of conditions, end to end on a small store."""
+
+import csv
+import re
+
+import numpy as np
+import pytest
+import torch
+from rich.console import Console
+
+from streamaug.store import Store
+from streamaug.streaming import Stream
+from train import choose_conditions, experiment_a, experiment_b
+from train.checkpoint import save_model
+from train.errors import RunError
+from train.evaluate import probabilities_of
+from train.fusion import GROUPS
+from train.models import FCNN
+from train.predictions import read_predictions
+from train.run import fit
+
+torch.set_num_threads(1)
+NAMES = ["original", "mp3_64", "opus_32"]
+
+
+def common(store, **changed):
+    plain = {"store": str(store), "conditions": NAMES, "width": "1/48", "steps": 2, "cycles": 1, "accelerator": "cpu", "threads": 1}
+    return plain | changed
+
+
+@pytest.fixture
+def recipes(tmp_path):
+    mixtures = {"row_1": "original: 1", "row_3": "original: 1, mp3_64: 1"}
+    paths = []
+    for name, mixture in mixtures.items():
+        path = tmp_path / f"{name}.yaml"
+        path.write_text(f"title: {name}\ndraw: union\nmixture: {{{mixture}}}\n")
+        paths.append(path)
+    return paths
+
+
+def test_experiment_b_writes_the_table_of_all_rows_and_seeds_and_does_no_run_twice(store, recipes, tmp_path, monkeypatch):
+    out, console = tmp_path / "out", Console(quiet=True)
+    made = experiment_b.experiment(recipes, [0, 1], None, out, common(store), console)
+    assert made.table.values.shape == (2, 2, 3)
+    assert [row[0] for row in made.main.rows if row[0]] == ["1", "3", "3 over 1"]
+    predictions = read_predictions(out / "predictions.parquet")
+    assert len(predictions) == 2 * 2 * 3 * 24
+    with (out / "rows.csv").open() as file:
+        assert [(row["name"], row["clips"], row["steps"]) for row in csv.DictReader(file)] == [("1", "72", "2"), ("3", "144", "2")]
+    assert not re.search(r'(src|href)="(?!data:)', (out / "report.html").read_text())
+
+    def no_run(*_, **__):
+        raise AssertionError("a finished run was done again")
+
+    monkeypatch.setattr("train.run.fit", no_run)
+    again = experiment_b.experiment(recipes, [0, 1], None, out, common(store), console)
+    assert np.array_equal(again.table.values, made.table.values)
+    with pytest.raises(RunError, match="holds a run with other settings"):
+        experiment_b.experiment(recipes, [0], None, out, common(store, steps=3), console)
+
+
+def test_folds_are_held_out_in_turn_and_every_clip_is_judged_by_a_model_that_had_not_seen_it(store, recipes, tmp_path):
+    experiment_b.experiment(recipes[1:], [0], "fold", tmp_path / "out", common(store), Console(quiet=True))
+    predictions = read_predictions(tmp_path / "out" / "predictions.parquet")
+    clips = Store.open(store).clips
+    fold = dict(zip(clips["clip_id"].to_pylist(), map(str, clips["fold"].to_pylist()), strict=True))
+    assert len(predictions) == 3 * 96
+    assert predictions["fold"].to_pylist() == [fold[clip_id] for clip_id in predictions["clip_id"].to_pylist()]
+
+
+def test_epochs_cost_a_larger_mixture_more_steps_and_steps_cost_all_the_same(store, recipes, tmp_path):
+    for cost, expected in (({"steps": None, "epochs": 1}, [2, 3]), ({"steps": 4}, [4, 4])):
+        made = [job.config for job in experiment_b.jobs(recipes, [0], [None], None, tmp_path, common(store, **cost))]
+        assert [config.total(rows) for config, rows in zip(made, (48, 96), strict=True)] == expected
+
+
+def test_a_run_that_was_killed_early_is_begun_again(store, recipes, tmp_path, monkeypatch):
+    def die(*_, **__):
+        raise KeyboardInterrupt
+
+    out, console = tmp_path / "out", Console(quiet=True)
+    monkeypatch.setattr("train.run.fit", die)
+    with pytest.raises(KeyboardInterrupt):
+        experiment_b.experiment(recipes[:1], [0], None, out, common(store), console)
+    monkeypatch.setattr("train.run.fit", fit)
+    assert experiment_b.experiment(recipes[:1], [0], None, out, common(store), console).table.rows == ("1",)
+
+
+def test_a_row_that_is_not_there_is_refused_with_those_that_are():
+    with pytest.raises(RunError, match=r"row '8': no such recipe; there are 1, 2, .*6_one_per_clip"):
+        experiment_b.find_recipe("8")
+
+
+def test_all_rows_of_table_3_have_a_recipe():
+    assert [experiment_b.row_name(experiment_b.find_recipe(str(row))) for row in range(1, 8)] == list("1234567")
+
+
+@pytest.mark.parametrize("column", ["nothing", "split"])
+def test_folds_need_a_column_with_two_values(built, column):
+    store = Store.open(built)
+    if column == "nothing":
+        with pytest.raises(RunError, match="no such column; there are clip_id"):
+            experiment_b.folds_of(store, column)
+    else:
+        assert experiment_b.folds_of(store, column) == ("evaluate", "train")
+
+
+def test_experiment_a_evaluates_a_checkpoint_and_writes_table_2(store, tmp_path):
+    model = FCNN(3, 1 / 48).eval()
+    save_model(tmp_path / "fcnn.safetensors", model, ("hiss", "hum", "tick"))
+    out = tmp_path / "out"
+    experiment_a.main(str(store), [tmp_path / "fcnn.safetensors"], [], conditions="original,mp3_64", out=out, accelerator="cpu", threads=1)
+    with (out / "table2.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    opened = Store.open(store)
+    labels = [opened.meta.labels.index(clip["label"]) for clip in opened.clips.to_pylist() if clip["split"] == "evaluate"]
+    for row in rows:
+        said = probabilities_of(model, opened, row["condition"], "evaluate").argmax(1)
+        assert row["accuracy"] == f"{np.mean(said == labels):.3f}"
+    names = {path.name for path in out.iterdir()} - {"features"}
+    assert names == {
+        "predictions.parquet", "table2.csv", "table2.md", "by_class.csv", "by_device.csv", "confusion_original.png", "confusion_mp3_64.png",
+        "report.html",
+    }  # fmt: skip
+    with pytest.raises(RunError, match="already in use"):
+        experiment_a.main(str(store), [tmp_path / "fcnn.safetensors"], [], out=out, accelerator="cpu")
+
+
+def test_the_two_stage_ensemble_refuses_labels_that_are_no_scenes():
+    assert experiment_a.coarse_groups(sorted(GROUPS)) == [0, 2, 2, 0, 1, 1, 0, 1, 1, 2]
+    with pytest.raises(RunError, match="the store has the label 'hum'"):
+        experiment_a.coarse_groups(["hum", "park"])
+
+
+def test_the_distances_between_conditions_are_those_of_their_features(built):
+    store = Store.open(built)
+    found = choose_conditions.measure(store, NAMES, "train", 10**6, threads=1)
+    assert found.counts.tolist() == [24, 24, 24]
+    assert np.allclose(found.between, found.between.T)
+    assert np.allclose(np.diag(found.between), 0)
+
+    static = [
+        torch.cat([batch["static"].clone() for batch in Stream.evaluation(store, name, split="train", features="static")]) for name in NAMES
+    ]
+    for first in range(3):
+        for second in range(3):
+            expected = (static[first] - static[second]).double().square().mean().sqrt()
+            assert found.between[first, second] == pytest.approx(float(expected), rel=1e-4, abs=1e-9)
+    assert found.by_band.shape == (3, 128)
+
+
+def test_conditions_are_picked_far_from_the_original_and_from_one_another():
+    places = np.array([0.0, 10.0, 9.9, -5.0])
+    assert choose_conditions.farthest(np.abs(np.subtract.outer(places, places)), 0, 3) == [1, 3, 2]
