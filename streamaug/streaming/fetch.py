@@ -1,11 +1,13 @@
 """Bytes of a store's shards: local files read in place, remote ones by ranged reads that join neighbours."""
 
+import errno
 import os
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
+from http import HTTPStatus
 from typing import Any
 
 import fsspec
@@ -13,9 +15,9 @@ from fsspec.asyn import sync
 from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential_jitter
 
 from streamaug.errors import CorruptError, FetchError
-from streamaug.store.files import Folder
+from streamaug.store.files import Folder, is_passing
 
-GAP = 16 << 10
+GAP = 4 << 10
 """Bytes between two neighbours that are read along rather than asked around: a tar's headers and JSON members take some 2 kB."""
 
 JOINED = 8 << 20
@@ -125,7 +127,14 @@ class Fetcher:
 
     def _read_remote(self, extent: Extent) -> bytes:
         def attempt() -> bytes:
-            data: bytes = self._call("cat_file", extent.path, start=extent.start, end=extent.stop)
+            try:
+                data: bytes = self._call("cat_file", extent.path, start=extent.start, end=extent.stop)
+            except Exception as error:
+                if _is_out_of_range(error):
+                    self._check_end(extent, int(self._call("info", extent.path)["size"]))
+                raise
+            if len(data) > len(extent):  # from a web server that knows no ranges
+                data = data[extent.start : extent.stop]
             if len(data) != len(extent):
                 self._check_end(extent, int(self._call("info", extent.path)["size"]))
                 raise OSError(f"{len(data)} bytes came where {len(extent)} were asked")
@@ -134,15 +143,17 @@ class Fetcher:
         retrying = Retrying(
             stop=stop_after_delay(self._deadline * (1 - ATTEMPT)),
             wait=wait_exponential_jitter(multiplier=0.1, max=self._deadline / 10),
-            retry=retry_if_exception(lambda error: not isinstance(error, FileNotFoundError | PermissionError | CorruptError)),
+            retry=retry_if_exception(lambda error: not isinstance(error, CorruptError) and is_passing(error)),
             reraise=True,
         )
         where = f"{self._folder.url}/{extent.path}"
         try:
             return retrying(attempt)
-        except (FileNotFoundError, CorruptError):
+        except CorruptError:
             raise
         except Exception as error:
+            if isinstance(error, FileNotFoundError) and not is_passing(error):
+                raise
             tries = retrying.statistics.get("attempt_number", 1)
             raise FetchError(
                 f"{where}: bytes {extent.start} to {extent.stop} could not be read in {tries} tries: "
@@ -162,6 +173,11 @@ class Fetcher:
                 f"{self._folder.url}/{extent.path} is cut off: it has {size} bytes, its index names bytes {extent.start} to {extent.stop}; "
                 "copy or build it again"
             )
+
+
+def _is_out_of_range(error: Exception) -> bool:
+    """Whether a server says that a file has no such bytes: as HTTP's status, or as s3fs translates it."""
+    return getattr(error, "status", None) == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE or getattr(error, "errno", None) == errno.EINVAL
 
 
 def _part(future: Future[bytes], start: int, stop: int) -> bytes:

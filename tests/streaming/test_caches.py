@@ -182,7 +182,7 @@ def test_what_a_killed_process_left_is_swept_up_and_a_living_ones_is_not(store_p
     run.stdout.readline()
     store = Store.open(store_path)
     next(iter(cached(recipe, store, folder)))
-    assert [path for path in folder.glob("*.part")]
+    assert list(folder.glob("*.part"))
     run.send_signal(signal.SIGKILL)
     run.wait()
     stream = cached(recipe, store, folder)

@@ -1,0 +1,198 @@
+"""Reading from web servers, S3 and memory: joined, many at a time, tried again, given up in time."""
+
+import itertools
+import shutil
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+
+import fsspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from torch.utils.data import DataLoader
+
+from streamaug.errors import CorruptError, FetchError
+from streamaug.mixing import Recipe
+from streamaug.store import Store
+from streamaug.streaming import Stream
+from streamaug.streaming.fetch import GAP, Extent, join
+from tests.servers import Fault, faulty, nginx, s3_server
+from tests.streaming.conftest import write_recipe
+from tests.streaming.test_stream import same
+
+SETTINGS = {"batch_size": 16, "features": "waveform"}
+
+
+@pytest.fixture(scope="module")
+def web(store_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    with nginx(store_path, tmp_path_factory.mktemp("nginx")) as url:
+        yield url
+
+
+@pytest.fixture(scope="module")
+def s3(store_path: Path) -> Iterator[tuple[str, dict]]:
+    with s3_server() as url:
+        options = {"key": "test", "secret": "test", "client_kwargs": {"endpoint_url": url, "region_name": "us-east-1"}}
+        fs = fsspec.filesystem("s3", **options)
+        fs.call_s3("create_bucket", Bucket="streaming")
+        fs.put(str(store_path), "streaming/store", recursive=True)
+        yield "s3://streaming/store", options
+
+
+@pytest.fixture
+def copy(store_path: Path, tmp_path: Path) -> Path:
+    """A store of the test's own, to be damaged."""
+    shutil.copytree(store_path, tmp_path / "copy")
+    return tmp_path / "copy"
+
+
+extents = st.lists(
+    st.tuples(st.sampled_from("ab"), st.integers(0, 200), st.integers(1, 60)).map(
+        lambda e: Extent(path=e[0], start=e[1], stop=e[1] + e[2])
+    ),
+    max_size=12,
+)
+
+
+@given(extents, st.integers(0, 30), st.integers(1, 200))
+def test_joined_reads_cover_every_extent_once_and_waste_only_gaps(wanted: list[Extent], gap: int, joined: int) -> None:
+    reads = join(wanted, gap=gap, joined=joined)
+    assert sorted(number for _, covered in reads for number in covered) == list(range(len(wanted)))
+    for read, covered in reads:
+        inside = [wanted[number] for number in covered]
+        assert {extent.path for extent in inside} == {read.path}
+        assert (read.start, read.stop) == (min(extent.start for extent in inside), max(extent.stop for extent in inside))
+        asked = set().union(*(range(extent.start, extent.stop) for extent in inside))
+        longest = max(map(len, "".join("." if place in asked else "x" for place in range(read.start, read.stop)).split(".")))
+        assert longest <= gap
+        assert len(covered) == 1 or len(read) <= max(joined, *map(len, inside))
+    assert [min(covered) for _, covered in reads] == sorted(min(covered) for _, covered in reads)
+
+
+def test_a_web_server_gives_the_same_batches_as_the_disk(store: Store, recipe: Recipe, web: str) -> None:
+    assert all(map(same, list(Stream(recipe, web, **SETTINGS)), list(Stream(recipe, store, **SETTINGS))))
+
+
+def test_s3_gives_the_same_batches_as_the_disk_with_workers_too(store: Store, recipe: Recipe, s3: tuple[str, dict]) -> None:
+    expected = list(Stream(recipe, store, **SETTINGS))
+    remote = Store.open(s3[0], s3[1])
+    assert all(map(same, list(Stream(recipe, remote, **SETTINGS)), expected))
+    loader = DataLoader(Stream(recipe, remote, **SETTINGS), batch_size=None, num_workers=2)
+    assert all(map(same, list(loader), expected))
+
+
+def test_a_store_in_memory_serves_without_a_disk(store: Store, store_path: Path, recipe: Recipe) -> None:
+    memory = fsspec.filesystem("memory")
+    memory.put(str(store_path), "/fetched-store", recursive=True)
+    try:
+        assert all(map(same, list(Stream(recipe, "memory://fetched-store", **SETTINGS)), list(Stream(recipe, store, **SETTINGS))))
+    finally:
+        memory.rm("/fetched-store", recursive=True)
+
+
+def test_neighbours_of_a_window_are_read_together_and_little_else(web: str, tmp_path: Path) -> None:
+    windowed = write_recipe(tmp_path / "w.yaml", "draw: union\nshuffle: {window: 6}\nmixture: {original: 1, mp3_64: 1, opus_32: 1}\n")
+    stream = Stream(windowed, web, **SETTINGS)
+    list(stream)
+    figures = stream.figures
+    assert figures.clips == 96
+    assert figures.reads < 48
+    assert figures.payload <= figures.read <= figures.payload + GAP * (figures.clips - figures.reads)
+
+
+def test_a_full_shuffle_reads_rows_and_little_else(recipe: Recipe, web: str) -> None:
+    stream = Stream(recipe, web, **SETTINGS)
+    list(stream)
+    assert stream.figures.payload <= stream.figures.read <= stream.figures.payload + GAP * stream.figures.clips
+
+
+def test_many_reads_are_under_way_at_a_time(recipe: Recipe, web: str) -> None:
+    lock, counts = threading.Lock(), {"now": 0, "most": 0}
+
+    def slow(_: str, path: str) -> None:
+        if path.endswith(".tar"):
+            with lock:
+                counts["now"] += 1
+                counts["most"] = max(counts["now"], counts["most"])
+            time.sleep(0.05)
+            with lock:
+                counts["now"] -= 1
+
+    with faulty(web, slow) as url:
+        list(Stream(recipe, url, **SETTINGS))
+    assert counts["most"] >= 8
+
+
+@pytest.mark.parametrize("fault", ["refuse", "cut", "shorten"])
+def test_faults_that_pass_are_tried_again(store: Store, recipe: Recipe, web: str, fault: Fault) -> None:
+    number = itertools.count()
+    happened = Counter[str]()
+
+    def sometimes(_: str, path: str) -> Fault | None:
+        if not path.endswith(".tar") or next(number) % 3 == 0:
+            return None
+        happened[path] += 1
+        return fault
+
+    with faulty(web, sometimes) as url:
+        assert all(map(same, list(Stream(recipe, url, **SETTINGS)), list(Stream(recipe, store, **SETTINGS))))
+    assert happened.total() > 10
+
+
+def test_a_connection_that_hangs_once_is_given_up_and_tried_again(store: Store, recipe: Recipe, web: str) -> None:
+    hung = []
+
+    def once(_: str, path: str) -> Fault | None:
+        if not path.endswith(".tar") or hung:
+            return None
+        hung.append(path)
+        return "hang"
+
+    with faulty(web, once) as url:
+        assert all(map(same, list(Stream(recipe, url, deadline=5, **SETTINGS)), list(Stream(recipe, store, **SETTINGS))))
+    assert hung
+
+
+@pytest.mark.parametrize("fault", ["hang", "refuse"])
+def test_a_server_that_never_answers_ends_in_one_error_in_time(recipe: Recipe, web: str, fault: Fault) -> None:
+    with faulty(web, lambda _, path: fault if path.endswith(".tar") else None) as url:
+        stream = Stream(recipe, url, deadline=1, **SETTINGS)
+        begun = time.monotonic()
+        with pytest.raises(FetchError, match=rf"{url}/\w+/\w+-\d+\.tar: clip 'clip\d\d' cannot be read.*tries.*give it more time than 1 s"):
+            list(stream)
+        assert time.monotonic() - begun < 60
+
+
+def test_a_door_that_is_shut_is_not_knocked_at_again(recipe: Recipe, web: str) -> None:
+    with faulty(web, lambda _, path: "forbid" if path.endswith(".tar") else None) as url:
+        begun = time.monotonic()
+        with pytest.raises(FetchError, match=r"clip 'clip\d\d' cannot be read.*in 1 tries.*the rights"):
+            list(Stream(recipe, url, deadline=300, **SETTINGS))
+        assert time.monotonic() - begun < 60
+
+
+def test_an_object_that_vanishes_is_named(recipe: Recipe, copy: Path, tmp_path: Path) -> None:
+    (tmp_path / "nginx").mkdir()
+    with nginx(copy, tmp_path / "nginx") as url:
+        stream = Stream(recipe, url, deadline=300, **SETTINGS)
+        for shard in (copy / "mp3_64").glob("*.tar"):
+            shard.unlink()
+        with pytest.raises(CorruptError, match=r"/mp3_64/\w+-\d+\.tar: clip 'clip\d\d' cannot be read.*has vanished"):
+            list(stream)
+
+
+@pytest.mark.parametrize("length", [0, 6000])
+def test_a_shard_that_is_cut_off_on_the_server_is_named_without_waiting_for_the_deadline(
+    recipe: Recipe, copy: Path, tmp_path: Path, length: int
+) -> None:
+    for shard in (copy / "mp3_64").glob("*.tar"):
+        shard.write_bytes(shard.read_bytes()[:length])
+    (tmp_path / "nginx").mkdir()
+    with nginx(copy, tmp_path / "nginx") as url:
+        begun = time.monotonic()
+        with pytest.raises(CorruptError, match=rf"/mp3_64/\w+-\d+\.tar: clip 'clip\d\d' cannot be read.*is cut off: it has {length} bytes"):
+            list(Stream(recipe, url, deadline=300, **SETTINGS))
+        assert time.monotonic() - begun < 60
