@@ -142,7 +142,7 @@ class Fetcher:
 
         retrying = Retrying(
             stop=stop_after_delay(self._deadline * (1 - ATTEMPT)),
-            wait=wait_exponential_jitter(multiplier=0.1, max=self._deadline / 10),
+            wait=wait_exponential_jitter(multiplier=0.1, max=self._deadline / 10, jitter=0.1),
             retry=retry_if_exception(lambda error: not isinstance(error, CorruptError) and is_passing(error)),
             reraise=True,
         )

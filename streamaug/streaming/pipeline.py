@@ -5,7 +5,7 @@ rows ──▶ groups of batches, read together ──▶ batches, decoded by th
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -112,21 +112,27 @@ class Pipeline:
                     return
                 yield self._finish(pending)
         finally:
+            fetched.close()
             for future in (future for each in pending for future in each.futures):
                 future.cancel()
             for shelf in self._shelves:
                 shelf.seal()
 
-    def _fetched(self, batches: Iterator[Batch]) -> Iterator[tuple[Batch, Takes]]:
+    def _fetched(self, batches: Iterator[Batch]) -> Generator[tuple[Batch, Takes], None, None]:
         """Batches with their bitstreams on the way: of one group of batches, and of the next while this one is decoded."""
-        ahead: deque[tuple[list[Batch], Takes]] = deque()
-        for group in self._groups(batches):
-            ahead.append((group, self._request(group)))
-            if len(ahead) > 1:
-                earlier, takes = ahead.popleft()
-                yield from ((batch, takes) for batch in earlier)
-        for group, takes in ahead:
-            yield from ((batch, takes) for batch in group)
+        asked: deque[tuple[list[Batch], Takes]] = deque()
+        try:
+            for group in self._groups(batches):
+                asked.append((group, self._request(group)))
+                if len(asked) > 1:
+                    earlier, takes = asked[0]
+                    yield from ((batch, takes) for batch in earlier)
+                    asked.popleft()
+            for group, takes in asked:
+                yield from ((batch, takes) for batch in group)
+        finally:
+            for take in (take for _, takes in asked for take in takes.values()):
+                take.cancel()
 
     def _groups(self, batches: Iterator[Batch]) -> Iterator[list[Batch]]:
         """Batches whose bitstreams are asked for together: of a remote store so many that neighbours find each other.

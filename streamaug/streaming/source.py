@@ -3,6 +3,7 @@
 import hashlib
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from functools import partial
 
 import numpy as np
@@ -15,8 +16,25 @@ from streamaug.streaming.caches import Shelf
 from streamaug.streaming.fetch import Extent, Fetcher, Payload
 from streamaug.streaming.stats import Stats
 
-Take = Callable[[], bytes]
-"""Gives a bitstream, checked. Raises CorruptError, FetchError, naming store, shard and clip."""
+
+@dataclass(frozen=True, kw_only=True)
+class Take:
+    """A bitstream on its way: call it to wait for it.
+
+    payload: where it comes from. check: what gives its bytes, once they are found to be right.
+    """
+
+    payload: Payload
+    check: Callable[[Payload], bytes]
+
+    def __call__(self) -> bytes:
+        """The bitstream's bytes. Raises CorruptError, FetchError, naming store, shard and clip."""
+        return self.check(self.payload)
+
+    def cancel(self) -> None:
+        """It is not wanted any more: do not begin to read it."""
+        if self.payload.future is not None:
+            self.payload.future.cancel()
 
 
 class Source:
@@ -40,7 +58,9 @@ class Source:
         for number, payload in zip(missing, fetched, strict=True):
             entries[number] = payload
         return [
-            partial(self._take, condition, clip, payload) for (condition, clip), payload in zip(wanted, entries, strict=True) if payload
+            Take(payload=payload, check=partial(self._take, condition, clip))
+            for (condition, clip), payload in zip(wanted, entries, strict=True)
+            if payload
         ]
 
     def extent(self, condition: int, clip: int) -> Extent:

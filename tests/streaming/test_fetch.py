@@ -132,7 +132,7 @@ def test_faults_that_pass_are_tried_again(store: Store, recipe: Recipe, web: str
     happened = Counter[str]()
 
     def sometimes(_: str, path: str) -> Fault | None:
-        if not path.endswith(".tar") or next(number) % 3 == 0:
+        if not path.endswith(".tar") or next(number) % 2 == 0:
             return None
         happened[path] += 1
         return fault

@@ -46,11 +46,12 @@ def test_workers_that_stay_go_on_to_the_next_epoch(store: Store, recipe: Recipe)
     assert [batch["epoch"] for _ in range(3) for batch in loader] == [0] * 10 + [1] * 10 + [2] * 10
 
 
-def test_spawned_workers_give_the_same_epochs(store: Store, recipe: Recipe) -> None:
+def test_spawned_workers_give_the_same_epochs_and_tell_their_successors(store: Store, recipe: Recipe) -> None:
     bare = stream(recipe, store)
-    expected = list(bare) + list(bare)
-    loader = DataLoader(stream(recipe, store), batch_size=None, num_workers=2, multiprocessing_context="spawn")
-    assert all(map(same, list(loader) + list(loader), expected))
+    expected = [*bare, *bare]
+    one = stream(recipe, store)
+    loader = DataLoader(one, batch_size=None, num_workers=1, multiprocessing_context="spawn")
+    assert all(map(same, [*loader, *one], expected))
 
 
 def test_the_number_of_workers_may_change_between_epochs(store: Store, recipe: Recipe) -> None:
@@ -186,7 +187,6 @@ KILLED = """
         stream.load_state_dict(json.loads(Path(state).read_text()))
     for batch in stream:
         saved = Path(state + ".new")
-        saved.write_text(json.dumps(stream.state_dict() | {"log": 0}))
         with open(log, "a") as file:
             file.write(json.dumps([batch["epoch"], batch["position"].tolist()]) + "\\n")
         saved.write_text(json.dumps(stream.state_dict()))
@@ -200,18 +200,17 @@ def test_killed_at_any_moment_and_resumed_from_the_saved_state_no_row_is_lost(st
     (tmp_path / "recipe.yaml").write_text("draw: union\nmixture: {original: 1, mp3_64: 1, opus_32: 1}\n")
     log, state = tmp_path / "log", tmp_path / "state"
     command = [sys.executable, str(script), str(tmp_path / "recipe.yaml"), str(store_path), str(log), str(state)]
-    for batches in (2, 5):
-        run = subprocess.Popen(command)
-        while run.poll() is None and (not log.exists() or len(log.read_text().splitlines()) < batches):
-            time.sleep(0.005)
-        os.kill(run.pid, signal.SIGKILL)
-        run.wait()
+    run = subprocess.Popen(command)
+    while run.poll() is None and (not log.exists() or len(log.read_text().splitlines()) < 3):
+        time.sleep(0.005)
+    os.kill(run.pid, signal.SIGKILL)
+    run.wait()
     subprocess.run(command, check=True)
     steps = [json.loads(line) for line in log.read_text().splitlines()]
     served = [position for _, positions in steps for position in positions]
     # A kill between a step and its saved state repeats that one step, as any training does; nothing is left out.
     assert set(served) == set(range(96))
-    assert len(steps) <= 10 + 2
+    assert len(steps) <= 10 + 1
 
 
 RANKED = """
@@ -232,13 +231,12 @@ RANKED = """
 """
 
 
-@pytest.mark.parametrize("workers", [0, 2])
-def test_under_torchrun_ranks_take_their_slices(store_path: Path, store: Store, recipe: Recipe, tmp_path: Path, workers: int) -> None:
+def test_under_torchrun_ranks_and_their_workers_take_their_slices(store_path: Path, store: Store, recipe: Recipe, tmp_path: Path) -> None:
     script, out = tmp_path / "run.py", tmp_path / "out.json"
     script.write_text(textwrap.dedent(RANKED))
     subprocess.run(
         [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2", str(script),
-         str(tmp_path / "recipe.yaml"), str(store_path), str(out), str(workers)],
+         str(tmp_path / "recipe.yaml"), str(store_path), str(out), "1"],
         check=True, env={**os.environ, "OMP_NUM_THREADS": "1"}, timeout=120,
     )  # fmt: skip
     ranks = json.loads(out.read_text())
