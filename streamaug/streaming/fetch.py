@@ -2,6 +2,7 @@
 
 import errno
 import os
+import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -12,7 +13,7 @@ from typing import Any
 
 import fsspec
 from fsspec.asyn import sync
-from tenacity import Retrying, retry_if_exception, stop_after_delay, wait_exponential_jitter
+from tenacity import Retrying, retry_if_exception, sleep_using_event, stop_after_delay, stop_when_event_set, wait_exponential_jitter
 
 from streamaug.errors import CorruptError, FetchError
 from streamaug.store.files import Folder, is_passing
@@ -47,16 +48,24 @@ class Payload:
     """An extent's bytes, under way.
 
     take: gives them, waiting where needed; raises CorruptError, FetchError. future: of the read that brings them, None where they are
-    read when they are taken. is_kept: they come from a cache.
+    read when they are taken. unwanted: set, it ends the tries of all reads that were asked for together. is_kept: they come from a cache.
     """
 
     take: Callable[[], bytes]
     future: Future[bytes] | None = None
+    unwanted: threading.Event | None = None
     is_kept: bool = False
 
     @property
     def is_there(self) -> bool:
         return self.future is None or self.future.done()
+
+    def cancel(self) -> None:
+        """Nobody will take it: do not begin to read, and do not try again."""
+        if self.future is not None:
+            self.future.cancel()
+        if self.unwanted is not None:
+            self.unwanted.set()
 
 
 def join(extents: Sequence[Extent], *, gap: int = GAP, joined: int = JOINED) -> list[tuple[Extent, list[int]]]:
@@ -98,23 +107,26 @@ class Fetcher:
         if self._pool is None:
             return [Payload(take=partial(self._timed, extent, on_read)) for extent in extents]
         payloads: dict[int, Payload] = {}
+        unwanted = threading.Event()
         for read, covered in join(extents):
-            future = self._pool.submit(self._timed, read, on_read)
+            future = self._pool.submit(self._timed, read, on_read, unwanted)
             for number in covered:
                 start = extents[number].start - read.start
-                payloads[number] = Payload(take=partial(_part, future, start, start + len(extents[number])), future=future)
+                payloads[number] = Payload(
+                    take=partial(_part, future, start, start + len(extents[number])), future=future, unwanted=unwanted
+                )
         return [payloads[number] for number in range(len(extents))]
 
-    def _timed(self, extent: Extent, on_read: Callable[[int, float], None]) -> bytes:
+    def _timed(self, extent: Extent, on_read: Callable[[int, float], None], unwanted: threading.Event | None = None) -> bytes:
         begun = time.perf_counter()
-        data = self.read(extent)
+        data = self.read(extent, unwanted)
         on_read(len(data), time.perf_counter() - begun)
         return data
 
-    def read(self, extent: Extent) -> bytes:
+    def read(self, extent: Extent, unwanted: threading.Event | None = None) -> bytes:
         """Bytes of an extent. Raises CorruptError where file or bytes are not there, FetchError where they cannot be had."""
         try:
-            return self._read_local(extent) if self._folder.is_local else self._read_remote(extent)
+            return self._read_local(extent) if self._folder.is_local else self._read_remote(extent, unwanted or threading.Event())
         except FileNotFoundError:
             raise CorruptError(
                 f"{self._folder.url}/{extent.path} has vanished, though an index names it; open the store anew, or build it again"
@@ -125,7 +137,7 @@ class Fetcher:
             self._check_end(extent, os.fstat(file.fileno()).st_size)
             return os.pread(file.fileno(), len(extent), extent.start)
 
-    def _read_remote(self, extent: Extent) -> bytes:
+    def _read_remote(self, extent: Extent, unwanted: threading.Event) -> bytes:
         def attempt() -> bytes:
             try:
                 data: bytes = self._call("cat_file", extent.path, start=extent.start, end=extent.stop)
@@ -141,7 +153,8 @@ class Fetcher:
             return data
 
         retrying = Retrying(
-            stop=stop_after_delay(self._deadline * (1 - ATTEMPT)),
+            stop=stop_after_delay(self._deadline * (1 - ATTEMPT)) | stop_when_event_set(unwanted),
+            sleep=sleep_using_event(unwanted),
             wait=wait_exponential_jitter(multiplier=0.1, max=self._deadline / 10, jitter=0.1),
             retry=retry_if_exception(lambda error: not isinstance(error, CorruptError) and is_passing(error)),
             reraise=True,

@@ -32,9 +32,8 @@ class Take:
         return self.check(self.payload)
 
     def cancel(self) -> None:
-        """It is not wanted any more: do not begin to read it."""
-        if self.payload.future is not None:
-            self.payload.future.cancel()
+        """It is not wanted any more."""
+        self.payload.cancel()
 
 
 class Source:
