@@ -17,7 +17,9 @@ from streamaug.cli.info import info
 from streamaug.cli.plan import plan
 from streamaug.cli.quality import quality
 from streamaug.cli.recipe import recipe
+from streamaug.cli.stream import stream
 from streamaug.cli.verify import verify
+from streamaug.cli.warm import warm
 from streamaug.errors import StreamaugError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
@@ -34,7 +36,9 @@ app.command()(doctor)
 app.command()(info)
 app.command()(plan)
 app.command()(quality)
+app.command()(stream)
 app.command()(verify)
+app.command()(warm)
 app.add_typer(recipe, name="recipe")
 
 

@@ -65,6 +65,11 @@ class Shelf:
                 same = (keys[found] == _keys(bitstreams)).all(1) & (bitstreams.size > 0)
                 self._place[number, same] = base + order[found[same]]
 
+    @property
+    def count(self) -> int:
+        """Bitstreams of the stream that have an entry."""
+        return int((self._place >= 0).sum())
+
     def places(self, condition: np.ndarray, clip: np.ndarray) -> np.ndarray:
         """Numbers of the entries, negative where there is none."""
         found: np.ndarray = self._place[condition, clip]

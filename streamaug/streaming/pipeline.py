@@ -5,7 +5,7 @@ rows ──▶ groups of batches, read together ──▶ batches, decoded by th
 
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 
@@ -74,7 +74,7 @@ class _Pending:
 class Pipeline:
     """Carries batches out in the order in which they come, whatever the number of threads.
 
-    shape: of one clip's features. shelves: caches that are read and filled. recalled: the one of them that holds features.
+    shape: of one clip's features. shelves: caches that are read and filled, those of `bitstreams` and of `features`.
     """
 
     def __init__(
@@ -86,18 +86,17 @@ class Pipeline:
         *,
         threads: int,
         shape: tuple[int, ...],
-        shelves: Sequence[Shelf],
-        recalled: Shelf | None,
+        shelves: Mapping[str, Shelf],
         is_local: bool,
         stats: Stats,
     ):
         self._source, self._maker, self._bitstreams, self._pool, self._threads = source, maker, bitstreams, pool, threads
-        self._shape, self._shelves, self._recalled, self._is_local, self.stats = shape, shelves, recalled, is_local, stats
+        self._shape, self.shelves, self._recalled, self._is_local, self.stats = shape, shelves, shelves.get("features"), is_local, stats
         self._buffers = Buffers()
 
     def run(self, batches: Iterable[Batch], substitutes: Substitutes | None = None) -> Iterator[Made]:
         """Make batches. Raises CorruptError, FetchError when the turn comes to the batch that it happened in."""
-        for shelf in self._shelves:
+        for shelf in self.shelves.values():
             shelf.refresh()
         self.stats.begin()
         pending: deque[_Pending] = deque()
@@ -115,7 +114,7 @@ class Pipeline:
             fetched.close()
             for future in (future for each in pending for future in each.futures):
                 future.cancel()
-            for shelf in self._shelves:
+            for shelf in self.shelves.values():
                 shelf.seal()
 
     def _fetched(self, batches: Iterator[Batch]) -> Generator[tuple[Batch, Takes], None, None]:

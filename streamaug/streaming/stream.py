@@ -207,6 +207,14 @@ class Stream(IterableDataset[dict[str, Any]]):
         """What the stream has done and what it waits for, in this process since its first batch."""
         return self._pipeline().stats.figures()
 
+    @property
+    def kept(self) -> dict[str, int]:
+        """How many of the clips in all their conditions the caches hold: `bitstreams`, `features`, as far as there are such caches."""
+        shelves = self._pipeline().shelves
+        for shelf in shelves.values():
+            shelf.refresh()
+        return {name: shelf.count for name, shelf in shelves.items()}
+
     def _share(self) -> Sharing:
         rank, world = _ranks()
         return replace(self._sharing, rank=rank if self._rank is None else self._rank, world=world if self._world is None else self._world)
@@ -239,8 +247,7 @@ class Stream(IterableDataset[dict[str, Any]]):
             start_threads(self._threads),
             threads=self._threads,
             shape=shape,
-            shelves=[shelf for shelf in (kept, recalled) if shelf is not None],
-            recalled=recalled,
+            shelves={name: shelf for name, shelf in (("bitstreams", kept), ("features", recalled)) if shelf is not None},
             is_local=self._folder.is_local,
             stats=stats,
         )

@@ -1,0 +1,35 @@
+"""streamaug warm: fill the caches before training."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def warm(
+    recipe: Annotated[Path, typer.Argument(help="Recipe, a YAML file.")],
+    store: Annotated[str, typer.Argument(help="Folder or URL of the store.")],
+    cache: Annotated[Path, typer.Option(help="Folder on a local disk.")],
+    cache_gb: Annotated[float, typer.Option(min=0, help="Gigabytes that the folder may take.")] = 100.0,
+    split: Annotated[str, typer.Option(help="Clips to draw from: train, or a choice on a column such as fold=1,2.")] = "train",
+    threads: Annotated[int | None, typer.Option(min=1, help="That decode. Default: one a core.")] = None,
+) -> None:
+    """Put what a recipe may draw into a cache: features, and the bitstreams of a store that is elsewhere."""
+    from streamaug.cli.console import ProgressBar, stdout
+    from streamaug.mixing import load_recipe
+    from streamaug.store import Store
+    from streamaug.streaming.caches import Cache
+    from streamaug.streaming.warm import warming
+
+    opened = Store.open(store)
+    stream, course = warming(load_recipe(recipe), opened, Cache(folder=cache, bound=int(cache_gb * 1e9)), split=split, threads=threads)
+    total = stream.plan.epoch_size(0)
+    with ProgressBar() as progress:
+        progress.begin("warming", total)
+        for clips in course:
+            progress.advance(clips)
+    kept = stream.kept
+    for what, clips in kept.items():
+        stdout.print(f"{cache} holds the {what} of {clips} of {total} clips", highlight=False)
+    if min(kept.values()) < total:
+        stdout.print(f"the rest is read and decoded in every epoch: give the cache more than {cache_gb:g} GB", highlight=False)

@@ -1,0 +1,26 @@
+"""Filling caches ahead, so that the first epoch runs as the later ones do."""
+
+from collections.abc import Iterator
+
+from streamaug.mixing import Recipe
+from streamaug.store import Store
+from streamaug.streaming.caches import Cache
+from streamaug.streaming.every import EveryClip
+from streamaug.streaming.opening import open_plan
+from streamaug.streaming.stream import Stream
+
+
+def warming(
+    recipe: Recipe, store: Store, cache: Cache, *, split: str = "train", threads: int | None = None
+) -> tuple[Stream, Iterator[int]]:
+    """A stream that puts into the cache what a recipe may draw in any epoch, and its course: clips done with each step.
+
+    Every clip of the split in every condition of the recipe, shard by shard: features, and the bitstreams of a store that is not on
+    this machine's disk. Raises RecipeError, StoreError.
+    """
+    plan = open_plan(recipe, store, split=split)
+    every = EveryClip.of(store, plan.conditions, split, by_shard=True)
+    stream = Stream(
+        every, store, split=split, batch_size=32, features="static", tail="keep", threads=threads, feature_cache=cache, byte_cache=cache
+    )
+    return stream, (len(batch["clip_id"]) for batch in stream)

@@ -1,0 +1,82 @@
+"""streamaug stream and warm, as a user types them; the same figures in Python and TensorBoard."""
+
+import shutil
+from pathlib import Path
+
+import pytest
+from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from torch.utils.tensorboard import SummaryWriter
+from typer.testing import CliRunner
+
+from streamaug.cli.main import app
+from streamaug.errors import CorruptError
+from streamaug.mixing import Recipe
+from streamaug.store import Store
+from streamaug.streaming import Stream, log_figures
+from tests.servers import nginx
+from tests.streaming.conftest import write_recipe
+from tests.streaming.test_faults import flip
+
+
+def streamaug(*arguments: object) -> str:
+    """What a command prints. Raises what it raises."""
+    result = CliRunner().invoke(app, [str(argument) for argument in arguments], catch_exceptions=False)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def cells(told: str, name: str) -> list[str]:
+    """A table's line that begins with a name."""
+    return next([cell.strip() for cell in line.strip("│ \n").split("│")] for line in told.splitlines() if line.strip("│ ").startswith(name))
+
+
+@pytest.mark.usefixtures("recipe")
+def test_stream_runs_an_epoch_and_tells_planned_against_served(store_path: Path, tmp_path: Path) -> None:
+    told = streamaug("stream", tmp_path / "recipe.yaml", store_path, "--batch-size", 10)
+    assert cells(told, "mp3_64") == ["mp3_64", "32", "32", "0", "4 of 4"]
+    assert cells(told, "all") == ["all", "96", "96", "0"]
+    assert cells(told, "decode opus_32")[1] == "32 clips"
+    assert cells(told, "batches")[1] == "96 of 96 clips"
+    assert cells(told, "batches")[3] in ("waits for: decode", "waits for: fetch", "waits for: consumer")
+
+
+@pytest.mark.usefixtures("recipe")
+def test_stream_says_what_stood_in_for_broken_clips(store_path: Path, tmp_path: Path) -> None:
+    shutil.copytree(store_path, tmp_path / "copy")
+    flip(tmp_path / "copy", "mp3_64", "clip07")
+    with pytest.raises(CorruptError, match="clip07"):
+        streamaug("stream", tmp_path / "recipe.yaml", tmp_path / "copy")
+    told = streamaug("stream", tmp_path / "recipe.yaml", tmp_path / "copy", "--replace")
+    assert cells(told, "mp3_64") == ["mp3_64", "32", "32", "1", "4 of 4"]
+
+
+def test_warm_fills_the_cache_with_all_that_a_recipe_may_draw(store_path: Path, tmp_path: Path) -> None:
+    write_recipe(tmp_path / "one.yaml", "draw: one-per-clip\nmixture: {original: 1, mp3_64: 1, opus_32: 1}\n")
+    (tmp_path / "nginx").mkdir()
+    with nginx(store_path, tmp_path / "nginx") as url:
+        told = streamaug("warm", tmp_path / "one.yaml", url, "--cache", tmp_path / "cache")
+        assert "the features of 96 of 96 clips" in told
+        assert "the bitstreams of 96 of 96 clips" in told
+        told = streamaug("stream", tmp_path / "one.yaml", url, "--cache", tmp_path / "cache", "--epochs", 2)
+        assert cells(told, "from the cache")[1] == "64 clips"
+        assert cells(told, "fetch")[1] == "0.0 MB in 0 reads"
+        told = streamaug("stream", tmp_path / "one.yaml", url, "--cache", tmp_path / "cache", "--features", "waveform")
+        assert cells(told, "fetch")[1] == "0.0 MB in 0 reads"
+
+
+@pytest.mark.usefixtures("recipe")
+def test_warm_says_when_the_cache_is_too_small(store_path: Path, tmp_path: Path) -> None:
+    told = streamaug("warm", tmp_path / "recipe.yaml", store_path, "--cache", tmp_path / "cache", "--cache-gb", 0.0002)
+    assert "give the cache more than 0.0002 GB" in told
+    assert sum(path.stat().st_size for path in (tmp_path / "cache").iterdir()) <= 200_000
+
+
+def test_the_figures_reach_tensorboard(store: Store, recipe: Recipe, tmp_path: Path) -> None:
+    stream = Stream(recipe, store, batch_size=16)
+    with SummaryWriter(str(tmp_path)) as writer:
+        for step, _ in enumerate(stream):
+            log_figures(stream.figures, writer, step)
+    events = EventAccumulator(str(tmp_path)).Reload()
+    assert len(events.Scalars("stream/clips_per_second")) == 6
+    assert events.Scalars("stream/decode_milliseconds/mp3_64")[-1].value > 0
+    assert stream.figures.clips == 96
