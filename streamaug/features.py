@@ -16,8 +16,8 @@ EDGE = 4
 """Frames at either end for which the second delta does not exist."""
 
 _FLOOR = 1e-8
-_BANDS_A_BLOCK = 16
-_WINDOWS_A_BLOCK = 64
+_BANDS_A_BLOCK = 32
+_WINDOWS_A_BLOCK = 108
 
 
 class LogMel(nn.Module):

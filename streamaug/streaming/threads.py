@@ -16,6 +16,7 @@ def start_threads(count: int) -> ThreadPoolExecutor:
     together = threading.Barrier(count)  # without it the first thread would take all the tasks
 
     def settle() -> None:
+        torch.get_num_threads()  # a thread's first question or computation takes the number set elsewhere, once and for all
         torch.set_num_threads(1)
         together.wait()
 
