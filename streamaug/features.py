@@ -37,7 +37,7 @@ class LogMel(nn.Module):
         self.rate, self.n_fft, self.hop, self.mels = rate, n_fft, hop, mels
         filters = _filterbank(n_fft // 2 + 1, mels, rate)
         self.register_buffer("window", torch.hann_window(n_fft, dtype=torch.float64), persistent=False)
-        self.register_buffer("filters", filters, persistent=False)
+        self.register_buffer("filters", filters.float(), persistent=False)
         # A band covers few bins: multiplying a block of bands by its own bins alone costs a sixth of the whole product.
         self._blocks = [_block(filters, first) for first in range(0, mels, _BANDS_A_BLOCK)]
 
@@ -68,8 +68,9 @@ class LogMel(nn.Module):
         half = self.n_fft // 2
         if waveform.shape[-1] <= half:
             raise ValueError(f"{waveform.shape[-1]} samples are too few: log-mel needs more than {half}")
-        flat = waveform.reshape(-1, waveform.shape[-1]).double()
-        windows = nn.functional.pad(flat, (half, half), mode="reflect").unfold(-1, self.n_fft, self.hop)
+        flat = waveform.reshape(-1, waveform.shape[-1])
+        reflected = flat[:, 1 : half + 1].flip(-1), flat, flat[:, -half - 1 : -1].flip(-1)  # in half the time of torch's padding
+        windows = torch.cat(reflected, -1).unfold(-1, self.n_fft, self.hop)
         # On a CPU blocks of windows that stay in its cache take a third of the time; a GPU wants them all at once.
         block = windows.shape[1] if windows.is_cuda else max(1, _WINDOWS_A_BLOCK // len(windows))
         mel = torch.cat([self._mel(part) for part in torch.split(windows, block, dim=1)], 1).mT
@@ -82,8 +83,9 @@ class LogMel(nn.Module):
     def _mel(self, windows: Tensor) -> Tensor:
         """Mel power (..., frames, mels) of the windows (..., frames, n_fft)."""
         # The same numbers as torch.stft, which takes longer: it transforms along the strided axis.
-        spectrum = torch.view_as_real(torch.fft.rfft(windows * self.window))
-        power = spectrum[..., 0].square() + spectrum[..., 1].square()
+        spectrum = torch.view_as_real(torch.fft.rfft(windows.double().mul_(self.window)))
+        # Sums of what is positive cancel nothing: from here on 32 bits keep all digits that count.
+        power = (spectrum[..., 0].square() + spectrum[..., 1].square()).float()
         return torch.cat([power[..., bins] @ self.filters[bins, bands] for bins, bands in self._blocks], -1)
 
 

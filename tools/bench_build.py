@@ -28,6 +28,8 @@ from streamaug.codecs.pcm import encode_flac
 from streamaug.conditions import Condition
 
 CORES = os.cpu_count() or 1
+_LOOK = 5.0
+"""Seconds between two looks at the workers' memory; a look reads the table of all processes, which takes time from the build."""
 FFMPEG = {"mp3": ("libmp3lame", "mp3"), "aac": ("aac", "adts"), "opus": ("libopus", "ogg"), "sbc": ("sbc", "sbc")}
 
 
@@ -73,12 +75,14 @@ def time_builder(table: Path, conditions: list[str], store: Path) -> tuple[float
     began = time.perf_counter()
     command = [sys.executable, "-m", "streamaug", "build", str(table), str(store), "--conditions", ",".join(conditions)]
     process = psutil.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    largest = 0
+    largest, looked = 0, began
     while process.poll() is None:
-        # Looked at from outside: what the system counts for a child holds its parent's memory from before it was another program.
-        with contextlib.suppress(psutil.NoSuchProcess):
-            largest = max([largest, *(child.memory_info().rss for child in process.children())])
-        time.sleep(0.2)
+        time.sleep(0.05)
+        if time.perf_counter() - looked > _LOOK:
+            # From outside: what the system counts for a child holds its parent's memory from before it was another program.
+            with contextlib.suppress(psutil.NoSuchProcess):
+                largest = max([largest, *(child.memory_info().rss for child in process.children())])
+            looked = time.perf_counter()
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, command)
     return time.perf_counter() - began, largest / 1e6

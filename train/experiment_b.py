@@ -208,6 +208,7 @@ def main(
     width: Annotated[str, typer.Option(help="Width of the model, such as 1 or 1/16.")] = "1",
     cycles: Annotated[int | None, typer.Option(help="Cosine cycles; default the model's own.")] = None,
     accelerator: Annotated[str, typer.Option(help="Lightning's: auto, cpu, gpu.")] = "auto",
+    precision: Annotated[str, typer.Option(help="32-true, bf16-mixed or 16-mixed.")] = "32-true",
     threads: Annotated[int | None, typer.Option(help="Threads that decode.")] = None,
     cache: Annotated[Path | None, typer.Option(help="Folder to keep features in; default <out>/features.")] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,  # noqa: ARG001  # read by streamaug.cli.main.run
@@ -227,6 +228,7 @@ def main(
         "epochs": epochs,
         "cycles": cycles,
         "accelerator": accelerator,
+        "precision": precision,
         "threads": threads,
         "cache": cache or out / "features",
     }

@@ -100,7 +100,7 @@ def _rows(plan: "Plan", store: "Store", conditions: Sequence["Bitstreams"], epoc
     first = []
     for bitstreams in conditions:
         first.append(len(paths))
-        paths += [f"{bitstreams.condition}/{shard.name}" for shard in bitstreams.meta.shards]
+        paths += bitstreams.paths()
 
     def found(name: str) -> np.ndarray:
         values = np.empty(len(clip), np.int64)

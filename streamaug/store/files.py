@@ -91,6 +91,10 @@ class Folder:
         return isinstance(self.fs, LocalFileSystem)
 
     @property
+    def is_s3(self) -> bool:
+        return get_protocol(self.url) in _S3
+
+    @property
     def is_web(self) -> bool:
         """Whether names come as links of an HTML page, in which a '+' is written '%2B'."""
         return get_protocol(self.url) in _WEB

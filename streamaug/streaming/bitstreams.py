@@ -16,12 +16,14 @@ DIGEST = 16
 class Bitstreams:
     """One condition of a store, a row a clip in the order of its clips table.
 
-    digest: of the index. shard: number in meta.shards. offset, size: bytes in it; size is 0 where the condition lacks
-    the clip. sha256: its first bytes, uint8 of shape (clips, DIGEST). the delay to cut in decoding.
+    meta: of the index, without its shards. digest: of the index. names: of the shards, bytes. shard: number among them. offset,
+    size: bytes in it; size is 0 where the condition lacks the clip. lag: the delay to cut in decoding. sha256: its first bytes,
+    uint8 of shape (clips, DIGEST).
     """
 
     meta: IndexMeta
     digest: str
+    names: np.ndarray
     shard: np.ndarray
     offset: np.ndarray
     size: np.ndarray
@@ -37,8 +39,9 @@ class Bitstreams:
         digests = _digests(index)[rows]
         digests[rows < 0] = 0
         return cls(
-            meta=index.meta,
+            meta=index.meta.model_copy(update={"shards": ()}),  # which take a hundred times what their names do
             digest=index.digest,
+            names=np.array([info.name.encode() for info in index.meta.shards]),
             sha256=digests,
             **{name: _compact(_ordered(index, name, rows)) for name in ("shard", "offset", "size", "lag")},
         )
@@ -49,7 +52,11 @@ class Bitstreams:
 
     def path(self, clip: int) -> str:
         """The clip's shard, as a path in the store."""
-        return f"{self.condition}/{self.meta.shards[self.shard[clip]].name}"
+        return f"{self.condition}/{self.names[self.shard[clip]].decode()}"
+
+    def paths(self) -> list[str]:
+        """All shards, as paths in the store."""
+        return [f"{self.condition}/{name.decode()}" for name in self.names.tolist()]
 
 
 def _digests(index: Index) -> np.ndarray:

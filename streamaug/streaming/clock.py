@@ -19,6 +19,13 @@ class Clock:
         self._next = _shared(torch.zeros(MOST_WORKERS, 2, dtype=torch.int64))
         self._in_workers = _shared(torch.zeros(1, dtype=torch.bool))
 
+    def copy(self) -> "Clock":
+        """One that stands where this one does and goes on by itself."""
+        other = Clock()
+        other._next.copy_(self._next)
+        other._in_workers.copy_(self._in_workers)
+        return other
+
     @property
     def in_workers(self) -> bool:
         """Whether the last iteration was begun by workers."""

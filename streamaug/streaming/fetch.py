@@ -9,6 +9,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
 from http import HTTPStatus
+from importlib.util import find_spec
 from typing import Any
 
 import fsspec
@@ -95,7 +96,7 @@ class Fetcher:
     """
 
     def __init__(self, folder: Folder, *, deadline: float = 60.0, connections: int = CONNECTIONS) -> None:
-        self._folder = Folder(fs=_of_this_process(folder.fs), root=folder.root, url=folder.url)
+        self._folder = Folder(fs=_reader(folder), root=folder.root, url=folder.url)
         self._deadline = deadline
         self._pool = None if folder.is_local else ThreadPoolExecutor(connections, thread_name_prefix="streamaug-fetch")
 
@@ -195,6 +196,16 @@ def _is_out_of_range(error: Exception) -> bool:
 
 def _part(future: Future[bytes], start: int, stop: int) -> bytes:
     return future.result()[start:stop]
+
+
+def _reader(folder: Folder) -> fsspec.AbstractFileSystem:
+    """The file system to read with: for S3 obstore where it is installed, else the folder's own."""
+    fs = _of_this_process(folder.fs)
+    if not folder.is_s3 or find_spec("obstore") is None:
+        return fs
+    from streamaug.streaming.s3 import reader
+
+    return reader(fs, folder.url)
 
 
 def _of_this_process(fs: fsspec.AbstractFileSystem) -> fsspec.AbstractFileSystem:

@@ -16,6 +16,7 @@ from streamaug.errors import CorruptError
 from streamaug.streaming.bitstreams import Bitstreams
 from streamaug.streaming.buffers import Buffers
 from streamaug.streaming.caches import Shelf
+from streamaug.streaming.heap import EVERY, give_back
 from streamaug.streaming.rows import RowMaker
 from streamaug.streaming.source import Source, Take
 from streamaug.streaming.stats import Stats
@@ -93,6 +94,7 @@ class Pipeline:
         self._source, self._maker, self._bitstreams, self._pool, self._threads = source, maker, bitstreams, pool, threads
         self._shape, self.shelves, self._recalled, self._is_local, self.stats = shape, shelves, shelves.get("features"), is_local, stats
         self._buffers = Buffers()
+        self._decoded = 0
 
     def run(self, batches: Iterable[Batch], substitutes: Substitutes | None = None) -> Iterator[Made]:
         """Make batches. Raises CorruptError, FetchError when the turn comes to the batch that it happened in."""
@@ -206,6 +208,10 @@ class Pipeline:
         for recall in first.recalls:
             recall.result()
         pending.popleft()
+        self._decoded += len(first.decoding)
+        if self._decoded >= EVERY:
+            self._decoded = 0
+            give_back()
         self.stats.served(
             clips=first.batch.condition.size,
             payload=self._payload(first.batch),

@@ -1,6 +1,7 @@
 """The stream: carries a plan out, batch by batch, the same on any number of threads, workers and ranks."""
 
 import math
+import multiprocessing
 import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
@@ -91,6 +92,7 @@ class Stream(IterableDataset[dict[str, Any]]):
             )
         self._sharing = Sharing(batch_size=batch_size, tail=tail)
         self._rank, self._world = rank, world
+        self._home, self._ranks = os.getpid(), _ranks()
         self._share()
         self._folder, self._meta = opened.folder, opened.meta
         self._bitstreams = tuple(Bitstreams.read(opened, name) for name in self.plan.conditions)
@@ -149,6 +151,7 @@ class Stream(IterableDataset[dict[str, Any]]):
         yield from self._serve(*self._begin(0, 1, is_worker=False), 0, 1)
 
     def _begin(self, worker: int, workers: int, *, is_worker: bool) -> tuple[int, int]:
+        self._settle(is_worker=is_worker)
         self._standing = self._clock.begin(worker, workers, is_worker=is_worker)
         return self._standing
 
@@ -215,8 +218,25 @@ class Stream(IterableDataset[dict[str, Any]]):
             shelf.refresh()
         return {name: shelf.count for name, shelf in shelves.items()}
 
+    def __getstate__(self) -> dict[str, Any]:
+        # Threads do not travel, and a worker that is spawned knows nothing of its rank's process group.
+        return {**self.__dict__, "_running": None, "_ranks": _ranks(self._ranks)}
+
+    def _settle(self, *, is_worker: bool) -> None:
+        """Keep the place in the epoch to one rank, where a stream was handed to several."""
+        parent = multiprocessing.parent_process() if is_worker else None
+        here = (parent and parent.pid) or os.getpid()
+        if here == self._home:
+            return
+        if is_worker:
+            raise StreamaugError(
+                f"this stream was opened in process {self._home}, and workers of process {here} are to serve it: ranks that were handed "
+                "one stream cannot tell their workers apart; open it in each rank, with Lightning in train_dataloader()"
+            )
+        self._clock, self._home = self._clock.copy(), here
+
     def _share(self) -> Sharing:
-        rank, world = _ranks()
+        rank, world = _ranks(self._ranks)
         return replace(self._sharing, rank=rank if self._rank is None else self._rank, world=world if self._world is None else self._world)
 
     def _pipeline(self) -> Pipeline:
@@ -302,11 +322,11 @@ class Stream(IterableDataset[dict[str, Any]]):
         }
 
 
-def _ranks() -> tuple[int, int]:
-    """This process's rank and the number of ranks: of the process group, or as torchrun tells them to its children and theirs."""
+def _ranks(told: tuple[int, int] = (0, 1)) -> tuple[int, int]:
+    """This process's rank and the number of ranks: of the process group, as torchrun tells its children and theirs, or as told."""
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         return torch.distributed.get_rank(), torch.distributed.get_world_size()
-    return int(os.environ.get("RANK", 0)), int(os.environ.get("WORLD_SIZE", 1))
+    return int(os.environ.get("RANK", told[0])), int(os.environ.get("WORLD_SIZE", told[1]))
 
 
 def _windows(plan: AnyPlan, epoch: int) -> int | None:

@@ -1,11 +1,14 @@
 """Reading from web servers, S3 and memory: joined, many at a time, tried again, given up in time."""
 
 import itertools
+import multiprocessing
 import shutil
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import AbstractContextManager, contextmanager
 from pathlib import Path
 
 import fsspec
@@ -18,8 +21,8 @@ from streamaug.errors import CorruptError, FetchError
 from streamaug.mixing import Recipe
 from streamaug.store import Store
 from streamaug.streaming import Stream
-from streamaug.streaming.fetch import GAP, Extent, join
-from tests.servers import Fault, faulty, nginx, s3_server
+from streamaug.streaming.fetch import GAP, Extent, _reader, join
+from tests.servers import Fault, Faults, faulty, nginx, s3_server
 from tests.streaming.conftest import write_recipe
 from tests.streaming.test_stream import same
 
@@ -40,6 +43,36 @@ def s3(store_path: Path) -> Iterator[tuple[str, dict]]:
         fs.call_s3("create_bucket", Bucket="streaming")
         fs.put(str(store_path), "streaming/store", recursive=True)
         yield "s3://streaming/store", options
+
+
+Spoiled = Callable[[Faults], AbstractContextManager[Store]]
+"""Opens the store on a server whose answers a proxy spoils."""
+
+
+@pytest.fixture(params=["web", "s3"])
+def spoiled(request: pytest.FixtureRequest) -> Spoiled:
+    @contextmanager
+    def on_the_web(faults: Faults) -> Iterator[Store]:
+        with faulty(request.getfixturevalue("web"), faults) as url:
+            yield Store.open(url)
+
+    @contextmanager
+    def on_s3(faults: Faults) -> Iterator[Store]:
+        url, options = request.getfixturevalue("s3")
+        with faulty(options["client_kwargs"]["endpoint_url"], faults) as endpoint:
+            yield Store.open(url, {**options, "client_kwargs": {**options["client_kwargs"], "endpoint_url": endpoint}})
+
+    return on_the_web if request.param == "web" else on_s3
+
+
+def test_s3_is_read_by_obstore_and_in_a_fork_of_that_process_by_s3fs(s3: tuple[str, dict]) -> None:
+    assert _reader(Store.open(*s3).folder).__class__.__module__ == "streamaug.streaming.s3"
+    with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("fork")) as pool:
+        assert pool.submit(_class_in_this_process, *s3).result() == "S3FileSystem"
+
+
+def _class_in_this_process(url: str, options: dict) -> str:
+    return type(_reader(Store.open(url, options).folder)).__name__
 
 
 @pytest.fixture
@@ -109,11 +142,11 @@ def test_a_full_shuffle_reads_rows_and_little_else(recipe: Recipe, web: str) -> 
     assert stream.figures.payload <= stream.figures.read <= stream.figures.payload + GAP * stream.figures.clips
 
 
-def test_many_reads_are_under_way_at_a_time(recipe: Recipe, web: str) -> None:
+def test_many_reads_are_under_way_at_a_time(recipe: Recipe, spoiled: Spoiled) -> None:
     lock, counts = threading.Lock(), {"now": 0, "most": 0}
 
     def slow(_: str, path: str) -> None:
-        if path.endswith(".tar"):
+        if ".tar" in path:
             with lock:
                 counts["now"] += 1
                 counts["most"] = max(counts["now"], counts["most"])
@@ -121,56 +154,57 @@ def test_many_reads_are_under_way_at_a_time(recipe: Recipe, web: str) -> None:
             with lock:
                 counts["now"] -= 1
 
-    with faulty(web, slow) as url:
-        list(Stream(recipe, url, **SETTINGS))
+    with spoiled(slow) as remote:
+        list(Stream(recipe, remote, **SETTINGS))
     assert counts["most"] >= 8
 
 
 @pytest.mark.parametrize("fault", ["refuse", "cut", "shorten"])
-def test_faults_that_pass_are_tried_again(store: Store, recipe: Recipe, web: str, fault: Fault) -> None:
+def test_faults_that_pass_are_tried_again(store: Store, recipe: Recipe, spoiled: Spoiled, fault: Fault) -> None:
     number = itertools.count()
     happened = Counter[str]()
 
     def sometimes(_: str, path: str) -> Fault | None:
-        if not path.endswith(".tar") or next(number) % 2 == 0:
+        if ".tar" not in path or next(number) % 2 == 0:
             return None
         happened[path] += 1
         return fault
 
-    with faulty(web, sometimes) as url:
-        assert all(map(same, list(Stream(recipe, url, **SETTINGS)), list(Stream(recipe, store, **SETTINGS))))
+    with spoiled(sometimes) as remote:
+        assert all(map(same, list(Stream(recipe, remote, **SETTINGS)), list(Stream(recipe, store, **SETTINGS))))
     assert happened.total() > 10
 
 
-def test_a_connection_that_hangs_once_is_given_up_and_tried_again(store: Store, recipe: Recipe, web: str) -> None:
+def test_a_connection_that_hangs_once_is_given_up_and_tried_again(store: Store, recipe: Recipe, spoiled: Spoiled) -> None:
     hung = []
 
     def once(_: str, path: str) -> Fault | None:
-        if not path.endswith(".tar") or hung:
+        if ".tar" not in path or hung:
             return None
         hung.append(path)
         return "hang"
 
-    with faulty(web, once) as url:
-        assert all(map(same, list(Stream(recipe, url, deadline=5, **SETTINGS)), list(Stream(recipe, store, **SETTINGS))))
+    with spoiled(once) as remote:
+        assert all(map(same, list(Stream(recipe, remote, deadline=5, **SETTINGS)), list(Stream(recipe, store, **SETTINGS))))
     assert hung
 
 
 @pytest.mark.parametrize("fault", ["hang", "refuse"])
-def test_a_server_that_never_answers_ends_in_one_error_in_time(recipe: Recipe, web: str, fault: Fault) -> None:
-    with faulty(web, lambda _, path: fault if path.endswith(".tar") else None) as url:
-        stream = Stream(recipe, url, deadline=1, **SETTINGS)
+def test_a_server_that_never_answers_ends_in_one_error_in_time(recipe: Recipe, spoiled: Spoiled, fault: Fault) -> None:
+    with spoiled(lambda _, path: fault if ".tar" in path else None) as remote:
+        stream = Stream(recipe, remote, deadline=1, **SETTINGS)
         begun = time.monotonic()
-        with pytest.raises(FetchError, match=rf"{url}/\w+/\w+-\d+\.tar: clip 'clip\d\d' cannot be read.*tries.*give it more time than 1 s"):
+        told = rf"{remote.url}/\w+/\w+-\d+\.tar: clip 'clip\d\d' cannot be read.*tries.*give it more time than 1 s"
+        with pytest.raises(FetchError, match=told):
             list(stream)
         assert time.monotonic() - begun < 60
 
 
-def test_a_door_that_is_shut_is_not_knocked_at_again(recipe: Recipe, web: str) -> None:
-    with faulty(web, lambda _, path: "forbid" if path.endswith(".tar") else None) as url:
+def test_a_door_that_is_shut_is_not_knocked_at_again(recipe: Recipe, spoiled: Spoiled) -> None:
+    with spoiled(lambda _, path: "forbid" if ".tar" in path else None) as remote:
         begun = time.monotonic()
         with pytest.raises(FetchError, match=r"clip 'clip\d\d' cannot be read.*in 1 tries.*the rights"):
-            list(Stream(recipe, url, deadline=300, **SETTINGS))
+            list(Stream(recipe, remote, deadline=300, **SETTINGS))
         assert time.monotonic() - begun < 60
 
 
@@ -196,3 +230,25 @@ def test_a_shard_that_is_cut_off_on_the_server_is_named_without_waiting_for_the_
         with pytest.raises(CorruptError, match=rf"/mp3_64/\w+-\d+\.tar: clip 'clip\d\d' cannot be read.*is cut off: it has {length} bytes"):
             list(Stream(recipe, url, deadline=300, **SETTINGS))
         assert time.monotonic() - begun < 60
+
+
+@pytest.mark.parametrize(
+    ("length", "told"), [(None, "has vanished"), (0, "is cut off: it has 0 bytes"), (6000, "is cut off: it has 6000 bytes")]
+)
+def test_what_happened_to_an_object_on_s3_is_told_at_once(
+    recipe: Recipe, copy: Path, s3: tuple[str, dict], length: int | None, told: str
+) -> None:
+    fs = fsspec.filesystem("s3", **s3[1])
+    fs.put(str(copy), "streaming/damaged", recursive=True)
+    try:
+        stream = Stream(recipe, Store.open("s3://streaming/damaged", s3[1]), deadline=300, **SETTINGS)
+        for shard in (copy / "mp3_64").glob("*.tar"):
+            fs.rm(f"streaming/damaged/mp3_64/{shard.name}")
+            if length is not None:
+                fs.pipe(f"streaming/damaged/mp3_64/{shard.name}", shard.read_bytes()[:length])
+        begun = time.monotonic()
+        with pytest.raises(CorruptError, match=rf"damaged/mp3_64/\w+-\d+\.tar: clip 'clip\d\d' cannot be read.*{told}"):
+            list(stream)
+        assert time.monotonic() - begun < 60
+    finally:
+        fs.rm("streaming/damaged", recursive=True)

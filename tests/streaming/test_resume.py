@@ -14,7 +14,7 @@ import torch
 from torch.utils.data import DataLoader
 from torchdata.stateful_dataloader import StatefulDataLoader
 
-from streamaug.errors import StateError
+from streamaug.errors import StateError, StreamaugError
 from streamaug.mixing import Recipe
 from streamaug.store import Store
 from streamaug.streaming import Stream
@@ -245,6 +245,46 @@ def test_under_torchrun_ranks_and_their_workers_take_their_slices(store_path: Pa
     for number, batch in enumerate(whole):
         assert ranks[0][number][0] + ranks[1][number][0] == batch["position"].tolist()
         assert ranks[0][number][1] + ranks[1][number][1] == batch["clip_id"]
+
+
+def _rank(rank: int, one: Stream, store_path: Path, recipe: Recipe, workers: int, folder: Path) -> None:
+    """What each rank of `torch.multiprocessing.spawn` does: two epochs of the stream that it was handed, or of one that it opened."""
+    torch.distributed.init_process_group("gloo", init_method=f"file://{folder / 'meeting'}", rank=rank, world_size=2)
+    told = []
+    if workers:
+        one = stream(recipe, Store.open(store_path), batch_size=12, tail="drop")
+    for _ in range(2):
+        loader = DataLoader(one, batch_size=None, num_workers=workers, multiprocessing_context="spawn" if workers else None)
+        told += rows(list(loader))
+    (folder / f"rank_{rank}.json").write_text(json.dumps(told))
+    torch.distributed.destroy_process_group()
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_ranks_that_are_spawned_keep_their_own_place_and_slice(
+    store: Store, store_path: Path, recipe: Recipe, tmp_path: Path, workers: int
+) -> None:
+    one = stream(recipe, store, batch_size=12, tail="drop")
+    whole = rows([*one, *one])
+    one.load_state_dict({**one.state_dict(), "epoch": 0, "rows": 0})
+    torch.multiprocessing.spawn(_rank, (one, store_path, recipe, workers, tmp_path), nprocs=2)
+    ranks = [[tuple(row) for row in json.loads((tmp_path / f"rank_{rank}.json").read_text())] for rank in range(2)]
+    assert not set(ranks[0]) & set(ranks[1])
+    assert sorted(ranks[0] + ranks[1]) == sorted(whole)
+
+
+def _workers_of_another(one: Stream, said: Path) -> None:
+    try:
+        next(iter(DataLoader(one, batch_size=None, num_workers=1)))
+    except StreamaugError as error:
+        said.write_text(str(error))
+
+
+def test_workers_of_a_process_that_was_handed_the_stream_are_refused(store: Store, recipe: Recipe, tmp_path: Path) -> None:
+    other = torch.multiprocessing.get_context("spawn").Process(target=_workers_of_another, args=(stream(recipe, store), tmp_path / "said"))
+    other.start()
+    other.join()
+    assert "open it in each rank" in (tmp_path / "said").read_text()
 
 
 def test_a_lightning_trainer_goes_on_where_its_checkpoint_was_saved(store: Store, recipe: Recipe, tmp_path: Path) -> None:

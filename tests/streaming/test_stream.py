@@ -11,7 +11,7 @@ from streamaug.errors import RecipeError, StreamaugError
 from streamaug.features import LogMel, with_deltas
 from streamaug.mixing import Recipe
 from streamaug.store import Store
-from streamaug.streaming import Stream
+from streamaug.streaming import Cache, Stream
 from tests.streaming.conftest import RATE, write_recipe
 
 
@@ -162,3 +162,14 @@ def test_threads_leave_pytorchs_number_of_cores_alone(store: Store, recipe: Reci
     before = torch.get_num_threads()
     next(iter(Stream(recipe, store, batch_size=8, threads=3)))
     assert torch.get_num_threads() == before
+
+
+@pytest.mark.parametrize("features", ["logmel", "static"])
+def test_a_consumer_in_inference_mode_gets_the_same_from_store_and_cache(store: Store, recipe: Recipe, tmp_path, features: str) -> None:
+    """The threads that fill a batch are not in that mode, and may not write into memory that was made in it."""
+    settings = {"batch_size": 16, "features": features, "feature_cache": Cache(folder=tmp_path / "cache", bound=1 << 28)}
+    expected = list(Stream(recipe, store, **settings))
+    stream = Stream(recipe, store, **settings)
+    with torch.inference_mode():
+        assert all(map(same, stream, expected))
+    assert stream.figures.cached == 96

@@ -1,0 +1,281 @@
+"""The stream beside a bare loop, a bare gather, and other loaders: same clips, mixture, decoder and features.
+
+    python -m tools.bench_stream WORK --recordings ESC-10 [--peers PEERS] [--repeats 3] [--row-7 STORE]
+
+WORK: a folder for clips, store and caches (some 3 GB), filled on the first run. PEERS: a folder of virtual environments named
+webdataset, mosaicml, litdata, datasets and audiomentations, each with that package and this project; without it only plain files are
+run beside. STORE: one with row 7's conditions, whose bytes are counted. Everything is measured in turn, `repeats` times over, and the
+medians are printed as the tables of docs/benchmarks.md; tools/bench_stream_remote.py and bench_stream_memory.py, which are run after,
+have the network and the memory.
+"""
+
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as csv
+import pyarrow.parquet as pq
+import soundfile
+import torch
+import typer
+
+from streamaug.building.build import build
+from streamaug.codecs import decode, decoder_version
+from streamaug.conditions import parse_conditions
+from streamaug.features import LogMel, with_deltas
+from streamaug.mixing import load_recipe
+from streamaug.store import Store
+from streamaug.streaming import Cache, Stream
+from streamaug.streaming.bitstreams import Bitstreams
+from tools import bench_stream_memory, bench_stream_remote
+from tools.bench_stream_remote import table
+
+RATE, SECONDS, BATCH = 44_100, 10, 64
+CONDITIONS = "original,mp3_64,he-aac_16,aac_32"
+PEERS = ("webdataset", "mosaicml", "litdata", "datasets")
+CORES = len(os.sched_getaffinity(0))
+ROW_7 = Path(__file__).parents[1] / "train" / "recipes" / "table3" / "row_7_without_spectrum_correction.yaml"
+
+
+def prepare(work: Path, recordings: Path) -> None:
+    """320 clips of 10 s, each two recordings of ESC-10 of one label end to end; their store, and a file a row for the peers."""
+    if (work / "rows.json").exists():
+        return
+    folder = work / "clips"
+    folder.mkdir(parents=True, exist_ok=True)
+    listed = csv.read_csv(recordings / "clips.csv").to_pylist()
+    by_label: dict[str, list[str]] = {}
+    for row in listed:
+        by_label.setdefault(row["label"], []).append(row["path"])
+    clips = []
+    for label, paths in by_label.items():
+        for number, path in enumerate(paths):
+            pair = [soundfile.read(recordings / each, dtype="float32")[0] for each in (path, paths[(number + 1) % len(paths)])]
+            half = RATE * SECONDS // 2
+            joined = np.concatenate([np.resize(samples, half) for samples in pair])
+            clip = folder / f"{label}{number:03d}.wav"
+            soundfile.write(clip, joined, RATE, subtype="PCM_16")
+            clips.append({"path": str(clip), "label": label, "split": "train"})
+    pq.write_table(pa.Table.from_pylist(clips), work / "clips.parquet")
+    build(work / "clips.parquet", str(work / "store"), conditions=parse_conditions(CONDITIONS))
+    (work / "row_6.yaml").write_text("title: row 6\ndraw: union\nmixture: {original: 1, mp3_64: 1, he-aac_16: 1, aac_32: 1}\n")
+    (work / "windowed.yaml").write_text((work / "row_6.yaml").read_text() + "shuffle: {window: 8}\n")
+    store = Store.open(work / "store")
+    labels = {label: number for number, label in enumerate(store.meta.labels)}
+    module, rows = LogMel(rate=RATE), []
+    for condition in store.conditions:
+        of = Bitstreams.read(store, condition)
+        (work / "files" / condition).mkdir(parents=True)
+        for number, (clip, label) in enumerate(zip(store.clips["clip_id"].to_pylist(), store.clips["label"].to_pylist(), strict=True)):
+            payload = payload_of(store, of, number)
+            audio = work / "files" / condition / f"{clip}.{of.meta.extension}"
+            audio.write_bytes(payload)
+            about = {"extension": of.meta.extension, "lag": int(of.lag[number])}
+            samples = decode(payload, rate=RATE, frames=RATE * SECONDS, **about)
+            features = audio.with_suffix(".f16")
+            features.write_bytes(module(torch.from_numpy(samples)).half().contiguous().numpy().tobytes())
+            rows.append(
+                {"clip": clip, "condition": condition, "label": labels[label], "audio": str(audio), "features": str(features), **about}
+            )
+    (work / "rows.json").write_text(json.dumps(rows))
+
+
+def payload_of(store: Store, of: Bitstreams, clip: int) -> bytes:
+    start = int(of.offset[clip])
+    return store.folder.read_range(of.path(clip), start, start + int(of.size[clip]))
+
+
+def bare_loop(work: Path) -> float:
+    """Clips a second of one core that decodes bitstreams in memory and makes log-mel, over the mixture's rows."""
+    torch.set_num_threads(1)
+    rows = json.loads((work / "rows.json").read_text())[::4]
+    payloads = [Path(row["audio"]).read_bytes() for row in rows]
+    module = LogMel(rate=RATE)
+    for _ in range(2):  # the second time everything is loaded, as it is for the stream and its peers
+        begun = time.perf_counter()
+        for row, payload in zip(rows, payloads, strict=True):
+            module(torch.from_numpy(decode(payload, extension=row["extension"], rate=RATE, lag=row["lag"], frames=RATE * SECONDS)))
+        rate = len(rows) / (time.perf_counter() - begun)
+    return rate
+
+
+def bare_loops(work: Path) -> float:
+    """The same in as many processes as there are cores, at the same time: what the machine gives when all of it works."""
+    code = f"from pathlib import Path; from tools.bench_stream import bare_loop; print(bare_loop(Path({str(work)!r})))"
+    running = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(CORES)]
+    return sum(float(process.communicate()[0]) for process in running)
+
+
+def bare_gather(work: Path, batches: int = 200) -> dict[str, float]:
+    """Clips a second of gathering float16 matrices from a memory map into batches as float32: by NumPy, on one core.
+
+    `static` (128, 431), and `logmel` with its deltas (3, 128, 423).
+    """
+    rows = json.loads((work / "rows.json").read_text())
+    rng, told = np.random.default_rng(0), {}
+    for name, shape in (("static", (128, 431)), ("logmel", (3, 128, 423))):
+        path = work / f"gather-{name}.f16"
+        if not path.exists():
+            with path.open("wb") as file:
+                for row in rows:
+                    static = np.frombuffer(Path(row["features"]).read_bytes(), np.float16).reshape(128, 431)
+                    whole = with_deltas(torch.from_numpy(static).float()).half().numpy() if name == "logmel" else static
+                    file.write(whole.tobytes())
+        mapped = np.memmap(path, np.float16, "r", shape=(len(rows), *shape))
+        chosen = [rng.permutation(len(rows))[:BATCH] for _ in range(batches)]
+        for at in chosen[:20]:
+            mapped[at].astype(np.float32)
+        begun = time.perf_counter()
+        for at in chosen:
+            mapped[at].astype(np.float32)
+        told[name] = batches * BATCH / (time.perf_counter() - begun)
+    return told
+
+
+def epoch(stream: Stream) -> float:
+    """Clips a second of one epoch."""
+    begun, clips = time.perf_counter(), 0
+    for batch in stream:
+        clips += len(batch["label"])
+    return clips / (time.perf_counter() - begun)
+
+
+def decoding(work: Path) -> float:
+    """Clips a second of the second epoch, as with the peers."""
+    stream = Stream(work / "row_6.yaml", work / "store", features="static", batch_size=BATCH)
+    epoch(stream)
+    return epoch(stream)
+
+
+def cached(work: Path, features: str, epochs: int = 10) -> float:
+    cache = Cache(folder=work / "cache", bound=1 << 34)
+    stream = Stream(work / "row_6.yaml", work / "store", features=features, batch_size=BATCH, feature_cache=cache)
+    epoch(stream)
+    return statistics.median(epoch(stream) for _ in range(epochs))
+
+
+def first_batch(work: Path, share: float) -> float:
+    """Seconds from opening the store to the first batch, from the start of an epoch or after resuming inside it."""
+    begun = time.perf_counter()
+    stream = Stream(work / "row_6.yaml", work / "store", features="static", batch_size=BATCH)
+    rows = int(stream.plan.epoch_size(0) * share) // BATCH * BATCH
+    stream.load_state_dict({**stream.state_dict(), "rows": rows})
+    batch = next(iter(stream))
+    assert batch["position"][0] == rows
+    return time.perf_counter() - begun
+
+
+def peer(name: str, kind: str, work: Path, python: Path | str) -> dict[str, Any] | str:
+    """A peer's figures, or what it said when it failed."""
+    command = [str(python), str(Path(__file__).with_name("bench_stream_peers.py")), name, kind, str(work)]
+    run = subprocess.run(command, capture_output=True, text=True, timeout=600)
+    if run.returncode:
+        return (run.stderr.strip().splitlines() or ["no word"])[-1]
+    return json.loads(run.stdout.strip().splitlines()[-1])
+
+
+def disk(path: Path) -> list[list[str]]:
+    """Lines of a table: what row 7's conditions take as shards, as coded files and as decoded WAV files."""
+    store, names = Store.open(path), load_recipe(ROW_7).conditions
+    indexes = {name: store.index(name) for name in names}
+    tables = sum((path / name / "index.parquet").stat().st_size for name in names) + (path / "clips.parquet").stat().st_size
+    ways = {
+        "store: shards with a JSON a clip, and indexes": tables + sum(info.bytes for of in indexes.values() for info in of.meta.shards),
+        "a file a clip, as coded": sum(int(of.column("size").sum()) for of in indexes.values()),
+        "a 16-bit WAV a clip, decoded": sum(int((44 + 2 * of.column("frames")).sum()) for of in indexes.values()),
+    }
+    shards, clips = sum(len(of.meta.shards) for of in indexes.values()), sum(map(len, indexes.values()))
+    counts = (shards + len(names) + 2, clips, clips)  # an index a condition, store.json and clips.parquet
+    return [[way, f"{size / 1e6:.0f}", str(count)] for (way, size), count in zip(ways.items(), counts, strict=True)]
+
+
+def run(
+    work: Annotated[Path, typer.Argument(help="Folder for clips, store and caches.")],
+    recordings: Annotated[Path, typer.Option(help="ESC-10: clips.csv and audio/.")],
+    peers: Annotated[Path | None, typer.Option(help="Folder of virtual environments.")] = None,
+    repeats: Annotated[int, typer.Option(min=1)] = 3,
+    row_7: Annotated[Path | None, typer.Option("--row-7", help="A store with the conditions of row 7 without spectrum correction.")] = None,
+) -> None:
+    """Measure all in turn, and print tables of medians."""
+    work = work.absolute()
+    prepare(work, recordings)
+    versions = f"Python {platform.python_version()}, torch {version('torch')}, {decoder_version()}"
+    print(f"{CORES} cores; {versions}\n")
+    pythons: dict[str, Path | str] = {"files": sys.executable}
+    pythons |= {name: peers / name / "bin" / "python" for name in PEERS} if peers else {}
+    found: dict[str, list[float]] = {}
+    told_versions: dict[str, str] = {}
+
+    def note(name: str, value: float) -> None:
+        found.setdefault(name, []).append(value)
+
+    for _ in range(repeats):
+        note("bare loop, one core", bare_loop(work))
+        note("bare loops, all cores at once", bare_loops(work))
+        note("stream, decoding", decoding(work))
+        note("stream, cached static", cached(work, "static"))
+        note("stream, cached logmel", cached(work, "logmel"))
+        for name, value in bare_gather(work).items():
+            note(f"bare gather {name}", value)
+        note("first batch, cold", first_batch(work, 0))
+        note("first batch at 90 %", first_batch(work, 0.9))
+        asked = [(name, kind, python) for name, python in pythons.items() for kind in ("audio", "features")]
+        if peers:
+            asked.append(("audiomentations", "audio", peers / "audiomentations" / "bin" / "python"))
+        for name, kind, python in asked:
+            told = peer(name, kind, work, python)
+            if isinstance(told, str):
+                told_versions[name] = f"failed: {told}"
+            else:
+                told_versions[name] = told["version"]
+                note(f"{name} {kind}", told["clips"] / told["seconds"])
+    medians = {name: statistics.median(values) for name, values in found.items()}
+    report(medians, told_versions)
+    if row_7 is not None:
+        table(["row 7 without spectrum correction", "MB", "files"], disk(row_7))
+    bench_stream_remote.run(work, repeats)
+    bench_stream_memory.run(work)
+
+
+def report(medians: dict[str, float], versions: dict[str, str]) -> None:
+    """Print the tables."""
+    ours, cores, together = medians["stream, decoding"], CORES * medians["bare loop, one core"], medians["bare loops, all cores at once"]
+    lines = [
+        [f"{CORES} x a bare loop that has the machine for itself", f"{cores:.0f}", f"{ours / cores:.2f}"],
+        [f"{CORES} bare loops at once", f"{together:.0f}", f"{ours / together:.2f}"],
+        ["**streamaug**", f"{ours:.0f}", "1"],
+    ]
+    for name in ("files", *PEERS, "audiomentations"):
+        if f"{name} audio" in medians:
+            lines.append([versions[name], f"{medians[f'{name} audio']:.0f}", f"{ours / medians[f'{name} audio']:.2f}"])
+        elif name in versions:
+            lines.append([f"{name}: {versions[name]}", "", ""])
+    table(["decoding epoch, row 6", "clips/s", "streamaug is times"], lines)
+    gathered = [
+        [f"`{name}`", f"{medians[f'stream, cached {name}']:.0f}", f"{medians[f'bare gather {name}']:.0f}",
+         f"{medians[f'stream, cached {name}'] / medians[f'bare gather {name}']:.2f}"]
+        for name in ("static", "logmel")
+    ]  # fmt: skip
+    table(["later epochs", "streamaug, clips/s", "bare gather, clips/s", "streamaug is times"], gathered)
+    ours = medians["stream, cached static"]
+    lines = [["**streamaug**", f"{ours:.0f}", "1"]]
+    lines += [
+        [versions[name], f"{medians[f'{name} features']:.0f}", f"{ours / medians[f'{name} features']:.1f}"]
+        for name in ("files", *PEERS)
+        if f"{name} features" in medians
+    ]
+    table(["later epochs, features as float16", "clips/s", "streamaug is times"], lines)
+    print(f"first batch: cold {medians['first batch, cold']:.3f} s, at 90 % {medians['first batch at 90 %']:.3f} s")
+
+
+if __name__ == "__main__":
+    typer.run(run)

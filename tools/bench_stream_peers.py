@@ -1,0 +1,213 @@
+"""One loader of others on the benchmark's clips, in an environment of its own: bench_stream.py calls this and reads the line it prints.
+
+    PEER/bin/python tools/bench_stream_peers.py PEER KIND WORK
+
+KIND `audio`: bitstreams in the peer's own format, decoded and made into log-mel by streamaug's functions. KIND `features`: static
+matrices as float16 in the peer's own format, to float32. Either way batches of 64 in a shuffled order, over all conditions, by two
+worker processes, each peer set up as its own documentation advises. The second epoch is timed.
+"""
+
+import json
+import sys
+import time
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch.utils.data import DataLoader, Dataset
+
+from streamaug.codecs import decode
+from streamaug.features import LogMel
+
+BATCH, WORKERS, FRAMES, RATE = 64, 2, 441_000, 44_100
+_module = LogMel(rate=RATE)
+
+
+def from_audio(payload: bytes, row: dict[str, Any]) -> torch.Tensor:
+    samples = decode(payload, extension=row["extension"], rate=RATE, lag=int(row["lag"]), frames=FRAMES)
+    return _module(torch.from_numpy(samples))
+
+
+def from_features(payload: bytes, _: dict[str, Any]) -> torch.Tensor:
+    return torch.from_numpy(np.frombuffer(payload, np.float16).astype(np.float32).reshape(128, 431))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """What a peer shall do. rows: of the mixture, a dictionary each. finish: makes a row's features. folder: for the peer's own format."""
+
+    rows: list[dict[str, Any]]
+    kind: str
+    finish: Callable[[bytes, dict[str, Any]], torch.Tensor]
+    folder: Path
+
+
+class Rows(Dataset):
+    """Plain files, a row each."""
+
+    def __init__(self, rows: list[dict[str, Any]], kind: str, finish: Callable[[bytes, dict[str, Any]], torch.Tensor]) -> None:
+        self.rows, self.kind, self.finish = rows, kind, finish
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, number: int) -> tuple[torch.Tensor, int]:
+        row = self.rows[number]
+        return self.finish(Path(row[self.kind]).read_bytes(), row), row["label"]
+
+
+def files(task: Task) -> Iterable[Any]:
+    return DataLoader(Rows(task.rows, task.kind, task.finish), batch_size=BATCH, shuffle=True, num_workers=WORKERS, persistent_workers=True)
+
+
+def webdataset(task: Task) -> Iterable[Any]:
+    import webdataset as wds
+
+    conditions = sorted({row["condition"] for row in task.rows})
+    if not task.folder.exists():
+        for condition in conditions:
+            (task.folder / condition).mkdir(parents=True)
+            with wds.ShardWriter(str(task.folder / condition / "%06d.tar"), maxcount=40, verbose=0) as sink:
+                for row in (row for row in task.rows if row["condition"] == condition):
+                    about = {name: row[name] for name in ("extension", "lag", "label")}
+                    sink.write({"__key__": row["clip"], "bin": Path(row[task.kind]).read_bytes(), "json": about})
+
+    def made(sample: dict[str, Any]) -> tuple[torch.Tensor, int]:
+        about = json.loads(sample["json"])
+        return task.finish(sample["bin"], about), about["label"]
+
+    def of(condition: str) -> Any:
+        shards = sorted(map(str, (task.folder / condition).glob("*.tar")))
+        return wds.WebDataset(shards, resampled=True, shardshuffle=len(shards), nodesplitter=wds.split_by_node).shuffle(200)
+
+    mixed = wds.RandomMix([of(condition) for condition in conditions], [1 / len(conditions)] * len(conditions))
+    pipeline = wds.DataPipeline(mixed, wds.map(made), wds.batched(BATCH))
+    loader = wds.WebLoader(pipeline, batch_size=None, num_workers=WORKERS, persistent_workers=True)
+    return loader.with_epoch(len(task.rows) // BATCH)
+
+
+def mosaicml(task: Task) -> Iterable[Any]:
+    from streaming import MDSWriter, Stream, StreamingDataset
+    from streaming.base.util import clean_stale_shared_memory
+
+    conditions = sorted({row["condition"] for row in task.rows})
+    columns = {"data": "bytes", "extension": "str", "lag": "int", "label": "int"}
+    if not task.folder.exists():
+        for condition in conditions:
+            with MDSWriter(out=str(task.folder / condition), columns=columns, size_limit=1 << 24) as writer:
+                for row in (row for row in task.rows if row["condition"] == condition):
+                    writer.write({"data": Path(row[task.kind]).read_bytes(), **{name: row[name] for name in ("extension", "lag", "label")}})
+    clean_stale_shared_memory()
+
+    class Decoded(StreamingDataset):
+        def __getitem__(self, at: int) -> tuple[torch.Tensor, int]:
+            row = super().__getitem__(at)
+            return task.finish(row["data"], row), row["label"]
+
+    dataset = Decoded(streams=[Stream(local=str(task.folder / name), repeat=1) for name in conditions], shuffle=True, batch_size=BATCH)
+    return DataLoader(dataset, batch_size=BATCH, num_workers=WORKERS, persistent_workers=True)
+
+
+def _chunk(row: dict[str, Any]) -> dict[str, Any]:
+    return {"data": Path(row["read"]).read_bytes(), **{name: row[name] for name in ("extension", "lag", "label")}}
+
+
+def _made(finish: Callable[[bytes, dict[str, Any]], torch.Tensor], row: dict[str, Any]) -> tuple[torch.Tensor, int]:
+    return finish(row["data"], row), row["label"]
+
+
+def litdata(task: Task) -> Iterable[Any]:
+    from litdata import CombinedStreamingDataset, StreamingDataLoader, StreamingDataset, optimize
+
+    conditions = sorted({row["condition"] for row in task.rows})
+    if not task.folder.exists():
+        for condition in conditions:
+            own = [{**row, "read": row[task.kind]} for row in task.rows if row["condition"] == condition]
+            optimize(fn=_chunk, inputs=own, output_dir=str(task.folder / condition), chunk_bytes="16MB", num_workers=1)
+
+    parts = [
+        StreamingDataset(str(task.folder / condition), shuffle=True, transform=partial(_made, task.finish)) for condition in conditions
+    ]
+    return StreamingDataLoader(CombinedStreamingDataset(parts, iterate_over_all=True), batch_size=BATCH, num_workers=WORKERS)
+
+
+def datasets(task: Task) -> Iterable[Any]:
+    from datasets import Dataset as Table
+    from datasets import load_from_disk
+
+    if not task.folder.exists():
+        told = [
+            {"data": Path(row[task.kind]).read_bytes(), **{name: row[name] for name in ("extension", "lag", "label")}} for row in task.rows
+        ]
+        Table.from_list(told).save_to_disk(str(task.folder))
+
+    def made(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        about = [dict(zip(batch, values, strict=True)) for values in zip(*batch.values(), strict=True)]
+        return {"features": [task.finish(row["data"], row) for row in about], "label": batch["label"]}
+
+    table = load_from_disk(str(task.folder)).with_transform(made)
+    return DataLoader(table, batch_size=BATCH, shuffle=True, num_workers=WORKERS, persistent_workers=True)
+
+
+class OnTheFly(Dataset):
+    """The originals, coded and decoded anew each time by audiomentations' Mp3Compression at 64 kbps."""
+
+    def __init__(self, rows: list[dict[str, Any]]) -> None:
+        from audiomentations import Mp3Compression
+
+        self.rows = rows
+        self.augment = Mp3Compression(min_bitrate=64, max_bitrate=64, p=1.0)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def __getitem__(self, number: int) -> tuple[torch.Tensor, int]:
+        row = self.rows[number]
+        samples = decode(Path(row["audio"]).read_bytes(), extension="flac", rate=RATE, lag=0, frames=FRAMES)
+        return _module(torch.from_numpy(self.augment(samples, sample_rate=RATE))), row["label"]
+
+
+def audiomentations(task: Task) -> Iterable[Any]:
+    originals = [row for row in task.rows if row["condition"] == "original"]
+    return DataLoader(OnTheFly(originals), batch_size=BATCH, shuffle=True, num_workers=WORKERS, persistent_workers=True)
+
+
+PEERS: dict[str, tuple[str, Any]] = {
+    "files": ("torch", files),
+    "webdataset": ("webdataset", webdataset),
+    "mosaicml": ("mosaicml-streaming", mosaicml),
+    "litdata": ("litdata", litdata),
+    "datasets": ("datasets", datasets),
+    "audiomentations": ("audiomentations", audiomentations),
+}
+
+
+def features_of(batch: Any) -> torch.Tensor:
+    return batch["features"] if isinstance(batch, dict) else batch[0]
+
+
+def main() -> None:
+    peer, kind, work = sys.argv[1], sys.argv[2], Path(sys.argv[3])
+    package, make = PEERS[peer]
+    task = Task(
+        rows=json.loads((work / "rows.json").read_text()),
+        kind=kind,
+        finish=from_audio if kind == "audio" else from_features,
+        folder=work / "peers" / f"{peer}-{kind}",
+    )
+    loader = make(task)
+    for _ in range(2):
+        begun, clips = time.perf_counter(), 0
+        for batch in loader:
+            clips += len(features_of(batch))
+        seconds = time.perf_counter() - begun
+    print(json.dumps({"clips": clips, "seconds": seconds, "version": f"{package} {version(package)}"}))
+
+
+if __name__ == "__main__":
+    main()
