@@ -127,7 +127,7 @@ def bare_gather(work: Path, batches: int = 200) -> dict[str, float]:
         if not path.exists():
             with path.open("wb") as file:
                 for row in rows:
-                    static = np.frombuffer(Path(row["features"]).read_bytes(), np.float16).reshape(128, 431)
+                    static = np.fromfile(row["features"], np.float16).reshape(128, 431)
                     whole = with_deltas(torch.from_numpy(static).float()).half().numpy() if name == "logmel" else static
                     file.write(whole.tobytes())
         mapped = np.memmap(path, np.float16, "r", shape=(len(rows), *shape))

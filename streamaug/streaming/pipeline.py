@@ -6,8 +6,9 @@ rows ──▶ groups of batches, read together ──▶ batches, decoded by th
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -68,7 +69,7 @@ class _Pending:
     recalls: Sequence[Future[None]]
 
     @property
-    def futures(self) -> "list[Future[int] | Future[None]]":
+    def futures(self) -> list[Future[Any]]:
         return [*(future for _, future in self.decoding), *self.recalls]
 
 
@@ -202,6 +203,7 @@ class Pipeline:
         begun = time.perf_counter()
         ready = sum(all(future.done() for future in each.futures) for each in pending) / len(pending)
         first = pending[0]
+        wait(first.futures)  # in one go: to be woken for every row costs the threads the interpreter
         served = first.batch.clip.copy()
         for row, future in first.decoding:
             served[row] = future.result()
