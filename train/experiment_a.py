@@ -15,7 +15,6 @@ from typing import Annotated
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import torch
 import typer
 from rich.console import Console
@@ -32,7 +31,7 @@ from train.fusion import COARSE, GROUPS, two_stage
 from train.models import Classifier
 from train.predictions import correct, in_order, write_predictions
 from train.report import Picture, Section, Table, Text, page, write_whole
-from train.results import ORIGINAL
+from train.results import ORIGINAL, confusion
 from train.run import versions
 
 TABLE_2 = (ORIGINAL, "aac_64", "mp3_64", "opus_32", "he-aac_32", "sbc_64", "mp3_32")
@@ -93,15 +92,6 @@ def by_column(predictions: pa.Table, values: Sequence[str], what: str) -> Table:
         for value in dict.fromkeys(sorted(values))
     ]
     return Table(header=[what, *names], rows=rows)
-
-
-def confusion(predictions: pa.Table, labels: Sequence[str], condition: str) -> np.ndarray:
-    """Counts of shape (true, predicted) under a condition."""
-    chosen = predictions.filter(pc.equal(predictions["condition"], condition))
-    counts = np.zeros((len(labels), len(labels)), np.int64)
-    true, said = (pc.index_in(chosen[name], pa.array(labels)).to_numpy() for name in ("label", "predicted"))
-    np.add.at(counts, (true, said), 1)
-    return counts
 
 
 def load_models(paths: Sequence[Path], labels: Sequence[str], accelerator: str) -> list[Classifier]:

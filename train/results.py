@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from streamaug.conditions import Condition
 from train.bootstrap import Difference, paired_difference
@@ -105,6 +106,15 @@ def gain(predictions: pa.Table, row: str, over: str, conditions: Sequence[str]) 
         smallest_share=100 * min((table.mean(row, name) for name in coded), default=float("nan")) / table.mean(row, ORIGINAL),
         differences=differences,
     )
+
+
+def confusion(predictions: pa.Table, labels: Sequence[str], condition: str) -> np.ndarray:
+    """Counts of shape (true, predicted) under a condition."""
+    chosen = predictions.filter(pc.equal(predictions["condition"], condition))
+    counts = np.zeros((len(labels), len(labels)), np.int64)
+    true, said = (pc.index_in(chosen[name], pa.array(labels)).to_numpy() for name in ("label", "predicted"))
+    np.add.at(counts, (true, said), 1)
+    return counts
 
 
 def familiarity(condition: str, trained: Sequence[str]) -> str:

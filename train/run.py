@@ -12,6 +12,7 @@ import json
 import logging
 import platform
 import warnings
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -41,12 +42,12 @@ from train.checkpoint import save_model
 from train.config import RunConfig, read_config
 from train.errors import RunError
 from train.evaluate import BATCH, check_labels, predictions_of, probabilities_of
-from train.figures import accuracy_map, learning_curves
+from train.figures import accuracy_map, confusion_map, learning_curves
 from train.models import MODELS, Classifier
 from train.module import Training
 from train.predictions import write_predictions
 from train.report import Picture, Section, Table, Text, page, write_whole
-from train.results import accuracies, familiarity, paper_order
+from train.results import accuracies, confusion, familiarity, paper_order
 from train.resume import SafetensorsIO
 from train.steps import Steps
 
@@ -219,6 +220,7 @@ def finish(run: Run, model: Classifier, *, row: str, fold: str | None = None) ->
             ["trained on it?", *(familiarity(name, run.recipe.conditions) for name in table.conditions)],
         ],
     )
+    ends = [table.conditions[int(place)] for place in (table.means[0].argmax(), table.means[0].argmin())]
     heat, curves, ledger = accuracy_map(table, {row: run.recipe.title}), learning_curves({row: read_log(folder)}), ledger_of(run)
     write_whole(folder / "table.csv", shown.csv())
     write_whole(folder / "table.md", shown.markdown() + "\n")
@@ -227,6 +229,7 @@ def finish(run: Run, model: Classifier, *, row: str, fold: str | None = None) ->
     write_whole(folder / "ledger.csv", ledger.csv())
     sections = [
         Section(title="Accuracy", parts=[shown, Picture(png=heat, alt="heat map of the accuracies")]),
+        Section(title="Confusion matrices, under the best and the worst condition", parts=_confusions(run, predictions, ends)),
         Section(title="Training", parts=[Picture(png=curves, alt="loss and learning rate over the steps")]),
         Section(title="Ledger: rows that the recipe gives in an epoch", parts=[ledger]),
         Section(
@@ -249,6 +252,15 @@ def finish(run: Run, model: Classifier, *, row: str, fold: str | None = None) ->
     write_predictions(folder / PREDICTIONS, predictions)  # last: the run is finished when it is there
     (folder / POSITION).unlink(missing_ok=True)
     return predictions
+
+
+def _confusions(run: Run, predictions: pa.Table, conditions: Sequence[str]) -> list[Picture]:
+    """Confusion matrices under some conditions, each once."""
+    labels = run.store.meta.labels
+    return [
+        Picture(png=confusion_map(confusion(predictions, labels, name), labels, name), alt=f"confusion matrix under {name}")
+        for name in dict.fromkeys(conditions)
+    ]
 
 
 def _log_parts(folder: Path) -> list[Path]:

@@ -50,8 +50,19 @@ def reader(fs: fsspec.AbstractFileSystem, url: str) -> fsspec.AbstractFileSystem
     silence = timedelta(seconds=fs.config_kwargs.get("read_timeout", 60))
     return _Reads(  # type: ignore[call-overload]  # skip_instance_cache is of fsspec's metaclass
         "s3",
-        config={"endpoint": meta.endpoint_url, "region": region, "skip_signature": bool(fs.anon)},
-        client_options={"allow_http": True, "connect_timeout": silence, "read_timeout": silence, "timeout": _LONGEST},
+        config={
+            "endpoint": meta.endpoint_url,
+            "region": region,
+            "skip_signature": bool(fs.anon),
+            "request_payer": fs.requester_pays,
+        },
+        client_options={
+            "allow_http": True,
+            "allow_invalid_certificates": fs.client_kwargs.get("verify") is False,
+            "connect_timeout": silence,
+            "read_timeout": silence,
+            "timeout": _LONGEST,
+        },
         retry_config={"max_retries": 0},  # those who read try again
         credential_provider=None if fs.anon else _credentials(fs),
         skip_instance_cache=True,

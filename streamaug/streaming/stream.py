@@ -55,10 +55,11 @@ class Stream(IterableDataset[dict[str, Any]]):
     With views the features have shape (n, views, ...) and `condition` and `provenance` hold a list for each row.
 
     recipe: a recipe, its path, or a plan. store: opened, or its URL. batch_size: rows of a global batch, shared by the ranks.
-    threads: that decode; all cores of this process unless said. tail: what becomes of rows that fill no batch, see `Tail`.
-    rank, world: those of torch.distributed, or else of RANK and WORLD_SIZE, unless said. feature_cache, byte_cache: folders on a
-    local disk; bitstreams of a store that is on this machine's disk are not copied. on_corrupt: `raise`, or `replace` a broken clip
-    by the epoch's next one of the same condition and label. deadline: seconds that a remote read may take, all tries together.
+    threads: that decode; unless said one a core, and DataLoader's workers share the cores. tail: what becomes of rows that fill no
+    batch, see `Tail`. rank, world: those of torch.distributed, or else of RANK and WORLD_SIZE, unless said. feature_cache,
+    byte_cache: folders on a local disk; bitstreams of a store that is on this machine's disk are not copied. on_corrupt: `raise`, or
+    `replace` a broken clip by the epoch's next one of the same condition and label. deadline: seconds that a remote read may take,
+    all tries together.
 
     Raises RecipeError, LeakageError, StoreError; while iterating CorruptError and FetchError, which name store, shard and clip.
     """
@@ -101,7 +102,7 @@ class Stream(IterableDataset[dict[str, Any]]):
         self._module = LogMel(rate=opened.meta.rate)
         self._samples = _samples(opened, self.plan)
         self._features, self._provenance, self._replaces = features, provenance, on_corrupt == "replace"
-        self._threads = threads or len(os.sched_getaffinity(0))
+        self._threads = threads
         self._feature_cache = feature_cache if features != "waveform" else None
         self._byte_cache = None if opened.folder.is_local else byte_cache
         self._deadline = deadline
@@ -246,7 +247,9 @@ class Stream(IterableDataset[dict[str, Any]]):
         return self._running[1]
 
     def _start(self) -> Pipeline:
-        stats = Stats(self._threads)
+        info = get_worker_info()
+        threads = self._threads or max(1, len(os.sched_getaffinity(0)) // (1 if info is None else info.num_workers))
+        stats = Stats(threads)
         shape = shape_of(self._features, self._module, self._samples)
         kept = recalled = None
         if self._byte_cache is not None:
@@ -264,8 +267,8 @@ class Stream(IterableDataset[dict[str, Any]]):
             source,
             maker,
             self._bitstreams,
-            start_threads(self._threads),
-            threads=self._threads,
+            start_threads(threads),
+            threads=threads,
             shape=shape,
             shelves={name: shelf for name, shelf in (("bitstreams", kept), ("features", recalled)) if shelf is not None},
             is_local=self._folder.is_local,
