@@ -61,7 +61,7 @@ class LogMel(nn.Module):
     def forward(self, waveform: Tensor) -> Tensor:
         """Features of shape (..., mels, frames), float32 in [0, 1], of a float32 waveform (..., samples).
 
-        Each clip is scaled by its own minimum and maximum; one without any difference (silence) gives zeros. Computed in
+        Each clip is scaled by its own minimum and maximum; one without any difference (silence) gives zeros. Transformed in
         double precision: beside a loud band, a 32-bit transform's rounding is larger than the floor in a quiet one.
         Raises ValueError for fewer samples than half a window has, which cannot be reflected.
         """

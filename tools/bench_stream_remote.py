@@ -202,7 +202,7 @@ def reading(client: str, port: int, work: Path) -> dict[str, float]:
     folder = Folder(fs=fs, root="store", url="s3://store")
     fetcher = Fetcher(folder, connections=CONNECTIONS)  # which takes obstore
     if client == "s3fs":
-        fetcher._folder = folder
+        fetcher._folder = folder  # what it reads with where obstore is not installed
     told = []
     for _ in range(2):  # the first time connects
         begun, taken = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF)

@@ -32,7 +32,7 @@ def executor_of(cluster: str | None) -> Iterator[Executor | None]:
     with client:
         try:
             # Not pure: Dask must not hand out the result of an earlier call with the same arguments.
-            with client.get_executor(pure=False) as executor:  # type: ignore[no-untyped-call]
+            with client.get_executor(pure=False) as executor:  # type: ignore[no-untyped-call]  # as above
                 yield executor
         except KilledWorker as error:
             raise StreamaugError(f"{error}; look into the workers' logs (memory?), then start again: what is done stays") from error

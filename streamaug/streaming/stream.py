@@ -93,7 +93,7 @@ class Stream(IterableDataset[dict[str, Any]]):
             )
         self._sharing = Sharing(batch_size=batch_size, tail=tail)
         self._rank, self._world = rank, world
-        self._home, self._ranks = os.getpid(), _ranks()
+        self._home, self._known_ranks = os.getpid(), _ranks()
         self._share()
         self._folder, self._meta = opened.folder, opened.meta
         self._bitstreams = tuple(Bitstreams.read(opened, name) for name in self.plan.conditions)
@@ -221,7 +221,7 @@ class Stream(IterableDataset[dict[str, Any]]):
 
     def __getstate__(self) -> dict[str, Any]:
         # Threads do not travel, and a worker that is spawned knows nothing of its rank's process group.
-        return {**self.__dict__, "_running": None, "_ranks": _ranks(self._ranks)}
+        return {**self.__dict__, "_running": None, "_known_ranks": _ranks(self._known_ranks)}
 
     def _settle(self, *, is_worker: bool) -> None:
         """Keep the place in the epoch to one rank, where a stream was handed to several."""
@@ -237,7 +237,7 @@ class Stream(IterableDataset[dict[str, Any]]):
         self._clock, self._home = self._clock.copy(), here
 
     def _share(self) -> Sharing:
-        rank, world = _ranks(self._ranks)
+        rank, world = _ranks(self._known_ranks)
         return replace(self._sharing, rank=rank if self._rank is None else self._rank, world=world if self._world is None else self._world)
 
     def _pipeline(self) -> Pipeline:

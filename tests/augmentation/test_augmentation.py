@@ -49,7 +49,7 @@ def test_every_effect_is_announced_under_the_name_of_its_condition():
 @pytest.mark.parametrize("name", [name for name in NAMES if name != "spectrum-correction"])
 def test_an_effect_keeps_the_length_differs_by_clip_and_repeats_itself_after_pickling(name):
     effect = fitted(find_effect(Step(name=name)))
-    copy = pickle.loads(pickle.dumps(effect))
+    copy = pickle.loads(pickle.dumps(effect))  # as a build hands it to its processes
     signal = 0.003 * load("clip-100")  # soft, so that no effect reaches full scale and is scaled down
     first, again, other = (one.apply(signal, RATE, clip, load) for one, clip in ((effect, CLIPS[0]), (copy, CLIPS[0]), (effect, CLIPS[1])))
     assert first.shape == signal.shape

@@ -22,7 +22,8 @@ def mixture(**weights: Any) -> dict[str, Share]:
 
 
 def recipe(draw: str, weights: dict[str, Any], **told: Any) -> Recipe:
-    return Recipe(title=told.pop("title", "test"), draw=draw, mixture={name: share(weight) for name, weight in weights.items()}, **told)  # type: ignore[arg-type]
+    shares = {name: share(weight) for name, weight in weights.items()}
+    return Recipe(title=told.pop("title", "test"), draw=draw, mixture=shares, **told)  # type: ignore[arg-type]  # pydantic checks it
 
 
 def holdings(clips: int = 120, *, shards: int = 12, labels: int = 4, missing: dict[str, float] | None = None, seed: int = 0) -> Holdings:

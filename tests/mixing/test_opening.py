@@ -39,7 +39,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 def plan_of(store: Store, folder: Path, text: str, **told: str) -> Plan:
     path = folder / "recipe.yaml"
     path.write_text(text)
-    return open_plan(load_recipe(path), store, **told)  # type: ignore[arg-type]
+    return open_plan(load_recipe(path), store, **told)  # type: ignore[arg-type]  # a mapping has one type of values
 
 
 @pytest.mark.parametrize(

@@ -66,7 +66,7 @@ def test_row_k_is_row_k_however_it_is_reached(case: dict[str, Any], epoch: int, 
     conditions, clips = all_rows(plan, epoch)
     assume(len(clips))
     positions = np.array(data.draw(st.lists(st.integers(0, len(clips) - 1), min_size=1, max_size=20)))
-    resumed = pickle.loads(pickle.dumps(plan))
+    resumed = pickle.loads(pickle.dumps(plan))  # as DataLoader hands it to workers that it spawns
     for other in range(8):
         resumed.epoch_size(other)
     rows = resumed.rows(epoch, positions)

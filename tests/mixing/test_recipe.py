@@ -129,7 +129,7 @@ wheres = st.dictionaries(st.sampled_from(["device", "fold"]), st.lists(st.sample
 def test_a_recipe_and_its_re_serialised_self_have_the_same_hash(
     tmp_path_factory: pytest.TempPathFactory, draw: str, **told: object
 ) -> None:
-    recipe = Recipe(title="a: title", draw=draw, rows=7 if draw == "weighted" else None, **told)  # type: ignore[arg-type]
+    recipe = Recipe(title="a: title", draw=draw, rows=7 if draw == "weighted" else None, **told)  # type: ignore[arg-type]  # pydantic checks it
     path = write(tmp_path_factory.mktemp("recipes"), recipe.to_yaml())
     again = load_recipe(path)
     assert again == recipe

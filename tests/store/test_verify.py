@@ -39,7 +39,7 @@ class Late:
     """An effect that delays: whoever held its codecs against the original would find them misplaced."""
 
     version: str = "1"
-    arguments: Mapping[str, str] = ()  # type: ignore[assignment]
+    arguments: Mapping[str, str] = ()  # type: ignore[assignment]  # none; a dataclass takes no dict as a default
 
     def fit(self, clips: pa.Table, load: Load, rate: int) -> "Late":
         return self

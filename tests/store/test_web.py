@@ -63,7 +63,7 @@ def test_a_web_server_s_bad_moments_hide_no_condition(url: str) -> None:
         if (method, path) in seen:
             return None
         seen.add((method, path))
-        return ("refuse", "cut", "shorten")[len(seen) % 3]  # type: ignore[return-value]
+        return ("refuse", "cut", "shorten")[len(seen) % 3]  # type: ignore[return-value]  # each is a Fault
 
     with faulty(url, faults) as spoilt:
         assert Store.open(f"{spoilt}/store").conditions == CONDITIONS
