@@ -37,8 +37,8 @@ WIDTH = "1/16"
 
 _LEAD = (
     "A classifier of acoustic scenes that was trained on original audio loses accuracy on coded audio; trained on a mixture of coded "
-    "shards, with the same number of steps and no file copied, it keeps it. The scenes here are synthetic, so that everything runs in "
-    "minutes; the effect is the one that the paper reports on recorded scenes."
+    "shards, with the same number of steps and no file copied, it keeps much of it, but not under coding that cuts the band far lower than "
+    "the mixture's. The scenes here are synthetic, so that everything runs in minutes; the paper has recorded ones."
 )
 
 
