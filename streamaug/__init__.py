@@ -9,21 +9,22 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from streamaug.building.build import build
-    from streamaug.mixing import Plan, Recipe, load_recipe
+    from streamaug.planning import Plan
+    from streamaug.planning.open_plan import open_plan
+    from streamaug.recipes import Recipe, load_recipe
     from streamaug.store import Store
-    from streamaug.streaming.opening import open_plan
     from streamaug.streaming.stream import Stream
 
 __all__ = ["Plan", "Recipe", "Store", "Stream", "build", "load_recipe", "open_plan"]
 
 _HOMES = {
-    "Plan": "streamaug.mixing",
-    "Recipe": "streamaug.mixing",
+    "Plan": "streamaug.planning",
+    "Recipe": "streamaug.recipes",
     "Store": "streamaug.store",
     "Stream": "streamaug.streaming.stream",
     "build": "streamaug.building.build",
-    "load_recipe": "streamaug.mixing",
-    "open_plan": "streamaug.streaming.opening",
+    "load_recipe": "streamaug.recipes",
+    "open_plan": "streamaug.planning.open_plan",
 }
 
 

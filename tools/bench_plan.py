@@ -24,7 +24,8 @@ import numpy as np
 import psutil
 import typer
 
-from streamaug.mixing import Column, Groups, Holdings, Plan, Recipe, Runs, Schedule, Share
+from streamaug.planning import Column, Groups, Inventory, Plan, Runs
+from streamaug.recipes import Recipe, Schedule, Share
 
 CONDITIONS = ("original", "aac_32", "aac_48", "aac_64", "he-aac_16", "he-aac_32", "mp3_32", "mp3_64", "opus_32", "opus_64")
 RUN, REPEATS, SINGLES = 1_000_000, 5, 400
@@ -45,9 +46,9 @@ def columns(clips: int) -> list[Column]:
     ]
 
 
-def holdings(clips: int, shards: int, *, grouped: bool = False) -> Holdings:
+def inventory(clips: int, shards: int, *, grouped: bool = False) -> Inventory:
     """Ten complete conditions, clips in the order of equal shards; where asked, in groups."""
-    return Holdings(
+    return Inventory(
         clips=range(clips),
         held=dict.fromkeys(CONDITIONS),
         shards=Runs(order=None, sizes=np.full(shards, clips // shards)),
@@ -55,21 +56,21 @@ def holdings(clips: int, shards: int, *, grouped: bool = False) -> Holdings:
     )
 
 
-def cases() -> dict[str, Callable[[], tuple[Recipe, Holdings]]]:
+def cases() -> dict[str, Callable[[], tuple[Recipe, Inventory]]]:
     groups = {"balance": ("label", "device")}
     return {
-        "union": lambda: (recipe("union"), holdings(10**8, 10**4)),
-        "union, stratify 256": lambda: (recipe("union", stratify=256), holdings(10**8, 10**4)),
-        "union, window of 64": lambda: (recipe("union", window=64), holdings(10**8, 10**4)),
-        "weighted": lambda: (recipe("weighted", rows=10**9), holdings(10**8, 10**4)),
-        "weighted, window of 64": lambda: (recipe("weighted", rows=10**9, window=64), holdings(10**8, 10**4)),
-        "one-per-clip": lambda: (recipe("one-per-clip"), holdings(10**9, 10**5)),
-        "one-per-clip, window of 64": lambda: (recipe("one-per-clip", window=64), holdings(10**9, 10**5)),
-        "four views": lambda: (recipe("views", views=4), holdings(10**9, 10**5)),
-        "four views, window of 128": lambda: (recipe("views", views=4, window=128), holdings(10**9, 10**5)),
-        "union, balance": lambda: (recipe("union", weight=10, **groups), holdings(10**7, 10**4, grouped=True)),
-        "weighted, balance": lambda: (recipe("weighted", rows=10**9, **groups), holdings(10**7, 10**4, grouped=True)),
-        "one-per-clip, balance": lambda: (recipe("one-per-clip", **groups), holdings(10**7, 10**4, grouped=True)),
+        "union": lambda: (recipe("union"), inventory(10**8, 10**4)),
+        "union, stratify 256": lambda: (recipe("union", stratify=256), inventory(10**8, 10**4)),
+        "union, window of 64": lambda: (recipe("union", window=64), inventory(10**8, 10**4)),
+        "weighted": lambda: (recipe("weighted", rows=10**9), inventory(10**8, 10**4)),
+        "weighted, window of 64": lambda: (recipe("weighted", rows=10**9, window=64), inventory(10**8, 10**4)),
+        "one-per-clip": lambda: (recipe("one-per-clip"), inventory(10**9, 10**5)),
+        "one-per-clip, window of 64": lambda: (recipe("one-per-clip", window=64), inventory(10**9, 10**5)),
+        "four views": lambda: (recipe("views", views=4), inventory(10**9, 10**5)),
+        "four views, window of 128": lambda: (recipe("views", views=4, window=128), inventory(10**9, 10**5)),
+        "union, balance": lambda: (recipe("union", weight=10, **groups), inventory(10**7, 10**4, grouped=True)),
+        "weighted, balance": lambda: (recipe("weighted", rows=10**9, **groups), inventory(10**7, 10**4, grouped=True)),
+        "one-per-clip, balance": lambda: (recipe("one-per-clip", **groups), inventory(10**7, 10**4, grouped=True)),
     }
 
 
@@ -95,9 +96,9 @@ def measured_memory(action: Callable[[], object]) -> int:
 def measure(name: str) -> dict[str, float]:
     """One case: rows, seconds to open, for a run of rows and for a single row, bytes."""
     asked, held = cases()[name]()
-    size = Plan(recipe=asked, holdings=held).epoch_size(0)
-    opening = best(lambda: Plan(recipe=asked, holdings=held).epoch_size(0))
-    plan = Plan(recipe=asked, holdings=held)
+    size = Plan(recipe=asked, inventory=held).epoch_size(0)
+    opening = best(lambda: Plan(recipe=asked, inventory=held).epoch_size(0))
+    plan = Plan(recipe=asked, inventory=held)
     memory = measured_memory(lambda: plan.rows(0, np.arange(RUN)))
     run = best(lambda: plan.rows(0, np.arange(size // 2, size // 2 + RUN)))
     places = np.random.default_rng(0).integers(0, size, SINGLES).tolist()
@@ -107,11 +108,11 @@ def measure(name: str) -> dict[str, float]:
 
 def measure_peer_size(rows: int) -> dict[str, float]:
     """Ours for a number of rows that the peer plans: to open an epoch, and to have all its rows."""
-    held = holdings(rows // 10, max(1, rows // 10 // 10_000))
+    held = inventory(rows // 10, max(1, rows // 10 // 10_000))
     asked = recipe("union", window=64)
-    memory = measured_memory(lambda: Plan(recipe=asked, holdings=held).rows(0, np.arange(min(rows, RUN))))
-    opening = best(lambda: Plan(recipe=asked, holdings=held).epoch_size(0))
-    plan = Plan(recipe=asked, holdings=held)
+    memory = measured_memory(lambda: Plan(recipe=asked, inventory=held).rows(0, np.arange(min(rows, RUN))))
+    opening = best(lambda: Plan(recipe=asked, inventory=held).epoch_size(0))
+    plan = Plan(recipe=asked, inventory=held)
 
     def all_rows() -> None:
         for start in range(0, rows, RUN):
@@ -166,7 +167,7 @@ def in_a_process(code: str, *arguments: object, python: str = sys.executable) ->
 
 def command_seconds() -> float:
     """`streamaug plan` of row 7 of Table 3 on a store with the data set's counts, imports included."""
-    from tests.stores import tau2020_store
+    from streamaug.testing import tau2020_store
 
     with tempfile.TemporaryDirectory() as folder:
         store = tau2020_store(Path(folder) / "store", **TAU)

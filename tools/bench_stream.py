@@ -29,13 +29,13 @@ import torch
 import typer
 
 from streamaug.building.build import build
-from streamaug.codecs import decode, decoder_version
+from streamaug.codecs import Decoding, decode, decoder_version
 from streamaug.conditions import parse_conditions
 from streamaug.features import LogMel, with_deltas
-from streamaug.mixing import load_recipe
+from streamaug.reading.locations import BitstreamLocations
+from streamaug.recipes import load_recipe
 from streamaug.store import Store
 from streamaug.streaming import Cache, Stream
-from streamaug.streaming.bitstreams import Bitstreams
 from tools import bench_stream_memory, bench_stream_remote
 from tools.bench_stream_remote import table
 
@@ -73,14 +73,15 @@ def prepare(work: Path, recordings: Path) -> None:
     labels = {label: number for number, label in enumerate(store.meta.labels)}
     module, rows = LogMel(rate=RATE), []
     for condition in store.conditions:
-        of = Bitstreams.read(store, condition)
+        of = BitstreamLocations.read(store, condition)
         (work / "files" / condition).mkdir(parents=True)
         for number, (clip, label) in enumerate(zip(store.clips["clip_id"].to_pylist(), store.clips["label"].to_pylist(), strict=True)):
             payload = payload_of(store, of, number)
             audio = work / "files" / condition / f"{clip}.{of.meta.extension}"
             audio.write_bytes(payload)
-            about = {"extension": of.meta.extension, "lag": int(of.lag[number])}
-            samples = decode(payload, rate=RATE, frames=RATE * SECONDS, **about)
+            decoding, delay = of.meta.decoding, int(of.delay[number])
+            about = {"codec": decoding.codec, "demuxer": decoding.demuxer, "delay": delay}
+            samples = decode(payload, decoding=decoding, delay=delay, rate=RATE, samples=RATE * SECONDS)
             features = audio.with_suffix(".f16")
             features.write_bytes(module(torch.from_numpy(samples)).half().contiguous().numpy().tobytes())
             rows.append(
@@ -89,7 +90,7 @@ def prepare(work: Path, recordings: Path) -> None:
     (work / "rows.json").write_text(json.dumps(rows))
 
 
-def payload_of(store: Store, of: Bitstreams, clip: int) -> bytes:
+def payload_of(store: Store, of: BitstreamLocations, clip: int) -> bytes:
     start = int(of.offset[clip])
     return store.folder.read_range(of.path(clip), start, start + int(of.size[clip]))
 
@@ -103,7 +104,9 @@ def bare_loop(work: Path) -> float:
     for _ in range(2):  # the second time everything is loaded, as it is for the stream and its peers
         begun = time.perf_counter()
         for row, payload in zip(rows, payloads, strict=True):
-            module(torch.from_numpy(decode(payload, extension=row["extension"], rate=RATE, lag=row["lag"], frames=RATE * SECONDS)))
+            decoding = Decoding(codec=row["codec"], demuxer=row["demuxer"])
+            samples = decode(payload, decoding=decoding, rate=RATE, delay=row["delay"], samples=RATE * SECONDS)
+            module(torch.from_numpy(samples))
         rate = len(rows) / (time.perf_counter() - begun)
     return rate
 
@@ -191,7 +194,7 @@ def disk(path: Path) -> list[list[str]]:
     ways = {
         "store: shards with a JSON a clip, and indexes": tables + sum(info.bytes for of in indexes.values() for info in of.meta.shards),
         "a file a clip, as coded": sum(int(of.column("size").sum()) for of in indexes.values()),
-        "a 16-bit WAV a clip, decoded": sum(int((44 + 2 * of.column("frames")).sum()) for of in indexes.values()),
+        "a 16-bit WAV a clip, decoded": sum(int((44 + 2 * of.column("samples")).sum()) for of in indexes.values()),
     }
     shards, clips = sum(len(of.meta.shards) for of in indexes.values()), sum(map(len, indexes.values()))
     counts = (shards + len(names) + 2, clips, clips)  # an index a condition, store.json and clips.parquet

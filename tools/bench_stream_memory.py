@@ -20,11 +20,11 @@ import pyarrow as pa
 import typer
 
 from streamaug.store import Store
+from streamaug.store.format import INDEX_SCHEMA
 from streamaug.store.index import Index
-from streamaug.store.layout import INDEX_SCHEMA
 from streamaug.store.parquet import to_parquet
 from streamaug.streaming import Stream
-from streamaug.streaming.heap import give_back
+from streamaug.streaming.heap import trim_heap
 
 SIZES = (1_000, 10_000, 100_000, 1_000_000)
 EPOCHS = 20
@@ -65,7 +65,7 @@ def grow(small: Store, folder: Path, clips: int) -> None:
 def resident() -> int:
     gc.collect()
     pa.default_memory_pool().release_unused()
-    give_back()
+    trim_heap()
     return int(psutil.Process().memory_full_info().uss)
 
 

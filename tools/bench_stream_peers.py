@@ -21,15 +21,17 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, Dataset
 
-from streamaug.codecs import decode
+from streamaug.codecs import FLAC, Decoding, decode
 from streamaug.features import LogMel
 
-BATCH, WORKERS, FRAMES, RATE = 64, 2, 441_000, 44_100
+BATCH, WORKERS, SAMPLES, RATE = 64, 2, 441_000, 44_100
 _module = LogMel(rate=RATE)
 
 
 def from_audio(payload: bytes, row: dict[str, Any]) -> torch.Tensor:
-    samples = decode(payload, extension=row["extension"], rate=RATE, lag=int(row["lag"]), frames=FRAMES)
+    samples = decode(
+        payload, decoding=Decoding(codec=row["codec"], demuxer=row["demuxer"]), rate=RATE, delay=int(row["delay"]), samples=SAMPLES
+    )
     return _module(torch.from_numpy(samples))
 
 
@@ -74,7 +76,7 @@ def webdataset(task: Task) -> Iterable[Any]:
             (task.folder / condition).mkdir(parents=True)
             with wds.ShardWriter(str(task.folder / condition / "%06d.tar"), maxcount=40, verbose=0) as sink:
                 for row in (row for row in task.rows if row["condition"] == condition):
-                    about = {name: row[name] for name in ("extension", "lag", "label")}
+                    about = _about(row)
                     sink.write({"__key__": row["clip"], "bin": Path(row[task.kind]).read_bytes(), "json": about})
 
     def made(sample: dict[str, Any]) -> tuple[torch.Tensor, int]:
@@ -96,12 +98,12 @@ def mosaicml(task: Task) -> Iterable[Any]:
     from streaming.base.util import clean_stale_shared_memory
 
     conditions = sorted({row["condition"] for row in task.rows})
-    columns = {"data": "bytes", "extension": "str", "lag": "int", "label": "int"}
+    columns = {"data": "bytes", "codec": "str", "demuxer": "str", "delay": "int", "label": "int"}
     if not task.folder.exists():
         for condition in conditions:
             with MDSWriter(out=str(task.folder / condition), columns=columns, size_limit=1 << 24) as writer:
                 for row in (row for row in task.rows if row["condition"] == condition):
-                    writer.write({"data": Path(row[task.kind]).read_bytes(), **{name: row[name] for name in ("extension", "lag", "label")}})
+                    writer.write({"data": Path(row[task.kind]).read_bytes(), **_about(row)})
     clean_stale_shared_memory()
 
     class Decoded(StreamingDataset):
@@ -113,8 +115,12 @@ def mosaicml(task: Task) -> Iterable[Any]:
     return DataLoader(dataset, batch_size=BATCH, num_workers=WORKERS, persistent_workers=True)
 
 
+def _about(row: dict[str, Any]) -> dict[str, Any]:
+    return {name: row[name] for name in ("codec", "demuxer", "delay", "label")}
+
+
 def _chunk(row: dict[str, Any]) -> dict[str, Any]:
-    return {"data": Path(row["read"]).read_bytes(), **{name: row[name] for name in ("extension", "lag", "label")}}
+    return {"data": Path(row["read"]).read_bytes(), **_about(row)}
 
 
 def _made(finish: Callable[[bytes, dict[str, Any]], torch.Tensor], row: dict[str, Any]) -> tuple[torch.Tensor, int]:
@@ -141,9 +147,7 @@ def datasets(task: Task) -> Iterable[Any]:
     from datasets import load_from_disk
 
     if not task.folder.exists():
-        told = [
-            {"data": Path(row[task.kind]).read_bytes(), **{name: row[name] for name in ("extension", "lag", "label")}} for row in task.rows
-        ]
+        told = [{"data": Path(row[task.kind]).read_bytes(), **_about(row)} for row in task.rows]
         Table.from_list(told).save_to_disk(str(task.folder))
 
     def made(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
@@ -168,7 +172,7 @@ class OnTheFly(Dataset):
 
     def __getitem__(self, number: int) -> tuple[torch.Tensor, int]:
         row = self.rows[number]
-        samples = decode(Path(row["audio"]).read_bytes(), extension="flac", rate=RATE, lag=0, frames=FRAMES)
+        samples = decode(Path(row["audio"]).read_bytes(), decoding=FLAC, rate=RATE, delay=0, samples=SAMPLES)
         return _module(torch.from_numpy(self.augment(samples, sample_rate=RATE))), row["label"]
 
 

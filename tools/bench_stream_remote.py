@@ -29,11 +29,11 @@ import psutil
 import s3fs
 import typer
 
+from streamaug.reading.fetch import CONNECTIONS, ByteRange, Fetcher
+from streamaug.reading.locations import BitstreamLocations
 from streamaug.store import Store
-from streamaug.store.files import Folder
+from streamaug.store.folder import Folder
 from streamaug.streaming import Stream
-from streamaug.streaming.bitstreams import Bitstreams
-from streamaug.streaming.fetch import CONNECTIONS, Extent, Fetcher
 
 LATENCY = 0.03
 BUCKET = "bench"
@@ -195,9 +195,9 @@ def reading(client: str, port: int, work: Path) -> dict[str, float]:
     rng = np.random.default_rng(0)
     extents = []
     for name in store.conditions:
-        of = Bitstreams.read(store, name)
+        of = BitstreamLocations.read(store, name)
         for clip in rng.integers(0, len(of.size), READS // len(store.conditions)).tolist():
-            extents.append(Extent(path=of.path(clip), start=int(of.offset[clip]), stop=int(of.offset[clip]) + int(of.size[clip])))
+            extents.append(ByteRange(path=of.path(clip), start=int(of.offset[clip]), stop=int(of.offset[clip]) + int(of.size[clip])))
     fs = s3fs.S3FileSystem(anon=True, endpoint_url=f"http://127.0.0.1:{port}")
     folder = Folder(fs=fs, root="store", url="s3://store")
     fetcher = Fetcher(folder, connections=CONNECTIONS)  # which takes obstore

@@ -18,11 +18,11 @@ from rich.console import Console
 from streamaug.building.build import Built, build
 from streamaug.cli.console import ProgressBar
 from streamaug.cli.main import run
-from streamaug.mixing import load_recipe
-from streamaug.mixing.ledger import planned
+from streamaug.planning.ledger import planned
+from streamaug.planning.open_plan import coded, open_plan
+from streamaug.recipes import load_recipe
 from streamaug.store import Store
 from streamaug.streaming import Stream
-from streamaug.streaming.opening import coded, open_plan
 from tools.make_demo_scenes import make
 from train.experiment_b import RECIPES, experiment
 from train.figures import log_mel_pictures
@@ -79,15 +79,15 @@ def ledger(store: Store, recipe: Path) -> Table:
     return Table(header=["condition", *counts.values[1], "all"], rows=lines)
 
 
-def left_out(built: Built) -> str:
+def skipped_conditions(built: Built) -> str:
     """What is missing from the result and why, or nothing."""
-    return " ".join(f"Left out: {name} ({reason})." for name, reason in built.left_out.items())
+    return " ".join(f"Left out: {name} ({reason})." for name, reason in built.skipped_conditions.items())
 
 
 def write_page(folder: Path, store: Store, built: Built, made: Tables, rows: list[Path]) -> Path:
     """index.html: table, heat map, ledgers and log-mel pictures."""
     clip, pictures = one_clip(store, paper_order(built.conditions))
-    first = [made.main, Text(text=made.summary), *([Text(text=left_out(built))] if built.left_out else [])]
+    first = [made.main, Text(text=made.summary), *([Text(text=skipped_conditions(built))] if built.skipped_conditions else [])]
     sections = [
         Section(
             title="Accuracy by training row and evaluated condition",
@@ -126,7 +126,9 @@ def main(
     }
     made = experiment(rows, [0], None, folder / "runs", common, console, quiet=False)
     index = write_page(folder, store, built, made, rows)
-    console.print("", made.main.markdown(), "", made.summary, left_out(built), sep="\n", highlight=False, soft_wrap=True, markup=False)
+    console.print(
+        "", made.main.markdown(), "", made.summary, skipped_conditions(built), sep="\n", highlight=False, soft_wrap=True, markup=False
+    )
     console.print(f"{index} holds it with pictures; {time.monotonic() - begun:.0f} s", highlight=False, soft_wrap=True)
 
 

@@ -58,7 +58,7 @@ def shard(
     with TemporaryDirectory() as scratch:
         table = Path(scratch) / "esc10.parquet"
         pq.write_table(clips_table(folder), table)
-        build(table, store, conditions=conditions, seconds=SECONDS, cut_by="fold", skip_bad=skip_bad, workers=workers)
+        build(table, store, conditions=conditions, seconds=SECONDS, shard_by="fold", skip_bad=skip_bad, workers=workers)
 
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)

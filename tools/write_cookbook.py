@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from tests.stores import tau2020_store
+from streamaug.testing import tau2020_store
 
 DOCS = Path(__file__).parents[1] / "docs"
 PAGE = DOCS / "recipes.md"

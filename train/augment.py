@@ -15,7 +15,7 @@ MAX_MELS = 12
 MAX_FRAMES = 39 / 423
 """Widest masks: in mels, and as a share of the frames (39 of the 423 that clips of 10 s have)."""
 
-CROPPED = 23
+CROP_FRAMES = 23
 """Frames that a crop leaves out: 400 of 423."""
 
 ALPHA = 0.4

@@ -9,7 +9,7 @@ _BLOCK = 1_000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Difference:
+class PlanDifference:
     """A mean difference with the ends of its 95 % interval."""
 
     mean: float
@@ -22,8 +22,8 @@ class Difference:
         return self.low > 0 or self.high < 0
 
 
-def paired_difference(first: np.ndarray, second: np.ndarray, groups: np.ndarray, *, seed: int = 0) -> Difference:
-    """Difference of two models' accuracies on the same clips, with a percentile interval.
+def paired_difference(first: np.ndarray, second: np.ndarray, groups: np.ndarray, *, seed: int = 0) -> PlanDifference:
+    """PlanDifference of two models' accuracies on the same clips, with a percentile interval.
 
     first, second: right (1) or wrong (0), or the share of seeds that were right, of shape (clips,). groups: of the same
     shape; clips of one recording or place are no independent trials, so whole groups are drawn, with replacement
@@ -31,7 +31,7 @@ def paired_difference(first: np.ndarray, second: np.ndarray, groups: np.ndarray,
 
     >>> same = np.array([1, 0, 1, 1])
     >>> paired_difference(same, same, np.arange(4))
-    Difference(mean=0.0, low=0.0, high=0.0)
+    PlanDifference(mean=0.0, low=0.0, high=0.0)
     """
     if not first.shape == second.shape == groups.shape or first.ndim != 1 or not len(first):
         raise ValueError(f"both models must be judged on the same clips: {first.shape}, {second.shape}, {groups.shape}")
@@ -44,4 +44,4 @@ def paired_difference(first: np.ndarray, second: np.ndarray, groups: np.ndarray,
         draws = generator.multinomial(len(sizes), np.full(len(sizes), 1 / len(sizes)), min(_BLOCK, RESAMPLES - start))
         means.append(draws @ gains / (draws @ sizes))
     low, high = np.percentile(np.concatenate(means), [2.5, 97.5])
-    return Difference(mean=float(gains.sum() / sizes.sum()), low=float(low), high=float(high))
+    return PlanDifference(mean=float(gains.sum() / sizes.sum()), low=float(low), high=float(high))

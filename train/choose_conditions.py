@@ -20,7 +20,7 @@ from torch import Tensor
 
 from streamaug.cli.main import run as run_app
 from streamaug.conditions import parse_conditions
-from streamaug.mixing import Recipe, Schedule, Share
+from streamaug.recipes import Recipe, Schedule, Share
 from streamaug.store import Store
 from streamaug.streaming import Stream
 from train.errors import RunError

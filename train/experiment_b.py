@@ -22,16 +22,16 @@ from rich.console import Console
 
 from streamaug.cli.main import run as run_app
 from streamaug.conditions import Condition, parse_conditions
-from streamaug.mixing import load_recipe
+from streamaug.planning.open_plan import open_plan
+from streamaug.recipes import load_recipe
 from streamaug.store import Store
-from streamaug.streaming.opening import open_plan
 from train.config import RunConfig, checked
 from train.errors import RunError
 from train.figures import learning_curves
 from train.predictions import read_predictions, write_predictions
 from train.report import Picture, Section, Table, Text, page, write_whole
 from train.results import TABLE_3, paper_order
-from train.run import POSITION, PREDICTIONS, carry_out, read_log, stands_at, versions
+from train.run import POSITION, PREDICTIONS, load_run_config, read_log, run_training, versions
 from train.tables import Row, Tables, write_rows, write_tables
 
 RECIPES = Path(__file__).parent / "recipes"
@@ -101,15 +101,15 @@ def done(job: Job, *, quiet: bool) -> pa.Table:
     """
     folder = job.config.run
     if not folder.exists():
-        return carry_out(job.config, row=job.row, fold=job.fold, quiet=quiet)
-    if stands_at(folder) != job.config:
+        return run_training(job.config, row=job.row, fold=job.fold, quiet=quiet)
+    if load_run_config(folder) != job.config:
         raise RunError(f"{folder} holds a run with other settings; name another folder with --out, or remove this one")
     if (folder / PREDICTIONS).exists():
         return read_predictions(folder / PREDICTIONS)
     resume = (folder / POSITION).exists()
     if not resume:  # it was killed before its first position was kept
         shutil.rmtree(folder)
-    return carry_out(job.config, row=job.row, fold=job.fold, resume=resume, quiet=quiet)
+    return run_training(job.config, row=job.row, fold=job.fold, resume=resume, quiet=quiet)
 
 
 def experiment(

@@ -7,13 +7,13 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from train.augment import CROPPED, clip_generators, mixup, random_crop, spec_augment
+from train.augment import CROP_FRAMES, clip_generators, mixup, random_crop, spec_augment
 from train.errors import DivergedError
 from train.models import Classifier
 from train.resume import random_state, set_random_state
 from train.schedule import learning_rate
 
-SETTLING = 100
+BN_RECALIBRATION_STEPS = 100
 """Steps at the end of a run, a quarter of it at most, whose batch statistics count alike in batch normalisation's means.
 
 An average with the momentum .01 of the specification still holds much of the run's beginning after a few hundred steps, and a
@@ -56,9 +56,9 @@ class Training(lightning.LightningModule):
 
     def _augment(self, features: Tensor, targets: Tensor, positions: list[int]) -> tuple[Tensor, Tensor]:
         generators = clip_generators(self.seed, self.global_step, positions)
-        if self.model.MASKED:
+        if self.model.USES_SPEC_AUGMENT:
             features = spec_augment(features, generators)
-        return mixup(random_crop(features, features.shape[-1] - CROPPED, generators), targets, generators)
+        return mixup(random_crop(features, features.shape[-1] - CROP_FRAMES, generators), targets, generators)
 
     def configure_optimizers(self) -> dict[str, Any]:
         convolutions = [module.weight for module in self.model.modules() if isinstance(module, nn.Conv2d)]
@@ -81,7 +81,7 @@ class Training(lightning.LightningModule):
         self._random = checkpoint["random"]
 
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:  # noqa: ARG002  # Lightning's signature
-        first = self.total - min(SETTLING, self.total // 4)
+        first = self.total - min(BN_RECALIBRATION_STEPS, self.total // 4)
         if self.global_step < first:
             return
         for module in self.model.modules():

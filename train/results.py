@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from streamaug.conditions import Condition
-from train.bootstrap import Difference, paired_difference
+from train.bootstrap import PlanDifference, paired_difference
 from train.errors import RunError
 from train.predictions import by_clip, correct, in_order
 
@@ -84,7 +84,7 @@ class Gain:
     relative: dict[str, float]
     average: float
     smallest_share: float
-    differences: dict[str, Difference]
+    differences: dict[str, PlanDifference]
 
 
 def gain(predictions: pa.Table, row: str, over: str, conditions: Sequence[str]) -> Gain:

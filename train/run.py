@@ -32,12 +32,13 @@ from rich.console import Console
 
 from streamaug.cli.main import run as run_app
 from streamaug.features import EDGE, LogMel
-from streamaug.mixing import Plan, Recipe, load_recipe
-from streamaug.mixing.ledger import planned
+from streamaug.planning import Plan
+from streamaug.planning.ledger import planned
+from streamaug.planning.open_plan import coded, open_plan
+from streamaug.recipes import Recipe, load_recipe
 from streamaug.store import Store
 from streamaug.streaming import Stream
-from streamaug.streaming.opening import coded, open_plan
-from train.augment import CROPPED
+from train.augment import CROP_FRAMES
 from train.checkpoint import save_model
 from train.config import RunConfig, read_config
 from train.errors import RunError
@@ -120,17 +121,17 @@ def prepare(config: RunConfig) -> Run:
 
 def check_length(store: Store) -> None:
     """Raise RunError where the store's clips are too short to be cropped and pooled."""
-    shortest = int(pc.min(store.clips["frames"]).as_py())
-    frames = LogMel(rate=store.meta.rate).frames(shortest) - 2 * EDGE - CROPPED
+    shortest = int(pc.min(store.clips["samples"]).as_py())
+    frames = LogMel(rate=store.meta.rate).frames(shortest) - 2 * EDGE - CROP_FRAMES
     if frames < FEWEST_FRAMES:
-        needed = (FEWEST_FRAMES + 2 * EDGE + CROPPED - 1) * LogMel().hop / store.meta.rate
+        needed = (FEWEST_FRAMES + 2 * EDGE + CROP_FRAMES - 1) * LogMel().hop / store.meta.rate
         raise RunError(
             f"{store.url}: clips of {shortest / store.meta.rate:.2f} s are too short; the models take {needed:.2f} s or more, "
             "so build the store with --seconds of that"
         )
 
 
-def claim(run: Run) -> None:
+def create_run_folder(run: Run) -> None:
     """Make the run folder and write what was asked. Raises RunError where a folder of that name holds anything."""
     folder = run.folder
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -286,15 +287,15 @@ def ledger_of(run: Run) -> Table:
     return Table(header=["condition", *ledger.values[1], "all"], rows=rows)
 
 
-def carry_out(config: RunConfig, *, row: str, fold: str | None = None, resume: bool = False, quiet: bool = False) -> pa.Table:
+def run_training(config: RunConfig, *, row: str, fold: str | None = None, resume: bool = False, quiet: bool = False) -> pa.Table:
     """Do a run from start to end; its predictions. Raises whatever `prepare`, `claim`, `fit` and `finish` raise."""
     run = prepare(config)
     if not resume:
-        claim(run)
+        create_run_folder(run)
     return finish(run, fit(run, resume=resume, quiet=quiet), row=row, fold=fold)
 
 
-def stands_at(folder: Path) -> RunConfig:
+def load_run_config(folder: Path) -> RunConfig:
     """What was asked of the run that a folder holds. Raises RunError."""
     if not (folder / "run.yaml").is_file():
         raise RunError(f"{folder} holds no run to go on with; start one with 'python -m train.run RUN.yaml run={folder}'")
@@ -308,7 +309,7 @@ def main(
 ) -> None:
     """Train one recipe and evaluate it on every condition."""
     if resume is not None:
-        config = stands_at(resume)
+        config = load_run_config(resume)
         if (resume / PREDICTIONS).exists():
             raise RunError(f"{resume} is finished; see {resume}/report.html")
         if not (resume / POSITION).exists():
@@ -318,7 +319,7 @@ def main(
         if len(files) > 1:
             raise RunError(f"one YAML a run; {', '.join(map(str, files))} were given")
         config = read_config(files[0] if files else None, [text for text in asked if "=" in text])
-    carry_out(config, row=config.recipe.stem.removeprefix("row_"), resume=resume is not None)
+    run_training(config, row=config.recipe.stem.removeprefix("row_"), resume=resume is not None)
     Console().print((config.run / "table.md").read_text() + f"\nreport: {config.run / 'report.html'}", highlight=False, soft_wrap=True)
 
 

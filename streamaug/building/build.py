@@ -16,28 +16,28 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from streamaug.building.chains import Chain, EffectStep
-from streamaug.building.checks import Facts, Problem, find_problems, inspect
+from streamaug.building.checks import Problem, SourceInfo, find_problems, inspect
 from streamaug.building.cut import cut
 from streamaug.building.publish import (
-    Standing,
-    check_standing,
+    ExistingStore,
+    check_compatible,
+    existing_index,
+    existing_shards,
     locked,
     publish,
-    read_standing,
-    standing_index,
-    standing_shards,
+    read_existing,
     write_clips,
 )
 from streamaug.building.shard import Recording, ShardTask, build_shard
 from streamaug.building.sources import common_rate, load, read_table
-from streamaug.codecs import Coding, Settings, calibrate, load_settings, pcm
+from streamaug.codecs import CalibratedEncoder, Settings, calibrate, load_settings, pcm
 from streamaug.conditions import Condition, Step
-from streamaug.effects import Effect, Load, find_effect
+from streamaug.effects import Effect, LoadClip, find_effect
 from streamaug.errors import ClipsError, StreamaugError
 from streamaug.executors import pool, results
 from streamaug.progress import Progress, Silent
-from streamaug.store.files import Folder
-from streamaug.store.layout import FORMAT, StoreMeta
+from streamaug.store.folder import Folder
+from streamaug.store.format import FORMAT, StoreMeta
 
 _INSPECTED = 16
 """Clips that one task of the check decodes."""
@@ -59,14 +59,14 @@ class BrokenSourcesError(ClipsError):
 
 @dataclass(frozen=True, kw_only=True)
 class Built:
-    """What a build did. left_out: conditions of the default list that no encoder here can make, with the reason."""
+    """What a build did. skipped_conditions: conditions of the default list that no encoder here can make, with the reason."""
 
     conditions: tuple[str, ...]
     shards_built: int
-    shards_standing: int
+    shards_reused: int
     clips: int
     rejected: int
-    left_out: Mapping[str, str]
+    skipped_conditions: Mapping[str, str]
 
 
 def build(
@@ -77,7 +77,7 @@ def build(
     name: str | None = None,
     rate: int | None = None,
     seconds: float | None = None,
-    cut_by: str = "split",
+    shard_by: str = "split",
     clips_per_shard: int | None = None,
     settings: Settings | None = None,
     effects: Mapping[str, Effect] | None = None,
@@ -90,7 +90,7 @@ def build(
 ) -> Built:
     """Build a store, or add what is missing to a standing one.
 
-    clips: CSV or Parquet table with columns path, label, the column `cut_by`, and where wanted clip_id, split, group and
+    clips: CSV or Parquet table with columns path, label, the column `shard_by`, and where wanted clip_id, split, group and
     any others. store: path or fsspec URL. conditions: those of `settings` where none are given; of these, ones that no
     encoder here can make are left out. name: of the data set, default the table's. rate: samples a second of the
     store, default the most common among the sources. seconds: cut or pad every clip to them; default: all must be equally
@@ -103,14 +103,14 @@ def build(
     progress = progress or Silent()
     settings = settings or load_settings()
     folder = Folder.at(store, storage_options)
-    standing = read_standing(folder)
-    table = read_table(clips, cut_by)
+    standing = read_existing(folder)
+    table = read_table(clips, shard_by)
     rate = rate or (standing.meta.rate if standing else common_rate(table["path"].to_pylist()))
-    codings, left_out = _ready(conditions, settings, effects, rate, progress)
+    codings, skipped_conditions = _ready(conditions, settings, effects, rate, progress)
     with pool(executor, workers) as workforce:
         fitted = round(seconds * rate) if seconds else None
         facts = _inspected(workforce, table, rate, fitted, progress)
-        problems = find_problems(table, facts, cut_by, standing.frames if standing else None)
+        problems = find_problems(table, facts, shard_by, standing.samples if standing else None)
         errors = [problem for problem in problems if problem.severity == "error"]
         for problem in problems:
             progress.say(f"{problem.severity}: clip '{problem.clip_id}' ({problem.path}): {problem.message}")
@@ -125,14 +125,14 @@ def build(
             name=name or (standing.meta.name if standing else clips.stem),
             labels=_labels(chosen, standing),
             rate=rate,
-            cut_by=cut_by,
+            shard_by=shard_by,
         )
         if standing:
-            check_standing(standing, meta, chosen)
-        chosen = _with_shards(chosen, cut_by, clips_per_shard, standing)
+            check_compatible(standing, meta, chosen)
+        chosen = _with_shards(chosen, shard_by, clips_per_shard, standing)
         chains = [_chain(condition, codings, chosen, rate, effects) for condition in codings]
         for chain in chains:
-            standing_index(folder, chain, replace=replace)  # a contradiction stops the build before it writes
+            existing_index(folder, chain, replace=replace)  # a contradiction stops the build before it writes
         with locked(folder):
             write_clips(folder, meta, chosen, errors)
             done = _code(workforce, folder, chosen, chains, progress, replace=replace)
@@ -141,14 +141,14 @@ def build(
     return Built(
         conditions=tuple(chain.name for chain in chains),
         shards_built=done[0],
-        shards_standing=done[1],
+        shards_reused=done[1],
         clips=chosen.num_rows,
         rejected=len(bad),
-        left_out=left_out,
+        skipped_conditions=skipped_conditions,
     )
 
 
-Codings = dict[Condition, tuple[Coding | Step, ...]]
+Codings = dict[Condition, tuple[CalibratedEncoder | Step, ...]]
 
 
 def _ready(
@@ -158,37 +158,37 @@ def _ready(
     wanted = conditions if conditions is not None else [Condition.parse(name) for name in settings.conditions]
 
     @cache
-    def ready(step: Step) -> Coding | Step:
+    def ready(step: Step) -> CalibratedEncoder | Step:
         if step.is_codec:
             return calibrate(step, settings, rate)
         find_effect(step, effects)
         return step
 
     codings: Codings = {}
-    left_out: dict[str, str] = {}
+    skipped_conditions: dict[str, str] = {}
     for condition in dict.fromkeys((Condition(), *wanted)):
         try:
             codings[condition] = tuple(map(ready, condition.steps))
         except StreamaugError as error:
             if conditions is not None:
                 raise
-            left_out[str(condition)] = str(error)
+            skipped_conditions[str(condition)] = str(error)
             progress.say(f"warning: going on without {condition}: {error}")
-    return codings, left_out
+    return codings, skipped_conditions
 
 
-def _inspected(workforce: Executor, table: pa.Table, rate: int, frames: int | None, progress: Progress) -> list[Facts]:
+def _inspected(workforce: Executor, table: pa.Table, rate: int, samples: int | None, progress: Progress) -> list[SourceInfo]:
     paths = table["path"].to_pylist()
     starts = range(0, len(paths), _INSPECTED)
     progress.begin("checking sources", len(paths))
-    found: list[list[Facts]] = [[] for _ in starts]
-    for number, facts in results(workforce, [(inspect, (paths[start : start + _INSPECTED], rate, frames)) for start in starts]):
+    found: list[list[SourceInfo]] = [[] for _ in starts]
+    for number, facts in results(workforce, [(inspect, (paths[start : start + _INSPECTED], rate, samples)) for start in starts]):
         found[number] = facts
         progress.advance(len(facts))
     return [fact for facts in found for fact in facts]
 
 
-def _tell_changes(facts: Sequence[Facts], rate: int, progress: Progress) -> None:
+def _tell_changes(facts: Sequence[SourceInfo], rate: int, progress: Progress) -> None:
     changes = Counter[str]()
     for fact in facts:
         if fact.rate and fact.rate != rate:
@@ -196,14 +196,14 @@ def _tell_changes(facts: Sequence[Facts], rate: int, progress: Progress) -> None
         if fact.channels > 1:
             changes[f"mixed down from {fact.channels} channels"] += 1
         if fact.fitted:
-            changes[f"{'padded' if fact.fitted > 0 else 'cut'} to {fact.frames / rate:g} s"] += 1
+            changes[f"{'padded' if fact.fitted > 0 else 'cut'} to {fact.samples / rate:g} s"] += 1
     for change, count in sorted(changes.items()):
         progress.say(f"{count} clips {change}")
 
 
-def _with_facts(table: pa.Table, facts: Sequence[Facts]) -> pa.Table:
+def _with_facts(table: pa.Table, facts: Sequence[SourceInfo]) -> pa.Table:
     columns = {
-        "frames": pa.array([fact.frames for fact in facts], pa.int64()),
+        "samples": pa.array([fact.samples for fact in facts], pa.int64()),
         "depth": pa.array([fact.depth for fact in facts], pa.int8()),
         "sha256": pa.array([fact.sha256 for fact in facts], pa.binary(32)),
     }
@@ -212,35 +212,35 @@ def _with_facts(table: pa.Table, facts: Sequence[Facts]) -> pa.Table:
     return table.sort_by("clip_id")
 
 
-def _labels(chosen: pa.Table, standing: Standing | None) -> tuple[str, ...]:
+def _labels(chosen: pa.Table, standing: ExistingStore | None) -> tuple[str, ...]:
     """Alphabetical; labels that later clips bring come behind, so that class numbers stay."""
     old = standing.meta.labels if standing else ()
     return (*old, *sorted(set(chosen["label"].to_pylist()) - set(old)))
 
 
-def _with_shards(chosen: pa.Table, cut_by: str, clips_per_shard: int | None, standing: Standing | None) -> pa.Table:
+def _with_shards(chosen: pa.Table, shard_by: str, clips_per_shard: int | None, standing: ExistingStore | None) -> pa.Table:
     """Clips that stand keep their shard; new ones are cut into shards behind the last."""
     numbers = np.full(chosen.num_rows, -1, np.int32)
     if standing and standing.clips is not None:
         where = pc.index_in(standing.clips["clip_id"], chosen["clip_id"]).to_numpy()
         numbers[where] = standing.clips["shard"].to_numpy()
     fresh = np.flatnonzero(numbers < 0)
-    ids, values = chosen["clip_id"].take(fresh).to_pylist(), pc.cast(chosen[cut_by], pa.string()).take(fresh).to_pylist()
+    ids, values = chosen["clip_id"].take(fresh).to_pylist(), pc.cast(chosen[shard_by], pa.string()).take(fresh).to_pylist()
     numbers[fresh] = cut(ids, values, clips_per_shard, int(numbers.max(initial=-1)) + 1)
     return chosen.append_column("shard", pa.array(numbers))
 
 
 def _chain(condition: Condition, codings: Codings, chosen: pa.Table, rate: int, effects: Mapping[str, Effect] | None) -> Chain:
-    steps: list[Coding | EffectStep] = []
+    steps: list[CalibratedEncoder | EffectStep] = []
     paths = dict(zip(chosen["clip_id"].to_pylist(), chosen["path"].to_pylist(), strict=True))
-    frames = int(chosen["frames"][0].as_py())
+    samples = int(chosen["samples"][0].as_py())
 
     def load_original(clip_id: str) -> np.ndarray:
-        return pcm.to_float(load(paths[clip_id], rate, frames).pcm)
+        return pcm.to_float(load(paths[clip_id], rate, samples).pcm)
 
-    given: Load = load_original
+    given: LoadClip = load_original
     for step in codings[condition]:
-        if isinstance(step, Coding):
+        if isinstance(step, CalibratedEncoder):
             steps.append(step)
         else:
             effect = find_effect(step, effects).fit(chosen.drop_columns(["path"]), given, rate)
@@ -263,23 +263,25 @@ def _code(
     standing = 0
     for chain in chains:
         numbers = _shards_of(chain, chosen)
-        done = standing_shards(folder, chain, numbers, replace=replace)
+        done = existing_shards(folder, chain, numbers, replace=replace)
         standing += len(done)
         for number in numbers - done:
             missing[number].append(chain)
     paths = dict(zip(chosen["clip_id"].to_pylist(), chosen["path"].to_pylist(), strict=True))
     listening = any(isinstance(step, EffectStep) for chain in chains for step in chain.steps)
-    frames = int(chosen["frames"][0].as_py())
+    samples = int(chosen["samples"][0].as_py())
     by_shard: dict[int, list[Recording]] = defaultdict(list)
     for clip in chosen.to_pylist():
         shard, path, sha256 = clip.pop("shard"), clip.pop("path"), clip.pop("sha256")
-        by_shard[shard].append(Recording(clip={key: clip[key] for key in clip if key not in ("frames", "depth")}, path=path, sha256=sha256))
+        by_shard[shard].append(
+            Recording(clip={key: clip[key] for key in clip if key not in ("samples", "depth")}, path=path, sha256=sha256)
+        )
     tasks = [
         ShardTask(
             folder=folder,
             number=number,
             rate=chains[0].rate,
-            frames=frames,
+            samples=samples,
             recordings=tuple(by_shard[number]),
             chains=tuple(missing[number]),
             paths=paths if listening else {},

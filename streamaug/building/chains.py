@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from streamaug.codecs import Coding, pcm, pyav, version_here
+from streamaug.codecs import FLAC, CalibratedEncoder, Decoding, pcm, pyav, version_here
 from streamaug.conditions import Condition, Step
-from streamaug.effects import Effect, Load
+from streamaug.effects import Effect, LoadClip
 from streamaug.errors import ClipsError, EncoderError
-from streamaug.store.layout import CodingStep, settings_hash
+from streamaug.store.format import CodingStep, settings_hash
 
 _BETWEEN = 16
 """Bits a sample between the steps of a chain, as between two devices."""
@@ -32,7 +32,7 @@ class Chain:
     """A condition with its steps made ready; `rate` is the store's."""
 
     condition: Condition
-    steps: tuple[Coding | EffectStep, ...]
+    steps: tuple[CalibratedEncoder | EffectStep, ...]
     rate: int
 
     @property
@@ -40,19 +40,24 @@ class Chain:
         return str(self.condition)
 
     @property
-    def last(self) -> Coding | None:
+    def last(self) -> CalibratedEncoder | None:
         """The codec whose bitstream is stored, or None where FLAC holds the chain's last signal."""
         step = self.steps[-1] if self.steps else None
-        return step if isinstance(step, Coding) else None
+        return step if isinstance(step, CalibratedEncoder) else None
 
     @property
     def extension(self) -> str:
         return self.last.codec.extension if self.last else pcm.FLAC_EXTENSION
 
     @property
-    def lag(self) -> int:
+    def decoding(self) -> Decoding:
+        """What decodes the stored bitstreams."""
+        return self.last.decoding if self.last else FLAC
+
+    @property
+    def delay(self) -> int:
         """Samples to cut from the stored bitstream; the steps before it are aligned as the chain is coded."""
-        return self.last.lag if self.last else 0
+        return self.last.delay if self.last else 0
 
     @cached_property
     def records(self) -> tuple[CodingStep, ...]:
@@ -81,8 +86,8 @@ def check_here(chain: Chain) -> None:
     where = f"condition '{chain.name}': machine {platform.node()} has"
     remedy = "install the same on every machine"
     for step in chain.steps:
-        version = version_here(step.choice) if isinstance(step, Coding) else None
-        if isinstance(step, Coding) and version != step.version:
+        version = version_here(step.choice) if isinstance(step, CalibratedEncoder) else None
+        if isinstance(step, CalibratedEncoder) and version != step.version:
             raise EncoderError(f"{where} {version or 'no ' + step.choice.encoder} where the build began with {step.version}; {remedy}")
     here = replace(chain)  # what is remembered of the chain came along from the machine that readied it
     if here.settings != chain.settings:
@@ -90,7 +95,7 @@ def check_here(chain: Chain) -> None:
         raise EncoderError(f"{where} other libraries: {'; '.join(others)}; {remedy}")
 
 
-def _record(step: Coding | EffectStep, *, is_last: bool) -> CodingStep:
+def _record(step: CalibratedEncoder | EffectStep, *, is_last: bool) -> CodingStep:
     if isinstance(step, EffectStep):
         arguments = dict(step.effect.arguments)
         return CodingStep(
@@ -108,14 +113,14 @@ def _record(step: Coding | EffectStep, *, is_last: bool) -> CodingStep:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Coded:
+class EncodedClip:
     """One clip in one condition. source: PCM that the stored bitstream was made from; payload: that bitstream."""
 
     source: np.ndarray
     payload: bytes
 
 
-def code(chains: Iterable[Chain], signal: np.ndarray, clip: Mapping[str, Any], load: Load) -> list[Coded]:
+def code(chains: Iterable[Chain], signal: np.ndarray, clip: Mapping[str, Any], load: LoadClip) -> list[EncodedClip]:
     """A clip in each of several conditions, steps that they share at the start done once.
 
     signal: the original's PCM. Raises EncoderError, ClipsError.
@@ -140,7 +145,7 @@ def code(chains: Iterable[Chain], signal: np.ndarray, clip: Mapping[str, Any], l
     def bitstream(chain: Chain, count: int) -> bytes:
         """What the codec at step `count` makes."""
         done, step = chain.condition.steps[:count], chain.steps[count - 1]
-        assert isinstance(step, Coding)
+        assert isinstance(step, CalibratedEncoder)
         if done not in payloads:
             payloads[done] = step.encode(through(chain, count - 1))
         return payloads[done]
@@ -150,7 +155,7 @@ def code(chains: Iterable[Chain], signal: np.ndarray, clip: Mapping[str, Any], l
         count = len(chain.steps)
         if chain.last is None:
             source = through(chain, count)
-            coded.append(Coded(source=source, payload=pcm.encode_flac(source, chain.rate)))
+            coded.append(EncodedClip(source=source, payload=pcm.encode_flac(source, chain.rate)))
         else:
-            coded.append(Coded(source=through(chain, count - 1), payload=bitstream(chain, count)))
+            coded.append(EncodedClip(source=through(chain, count - 1), payload=bitstream(chain, count)))
     return coded

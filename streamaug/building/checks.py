@@ -17,15 +17,15 @@ _CLIPPED = 0.001
 
 
 @dataclass(frozen=True, kw_only=True)
-class Facts:
+class SourceInfo:
     """What a source turned out to be. error: why it cannot be read; then the other fields say nothing.
 
-    frames: samples at the store's rate. rate, channels: the file's own. sha256: of the PCM as `original` holds it.
+    samples: samples at the store's rate. rate, channels: the file's own. sha256: of the PCM as `original` holds it.
     fitted: samples padded (positive) or cut (negative).
     """
 
     error: str | None = None
-    frames: int = 0
+    samples: int = 0
     depth: int = 16
     sha256: bytes = b""
     rate: int = 0
@@ -46,21 +46,21 @@ class Problem:
     message: str
 
 
-def inspect(paths: Sequence[str], rate: int, frames: int | None) -> list[Facts]:
+def inspect(paths: Sequence[str], rate: int, samples: int | None) -> list[SourceInfo]:
     """Decode sources and note what they are; runs in a worker."""
-    return [_inspect(path, rate, frames) for path in paths]
+    return [_inspect(path, rate, samples) for path in paths]
 
 
-def _inspect(path: str, rate: int, frames: int | None) -> Facts:
+def _inspect(path: str, rate: int, samples: int | None) -> SourceInfo:
     try:
-        source = load(path, rate, frames)
+        source = load(path, rate, samples)
     except ClipsError as error:
-        return Facts(error=str(error))
+        return SourceInfo(error=str(error))
     depth = depth_of(source.pcm)
     peak = np.abs(source.pcm, dtype=np.int64)
     full = (1 << 15) - 1 if depth == 16 else ((1 << 23) - 1) << 8
-    return Facts(
-        frames=len(source.pcm),
+    return SourceInfo(
+        samples=len(source.pcm),
         depth=depth,
         sha256=digest(source.pcm),
         rate=source.rate,
@@ -71,12 +71,12 @@ def _inspect(path: str, rate: int, frames: int | None) -> Facts:
     )
 
 
-def find_problems(table: pa.Table, facts: Sequence[Facts], cut_by: str, frames: int | None = None) -> list[Problem]:
+def find_problems(table: pa.Table, facts: Sequence[SourceInfo], shard_by: str, samples: int | None = None) -> list[Problem]:
     """All that is wrong with the clips of a table, errors first.
 
-    table: as `sources.read_table` gives it; facts: a row each. frames: the length that all must have, else the most common one's.
+    table: as `sources.read_table` gives it; facts: a row each. samples: the length that all must have, else the most common one's.
     """
-    ids, paths, labels, cuts = (table[name].to_pylist() for name in ("clip_id", "path", "label", cut_by))
+    ids, paths, labels, cuts = (table[name].to_pylist() for name in ("clip_id", "path", "label", shard_by))
     found: list[Problem] = []
 
     def note(rows: Iterable[int], severity: Literal["error", "warning"], message: str) -> None:
@@ -93,7 +93,7 @@ def find_problems(table: pa.Table, facts: Sequence[Facts], cut_by: str, frames: 
         if fact.error:
             note([row], "error", fact.error)
             continue
-        lengths[fact.frames] += 1
+        lengths[fact.samples] += 1
         if fact.silent:
             note([row], "warning", "silence")
         else:
@@ -108,17 +108,17 @@ def find_problems(table: pa.Table, facts: Sequence[Facts], cut_by: str, frames: 
         if len({labels[row] for row in rows}) > 1:
             note(rows, "error", f"the same audio under two labels: {_named(rows, ids, labels)}; keep one")
         elif len({cuts[row] for row in rows}) > 1:
-            note(rows, "error", f"the same audio in two values of '{cut_by}': {_named(rows, ids, cuts)}; keep one")
+            note(rows, "error", f"the same audio in two values of '{shard_by}': {_named(rows, ids, cuts)}; keep one")
         elif len(rows) > 1:
             note(rows[1:], "warning", f"the same audio as clip '{ids[rows[0]]}'")
     if lengths:
-        usual = frames or lengths.most_common(1)[0][0]
-        odd = [row for row, fact in enumerate(facts) if not fact.error and fact.frames != usual]
+        usual = samples or lengths.most_common(1)[0][0]
+        odd = [row for row, fact in enumerate(facts) if not fact.error and fact.samples != usual]
         for row in odd:
             note(
                 [row],
                 "error",
-                f"{facts[row].frames} samples long where the rest have {usual}; cut or pad it, or all of them with --seconds",
+                f"{facts[row].samples} samples long where the rest have {usual}; cut or pad it, or all of them with --seconds",
             )
     return sorted(found, key=lambda problem: (problem.severity, problem.row))
 

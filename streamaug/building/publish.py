@@ -14,9 +14,9 @@ from streamaug.building.chains import Chain
 from streamaug.building.checks import Problem
 from streamaug.building.shard import join, part_name, shard_name
 from streamaug.errors import CorruptError, StoreError
-from streamaug.store.files import STAGING, Folder
+from streamaug.store.folder import STAGING, Folder
+from streamaug.store.format import CLIPS_FILE, CLIPS_SCHEMA, INDEX_FILE, SHARD_NAME, STORE_FILE, StoreMeta, shard_number
 from streamaug.store.index import Index
-from streamaug.store.layout import CLIPS_FILE, CLIPS_SCHEMA, INDEX_FILE, SHARD_NAME, STORE_FILE, StoreMeta, shard_number
 from streamaug.store.parquet import to_parquet
 from streamaug.store.store import read_clips, read_meta
 
@@ -24,19 +24,19 @@ REJECTED_FILE = "rejected.csv"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standing:
+class ExistingStore:
     """A store that a build finds. clips: None where an earlier build was killed before it wrote them."""
 
     meta: StoreMeta
     clips: pa.Table | None
 
     @property
-    def frames(self) -> int | None:
+    def samples(self) -> int | None:
         """Samples that its clips have."""
-        return int(self.clips["frames"][0].as_py()) if self.clips is not None else None
+        return int(self.clips["samples"][0].as_py()) if self.clips is not None else None
 
 
-def read_standing(folder: Folder) -> Standing | None:
+def read_existing(folder: Folder) -> ExistingStore | None:
     """The store in a folder, or None. Raises StoreError where the folder holds something else."""
     names = folder.names()
     if STORE_FILE not in names:
@@ -45,12 +45,12 @@ def read_standing(folder: Folder) -> Standing | None:
             raise StoreError(f"{folder.url} is no store and not empty ('{foreign[0]}' lies there); name an empty or new folder")
         return None
     meta = read_meta(folder)
-    return Standing(meta=meta, clips=read_clips(folder, meta) if CLIPS_FILE in names else None)
+    return ExistingStore(meta=meta, clips=read_clips(folder, meta) if CLIPS_FILE in names else None)
 
 
-def check_standing(standing: Standing, meta: StoreMeta, chosen: pa.Table) -> None:
+def check_compatible(standing: ExistingStore, meta: StoreMeta, chosen: pa.Table) -> None:
     """Hold a build against the store that it adds to. Raises StoreError with the difference."""
-    for field in ("name", "rate", "cut_by"):
+    for field in ("name", "rate", "shard_by"):
         old, new = getattr(standing.meta, field), getattr(meta, field)
         if old != new:
             raise StoreError(f"the standing store has {field} {old}, this build {new}; name the same, or build into another folder")
@@ -64,7 +64,7 @@ def check_standing(standing: Standing, meta: StoreMeta, chosen: pa.Table) -> Non
             "list them too, or build into another folder"
         )
     same = chosen.take(where)
-    for column in ("sha256", "label", standing.meta.cut_by):
+    for column in ("sha256", "label", standing.meta.shard_by):
         old, new = (table[column] if column == "sha256" else pc.cast(table[column], pa.string()) for table in (standing.clips, same))
         changed = pc.not_equal(old, new)
         if pc.any(changed).as_py():
@@ -113,7 +113,7 @@ def write_clips(folder: Folder, meta: StoreMeta, chosen: pa.Table, errors: Seque
     folder.write(CLIPS_FILE, to_parquet(table.cast(schema)))
 
 
-def standing_index(folder: Folder, chain: Chain, *, replace: bool) -> Index | None:
+def existing_index(folder: Folder, chain: Chain, *, replace: bool) -> Index | None:
     """The index that a condition has by now, if it was built with the same settings.
 
     With other settings: None if it is to be replaced, else StoreError with the difference.
@@ -137,12 +137,12 @@ def standing_index(folder: Folder, chain: Chain, *, replace: bool) -> Index | No
     raise StoreError(f"condition '{chain.name}' stands with other settings ({changes}); keep those, or build it again with --replace")
 
 
-def standing_shards(folder: Folder, chain: Chain, numbers: Iterable[int], *, replace: bool) -> set[int]:
+def existing_shards(folder: Folder, chain: Chain, numbers: Iterable[int], *, replace: bool) -> set[int]:
     """Which shards are done: told about by the published index or by a part that an earlier build left, and as long as that says.
 
     What was removed or cut off is not among them, and is built again.
     """
-    index = standing_index(folder, chain, replace=replace)
+    index = existing_index(folder, chain, replace=replace)
     told = {info.name: info.bytes for info in index.meta.shards} if index else {}
     lying = folder.sizes(chain.name)
     done = set()
@@ -168,7 +168,7 @@ def _read_part(folder: Folder, chain: Chain, number: int) -> Index | None:
 
 def publish(folder: Folder, chain: Chain, numbers: Sequence[int]) -> None:
     """Make a condition's index of what stands and what was built, write it, and remove shards that it does not name."""
-    index = standing_index(folder, chain, replace=True)
+    index = existing_index(folder, chain, replace=True)
     known = {info.name for info in index.meta.shards} if index else set()
     fresh = [number for number in numbers if shard_name(chain, number) not in known]
     if index:

@@ -19,14 +19,14 @@ import numpy as np
 import pyarrow as pa
 from typing_extensions import Buffer
 
-from streamaug.building.chains import Chain, Coded, check_here, code
+from streamaug.building.chains import Chain, EncodedClip, check_here, code
 from streamaug.building.sources import load
 from streamaug.codecs import alignment, pcm
-from streamaug.effects import Load
+from streamaug.effects import LoadClip
 from streamaug.errors import ClipsError, EncoderError
-from streamaug.store.files import STAGING, Folder
+from streamaug.store.folder import STAGING, Folder
+from streamaug.store.format import FORMAT, INDEX_SCHEMA, IndexMeta, ShardInfo
 from streamaug.store.index import Index
-from streamaug.store.layout import FORMAT, INDEX_SCHEMA, IndexMeta, ShardInfo
 
 _BLOCK = tarfile.BLOCKSIZE
 _ALIGNMENT_CLIPS = 3
@@ -49,13 +49,13 @@ class Recording:
 class ShardTask:
     """One shard of clips under the conditions that still lack it.
 
-    rate, frames: as `sources.load` takes them. paths: of other clips, by id, that effects may listen to.
+    rate, samples: as `sources.load` takes them. paths: of other clips, by id, that effects may listen to.
     """
 
     folder: Folder
     number: int
     rate: int
-    frames: int
+    samples: int
     recordings: tuple[Recording, ...]
     chains: tuple[Chain, ...]
     paths: Mapping[str, str]
@@ -85,7 +85,7 @@ def build_shard(task: ShardTask) -> int:
             tars.append(_Tar(chain, name, stack.enter_context(task.folder.staged(f"{chain.name}/{name}"))))
         for recording in sorted(task.recordings, key=lambda recording: recording.clip_id):
             try:
-                signal = load(recording.path, task.rate, task.frames).pcm
+                signal = load(recording.path, task.rate, task.samples).pcm
             except ClipsError as error:
                 raise ClipsError(f"clip '{recording.clip_id}' ({recording.path}): {error}") from error
             if pcm.digest(signal) != recording.sha256:
@@ -100,10 +100,10 @@ def build_shard(task: ShardTask) -> int:
     return len(tars)
 
 
-def _loader(task: ShardTask) -> Load:
+def _loader(task: ShardTask) -> LoadClip:
     @lru_cache(maxsize=64)
     def load_original(clip_id: str) -> np.ndarray:
-        return pcm.to_float(load(task.paths[clip_id], task.rate, task.frames).pcm)
+        return pcm.to_float(load(task.paths[clip_id], task.rate, task.samples).pcm)
 
     return load_original
 
@@ -121,18 +121,18 @@ class _Tar:
         self._doubts: list[str] = []
         self._aligned = False
 
-    def add(self, recording: Recording, coded: Coded, rate: int) -> None:
+    def add(self, recording: Recording, coded: EncodedClip, rate: int) -> None:
         self._check_alignment(recording, coded, rate)
-        chain, payload, frames = self.chain, coded.payload, len(coded.source)
-        kbps, sha256 = len(payload) * 8 * rate / frames / 1000, hashlib.sha256(payload)
+        chain, payload, samples = self.chain, coded.payload, len(coded.source)
+        kbps, sha256 = len(payload) * 8 * rate / samples / 1000, hashlib.sha256(payload)
         row = {
             "clip_id": recording.clip_id,
             "shard": 0,
             "offset": self._tar.offset + _BLOCK,
             "size": len(payload),
             "sha256": sha256.digest(),
-            "lag": chain.lag,
-            "frames": frames,
+            "delay": chain.delay,
+            "samples": samples,
             "kbps": kbps,
         }
         told = {
@@ -143,8 +143,8 @@ class _Tar:
             "asked_kbps": chain.last.step.kbps if chain.last else None,
             "kbps": round(kbps, 3),
             "rate": rate,
-            "frames": frames,
-            "lag": chain.lag,
+            "samples": samples,
+            "delay": chain.delay,
             "source_sha256": recording.sha256.hex(),
             "sha256": sha256.hexdigest(),
         }
@@ -157,7 +157,7 @@ class _Tar:
         info.size = len(data)
         self._tar.addfile(info, io.BytesIO(data))
 
-    def _check_alignment(self, recording: Recording, coded: Coded, rate: int) -> None:
+    def _check_alignment(self, recording: Recording, coded: EncodedClip, rate: int) -> None:
         """Hold one clip of the shard against what it was coded from; a clip that leaves doubt passes the question on."""
         if self._aligned or self.chain.last is None:
             return
@@ -173,7 +173,7 @@ class _Tar:
             encoder = self.chain.last.choice.encoder
             raise EncoderError(
                 f"condition '{self.chain.name}': decoded clips do not lie on their originals: {', '.join(self._doubts)}; "
-                f"{encoder} has another delay than on the calibration signal ({self.chain.lag}); choose another encoder in the settings"
+                f"{encoder} has another delay than on the calibration signal ({self.chain.delay}); choose another encoder in the settings"
             )
 
     def close(self) -> None:
@@ -185,7 +185,13 @@ class _Tar:
         chain = self.chain
         info = ShardInfo(name=self._name, bytes=self._file.written, sha256=self._file.hash.hexdigest())
         meta = IndexMeta(
-            format=FORMAT, condition=chain.name, settings=chain.settings, extension=chain.extension, steps=chain.records, shards=(info,)
+            format=FORMAT,
+            condition=chain.name,
+            settings=chain.settings,
+            extension=chain.extension,
+            decoding=chain.decoding,
+            steps=chain.records,
+            shards=(info,),
         )
         return Index(meta=meta, table=pa.Table.from_pylist(self._rows, INDEX_SCHEMA))
 

@@ -16,8 +16,8 @@ import soundfile
 from streamaug.codecs.decoding import resample
 from streamaug.codecs.pcm import to_pcm
 from streamaug.errors import ClipsError, FetchError, StoreError
-from streamaug.store.files import Folder
-from streamaug.store.layout import CLIPS_SCHEMA
+from streamaug.store.folder import Folder
+from streamaug.store.format import CLIPS_SCHEMA
 
 MAX_ID_BYTES = 90
 """Bytes of a clip_id in UTF-8, so that it fits a tar header with its extension."""
@@ -29,7 +29,7 @@ _DEPTHS = {"PCM_24": 24, "PCM_32": 24, "FLOAT": 24, "DOUBLE": 24, "ALAC_24": 24,
 _PROBED = 256
 
 
-def read_table(path: Path, cut_by: str) -> pa.Table:
+def read_table(path: Path, shard_by: str) -> pa.Table:
     """Read a CSV or Parquet table of clips: columns clip_id, path (absolute), label, split, group, then its own.
 
     `clip_id` defaults to the file's stem; `split` and `group` to null. Raises ClipsError.
@@ -47,7 +47,7 @@ def read_table(path: Path, cut_by: str) -> pa.Table:
         raise ClipsError(f"clips table {path} does not exist") from None
     except (pa.ArrowInvalid, pa.ArrowKeyError, OSError) as error:
         raise ClipsError(f"clips table {path}: {error}; it must be CSV or Parquet with columns path, label and split") from error
-    for needed in ("path", "label", cut_by):
+    for needed in ("path", "label", shard_by):
         if needed not in table.column_names:
             raise ClipsError(f"clips table {path} has no column '{needed}'; it has {', '.join(table.column_names)}")
         if table[needed].null_count:
@@ -119,10 +119,10 @@ def _read(path: str) -> bytes:
         raise  # a server's bad moment says nothing about the file
 
 
-def load(path: str, rate: int, frames: int | None = None) -> Source:
+def load(path: str, rate: int, samples: int | None = None) -> Source:
     """Read a WAV, FLAC, Ogg or MP3 file of any rate, depth and channel count, mix it down and bring it to `rate`.
 
-    frames: samples at that rate to which it is cut or padded with silence; None leaves its length.
+    samples: at that rate to which it is cut or padded with silence; None leaves its length.
     Raises ClipsError that says what is wrong with the file, without naming it; FetchError where a remote file cannot be had now.
     """
     data = _read(path)
@@ -138,20 +138,20 @@ def load(path: str, rate: int, frames: int | None = None) -> Source:
             own_rate, channels, depth, promised = file.samplerate, file.channels, _DEPTHS.get(file.subtype, 16), file.frames
             exact = file.subtype in ("PCM_16", "PCM_24") and channels == 1 and own_rate == rate
             dtype = "float64" if not exact else "int16" if depth == 16 else "int32"
-            samples = file.read(dtype=dtype, always_2d=True)
+            signal = file.read(dtype=dtype, always_2d=True)
     except (soundfile.SoundFileError, RuntimeError, ValueError) as error:
         # The exception's own text names the buffer it was read from, by an address that differs from run to run.
         reason = error.error_string if isinstance(error, soundfile.LibsndfileError) else error
         raise ClipsError(f"unreadable as audio: {reason}; convert it to WAV or FLAC, or take it out of the table") from error
-    if not len(samples):
+    if not len(signal):
         raise ClipsError("no samples in it; restore it or take it out of the table")
-    if len(samples) < promised:
-        raise ClipsError(f"truncated: {len(samples)} samples of {promised}; restore it or take it out of the table")
-    if not np.isfinite(samples).all():
+    if len(signal) < promised:
+        raise ClipsError(f"truncated: {len(signal)} samples of {promised}; restore it or take it out of the table")
+    if not np.isfinite(signal).all():
         raise ClipsError("NaN or infinite samples; repair it or take it out of the table")
-    pcm = samples[:, 0] if exact else to_pcm(resample(samples.mean(1), own_rate, rate), depth)
-    fitted = 0 if frames is None else frames - len(pcm)
-    pcm = np.pad(pcm, (0, fitted)) if fitted > 0 else pcm[:frames]
+    pcm = signal[:, 0] if exact else to_pcm(resample(signal.mean(1), own_rate, rate), depth)
+    fitted = 0 if samples is None else samples - len(pcm)
+    pcm = np.pad(pcm, (0, fitted)) if fitted > 0 else pcm[:samples]
     return Source(pcm=pcm, rate=own_rate, channels=channels, fitted=fitted)
 
 

@@ -22,7 +22,7 @@ def build(
     seconds: Annotated[
         float | None, typer.Option(min=0.05, help="Cut or pad every clip to them. Default: all must be equally long.")
     ] = None,
-    cut_by: Annotated[str, typer.Option(help="No shard mixes two values of this column.")] = "split",
+    shard_by: Annotated[str, typer.Option(help="No shard mixes two values of this column.")] = "split",
     clips_per_shard: Annotated[int | None, typer.Option(min=1, help="Default: an eighth of the clips cut alike, from 16 to 128.")] = None,
     settings: Annotated[
         Path | None, typer.Option(help="YAML of the shape of shards/paper.yaml that changes encoders or arguments.")
@@ -46,7 +46,7 @@ def build(
             name=name,
             rate=rate,
             seconds=seconds,
-            cut_by=cut_by,
+            shard_by=shard_by,
             clips_per_shard=clips_per_shard,
             settings=load_settings(settings),
             replace=replace,
@@ -57,10 +57,10 @@ def build(
         )
     stdout.print(
         f"{store}: {built.clips} clips under {len(built.conditions)} conditions; "
-        f"{built.shards_built} shards built, {built.shards_standing} stood",
+        f"{built.shards_built} shards built, {built.shards_reused} stood",
         highlight=False,
     )
     if built.rejected:
         stdout.print(f"{built.rejected} clips rejected, listed in {store}/rejected.csv", highlight=False)
-    for condition, reason in built.left_out.items():
+    for condition, reason in built.skipped_conditions.items():
         stdout.print(f"without {condition}: {reason}", highlight=False, markup=False)

@@ -8,7 +8,7 @@ import typer
 from streamaug.errors import RecipeError
 
 if TYPE_CHECKING:
-    from streamaug.mixing.ledger import Ledger
+    from streamaug.planning.ledger import Ledger
 
 _EXAMPLES = 5
 
@@ -29,11 +29,11 @@ def diff(
 
     from streamaug.cli.console import stdout
     from streamaug.cli.tables import print_lines, write_table
-    from streamaug.mixing import load_recipe
-    from streamaug.mixing.difference import changed_settings, compare
-    from streamaug.mixing.ledger import planned
+    from streamaug.planning.difference import changed_settings, compare
+    from streamaug.planning.ledger import planned
+    from streamaug.planning.open_plan import coded, open_plan
+    from streamaug.recipes import load_recipe
     from streamaug.store import Store
-    from streamaug.streaming.opening import coded, open_plan
 
     if "," in by:
         raise RecipeError(f"--by '{by}': two recipes are compared by one column; 'streamaug plan --by {by}' counts by several")

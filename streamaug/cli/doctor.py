@@ -67,12 +67,12 @@ def _decoders() -> tuple[Mapping[str, "Decoder"], str]:
 
 def _tried(condition: Condition, settings: "Settings", rate: int, decoders: Mapping[str, "Decoder"]) -> tuple[str, str, str]:
     """Encoders, delay and decoders of a condition whose every codec was run on a test signal. Raises StreamaugError."""
-    from streamaug.codecs import alignment, calibrate, decode, pcm
+    from streamaug.codecs import FLAC, alignment, calibrate, decode, pcm
     from streamaug.effects import find_effect
     from streamaug.errors import CorruptError
 
     encoders, delay = [], 0
-    extension, payload = pcm.FLAC_EXTENSION, b""
+    decoding, payload = FLAC, b""
     signal = alignment.calibration_signal(rate)
     for step in condition.steps:
         if not step.is_codec:
@@ -80,12 +80,12 @@ def _tried(condition: Condition, settings: "Settings", rate: int, decoders: Mapp
             continue
         coding = calibrate(step, settings, rate)
         encoders.append(f"{coding.choice.encoder} ({coding.version})")
-        extension, delay, payload = coding.codec.extension, coding.lag, coding.encode(signal)
+        decoding, delay, payload = coding.decoding, coding.delay, coding.encode(signal)
     if not payload or not condition.steps[-1].is_codec:
         encoders.append(f"flac ({pcm.flac_version()})")
-        extension, delay, payload = pcm.FLAC_EXTENSION, 0, pcm.encode_flac(signal, rate)
+        decoding, delay, payload = FLAC, 0, pcm.encode_flac(signal, rate)
     for name, decoder in decoders.items():
-        decoded = decode(payload, extension=extension, rate=rate, lag=delay, frames=len(signal), decoder=decoder)
+        decoded = decode(payload, decoding=decoding, rate=rate, delay=delay, samples=len(signal), decoder=decoder)
         if alignment.shift(decoded, signal, rate) != 0:
             raise CorruptError(f"condition '{condition}': {name} decodes it to something else; report this with the versions shown")
     return ", ".join(encoders), str(delay), ", ".join(decoders)

@@ -14,22 +14,22 @@ def info(store: Annotated[str, typer.Argument(help="Folder or URL of the store."
 
     opened = Store.open(store)
     meta, clips = opened.meta, opened.clips
-    seconds = sum(clips["frames"].to_pylist()) / meta.rate
+    seconds = sum(clips["samples"].to_pylist()) / meta.rate
     stdout.print(
         f"[bold]{meta.name}[/]: {clips.num_rows} clips, {seconds / 3600:.2f} h at {meta.rate} Hz, "
-        f"{len(meta.labels)} labels, cut by '{meta.cut_by}'",
+        f"{len(meta.labels)} labels, cut by '{meta.shard_by}'",
         highlight=False,
     )
-    cuts = [str(value) for value in clips[meta.cut_by].to_pylist()]
+    cuts = [str(value) for value in clips[meta.shard_by].to_pylist()]
     counts = Counter(zip(clips["label"].to_pylist(), cuts, strict=True))
     values = sorted(set(cuts))
-    by_label = Table("label", *(f"{meta.cut_by} {value}" for value in values))
+    by_label = Table("label", *(f"{meta.shard_by} {value}" for value in values))
     for column in by_label.columns[1:]:
         column.justify = "right"
     for label in meta.labels:
         by_label.add_row(label, *(str(counts[label, value]) for value in values))
     stdout.print(by_label)
-    conditions = Table("condition", "clips", "shards", "MB", "kbps", "lag", "made by")
+    conditions = Table("condition", "clips", "shards", "MB", "kbps", "delay", "made by")
     for column in conditions.columns[1:6]:
         column.justify = "right"
     for condition in opened.conditions:
@@ -40,7 +40,7 @@ def info(store: Annotated[str, typer.Argument(help="Folder or URL of the store."
             str(len(index.meta.shards)),
             f"{sum(shard.bytes for shard in index.meta.shards) / 1e6:.1f}",
             f"{index.column('kbps').mean():.1f}",
-            str(index.column("lag").max()),
+            str(index.column("delay").max()),
             ", ".join(f"{step.encoder} ({step.version})" for step in index.meta.steps),
         )
     stdout.print(conditions)

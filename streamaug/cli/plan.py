@@ -8,9 +8,9 @@ import typer
 from streamaug.errors import RecipeError
 
 if TYPE_CHECKING:
-    from streamaug.mixing import Plan
-    from streamaug.mixing.ledger import Ledger
-    from streamaug.streaming.costs import Costs
+    from streamaug.planning import Plan
+    from streamaug.planning.costs import EpochCost
+    from streamaug.planning.ledger import Ledger
 
 
 def plan(
@@ -34,12 +34,12 @@ def plan(
 
     from streamaug.cli.console import stdout
     from streamaug.cli.tables import write_picture, write_rows, write_table
-    from streamaug.mixing import load_recipe
-    from streamaug.mixing.ledger import planned
+    from streamaug.planning.costs import costs
+    from streamaug.planning.ledger import planned
+    from streamaug.planning.open_plan import coded, open_plan
+    from streamaug.reading.locations import BitstreamLocations
+    from streamaug.recipes import load_recipe
     from streamaug.store import Store
-    from streamaug.streaming.bitstreams import Bitstreams
-    from streamaug.streaming.costs import costs
-    from streamaug.streaming.opening import coded, open_plan
 
     if epochs is not None and epoch:
         raise RecipeError("--epoch counts one epoch and --epochs several from the first on; give one of them")
@@ -48,14 +48,14 @@ def plan(
     made = open_plan(load_recipe(recipe), opened, split=split, seed=seed, evaluate=evaluate)
     columns = {name: coded(opened.clips, name) for name in by.split(",")}
     counts = planned(made, columns, counted)
-    bitstreams = [Bitstreams.read(opened, condition) for condition in made.conditions]
+    bitstreams = [BitstreamLocations.read(opened, condition) for condition in made.conditions]
     show(made, counts, costs(made, opened, bitstreams, counted), counted)
     if ledger is not None:
         write_table(ledger, counts.table())
     if rows is not None:
         write_rows(rows, made, opened, bitstreams, counted)
     if picture is not None:
-        from streamaug.mixing.picture import picture_of
+        from streamaug.planning.picture import picture_of
 
         shards = opened.clips["shard"].to_numpy()
         write_picture(picture, picture_of(made, counted.start, np.argsort(np.argsort(shards, kind="stable")) / len(shards)))
@@ -63,7 +63,7 @@ def plan(
         stdout.print(f"wrote {written}", highlight=False)
 
 
-def show(plan: "Plan", ledger: "Ledger", costs: "Costs", epochs: range) -> None:
+def show(plan: "Plan", ledger: "Ledger", costs: "EpochCost", epochs: range) -> None:
     """Print a plan: head, ledger, costs."""
     from rich.markup import escape
 
@@ -77,7 +77,7 @@ def show(plan: "Plan", ledger: "Ledger", costs: "Costs", epochs: range) -> None:
     order += [f"batches of {recipe.stratify} stratified"] if recipe.stratify else []
     order += [f"balanced by {', '.join(recipe.balance)}"] if recipe.balance else []
     stdout.print(f"[bold]{escape(recipe.title)}[/]", highlight=False)
-    stdout.print(f"draw {recipe.draw}, {', '.join(order)}; split {plan.holdings.split}, seed {plan.seed}", highlight=False)
+    stdout.print(f"draw {recipe.draw}, {', '.join(order)}; split {plan.inventory.split}, seed {plan.seed}", highlight=False)
     stdout.print(f"plan {plan.hash}", highlight=False)
     stdout.print(f"{when}: [bold]{count}[/] rows{f' of {plan.views} views' if plan.views > 1 else ''}", highlight=False)
     if recipe.allow_leakage:

@@ -13,7 +13,7 @@ def schema() -> None:
     """Print the JSON Schema of recipes, for editors that check YAML as it is written."""
     import json
 
-    from streamaug.mixing.recipe_file import RecipeFile
+    from streamaug.recipes.schema import RecipeFile
 
     typer.echo(json.dumps(RecipeFile.model_json_schema(), indent=2))
 
@@ -21,7 +21,7 @@ def schema() -> None:
 @recipe.command()
 def show(path: Annotated[Path, typer.Argument(metavar="RECIPE", help="Recipe, a YAML file.")]) -> None:
     """Print a recipe joined with all that it extends, and its hash."""
-    from streamaug.mixing import load_recipe
+    from streamaug.recipes import load_recipe
 
     loaded = load_recipe(path)
     typer.echo(f"{loaded.to_yaml()}# hash {loaded.hash}")
@@ -34,8 +34,8 @@ def leave_one_out(
 ) -> None:
     """Write, for each codec of a recipe, the recipe without that codec at any bitrate: to test on codecs never heard in training."""
     from streamaug.cli.tables import whole
-    from streamaug.mixing import load_recipe
-    from streamaug.mixing.families import without_each_codec
+    from streamaug.recipes import load_recipe
+    from streamaug.recipes.leave_one_out import without_each_codec
 
     folder.mkdir(parents=True, exist_ok=True)
     for codec, left in without_each_codec(load_recipe(path)).items():

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from streamaug.mixing.ledger import Ledger
-    from streamaug.streaming.stats import Figures
+    from streamaug.planning.ledger import Ledger
+    from streamaug.streaming.metrics import StreamMetrics
 
 
 def stream(
@@ -40,11 +40,11 @@ def stream(
 
     from streamaug.cli.console import stderr, stdout
     from streamaug.cli.tables import print_lines
-    from streamaug.mixing import load_recipe
-    from streamaug.mixing.ledger import planned
+    from streamaug.planning.ledger import planned
+    from streamaug.planning.open_plan import coded, open_plan
+    from streamaug.reading.cache import Cache
+    from streamaug.recipes import load_recipe
     from streamaug.store import Store
-    from streamaug.streaming.caches import Cache
-    from streamaug.streaming.opening import coded, open_plan
     from streamaug.streaming.stream import Stream
 
     opened = Store.open(store)
@@ -86,7 +86,7 @@ def compare(expected: "Ledger", served: "Counter[tuple[str, str]]", replaced: "C
     return lines
 
 
-def course(figures: "Figures", total: int) -> "Table":
+def course(figures: "StreamMetrics", total: int) -> "Table":
     """The stages of a stream, what each has done, and how full the queue behind it is."""
     from rich.table import Table
 

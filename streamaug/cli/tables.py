@@ -13,9 +13,9 @@ from streamaug.errors import StreamaugError
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-    from streamaug.mixing import Plan
+    from streamaug.planning import Plan
+    from streamaug.reading.locations import BitstreamLocations
     from streamaug.store import Store
-    from streamaug.streaming.bitstreams import Bitstreams
 
 _ROWS_AT_ONCE = 1 << 18
 _WIDEST = 10_000
@@ -71,7 +71,7 @@ def write_picture(path: Path, figure: "Figure") -> None:
         figure.savefig(part, format=path.suffix[1:], metadata=metadata[path.suffix])
 
 
-def write_rows(path: Path, plan: "Plan", store: "Store", conditions: Sequence["Bitstreams"], epochs: Iterable[int]) -> None:
+def write_rows(path: Path, plan: "Plan", store: "Store", conditions: Sequence["BitstreamLocations"], epochs: Iterable[int]) -> None:
     """Write every row of some epochs to a Parquet file, a line a view: what is shown when, and where its bytes lie."""
     import pyarrow.parquet
 
@@ -91,7 +91,7 @@ def write_rows(path: Path, plan: "Plan", store: "Store", conditions: Sequence["B
                 writer.close()
 
 
-def _rows(plan: "Plan", store: "Store", conditions: Sequence["Bitstreams"], epoch: int, start: int, stop: int) -> pa.Table:
+def _rows(plan: "Plan", store: "Store", conditions: Sequence["BitstreamLocations"], epoch: int, start: int, stop: int) -> pa.Table:
     import numpy as np
 
     rows = plan.rows(epoch, np.arange(start, stop))

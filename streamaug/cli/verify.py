@@ -21,7 +21,7 @@ def verify(
 
     from streamaug.cli.console import ProgressBar, stdout
     from streamaug.store import Store
-    from streamaug.store.verify import verify as run
+    from streamaug.verifying.verify import verify as run
 
     asked = parse_conditions(conditions) if conditions else None
     opened = Store.open(store)

@@ -16,9 +16,9 @@ def warm(
 ) -> None:
     """Put what a recipe may draw into a cache: features, and the bitstreams of a store that is elsewhere."""
     from streamaug.cli.console import ProgressBar, stdout
-    from streamaug.mixing import load_recipe
+    from streamaug.reading.cache import Cache
+    from streamaug.recipes import load_recipe
     from streamaug.store import Store
-    from streamaug.streaming.caches import Cache
     from streamaug.streaming.warm import warming
 
     opened = Store.open(store)

@@ -13,11 +13,11 @@ _EXCERPT = 1 << 17
 
 _REACH = 3_000
 _COHERENT = 0.2
-"""Share of the cross-spectrum that must be in phase at the best lag for it to be believed."""
+"""Share of the cross-spectrum that must be in phase at the best delay for it to be believed."""
 
 _ALIGNED = 0.98
-"""Height of the curve at lag 0, as a share of its peak, from which on a clip lies right; coding noise moves the peak of
-some clips of ESC-10 by one sample, with 0.99 at lag 0."""
+"""Height of the curve at delay 0, as a share of its peak, from which on a clip lies right; coding noise moves the peak of
+some clips of ESC-10 by one sample, with 0.99 at delay 0."""
 
 
 def calibration_signal(rate: int, seconds: float = 3.0) -> np.ndarray:
@@ -38,7 +38,7 @@ def calibration_signal(rate: int, seconds: float = 3.0) -> np.ndarray:
 
 
 def correlation(signal: np.ndarray, reference: np.ndarray, reach: int) -> np.ndarray:
-    """Cross-correlation over lags -reach to reach, of shape (2 * reach + 1,), divided by both signals' norms.
+    """Cross-correlation over delays -reach to reach, of shape (2 * reach + 1,), divided by both signals' norms.
 
     A peak at index reach + d says that `signal` comes d samples after `reference`. Silence gives zeros.
     """
@@ -47,16 +47,16 @@ def correlation(signal: np.ndarray, reference: np.ndarray, reach: int) -> np.nda
     spectrum = np.fft.rfft(signal.astype(np.float64), size) * np.conj(np.fft.rfft(reference.astype(np.float64), size))
     full = np.fft.irfft(spectrum, size)
     norm = float(np.linalg.norm(signal.astype(np.float64)) * np.linalg.norm(reference.astype(np.float64)))
-    lags = np.concatenate([full[-reach:], full[: reach + 1]])
-    return lags / norm if norm else np.zeros_like(lags)
+    delays = np.concatenate([full[-reach:], full[: reach + 1]])
+    return delays / norm if norm else np.zeros_like(delays)
 
 
-def measure_lag(signal: np.ndarray, reference: np.ndarray, reach: int) -> tuple[int, float]:
+def measure_delay(signal: np.ndarray, reference: np.ndarray, reach: int) -> tuple[int, float]:
     """Samples by which `signal` comes late (negative: early), within reach, and the correlation there in [-1, 1].
 
     >>> reference = calibration_signal(8_000)
     >>> late = np.pad(reference, (40, 0))
-    >>> measure_lag(late, reference, 100)[0]
+    >>> measure_delay(late, reference, 100)[0]
     40
     """
     curve = correlation(signal, reference, reach)

@@ -7,7 +7,8 @@ import numpy as np
 import soxr
 
 from streamaug.codecs import processes, pyav
-from streamaug.codecs.alignment import calibration_signal, measure_lag
+from streamaug.codecs.alignment import calibration_signal, measure_delay
+from streamaug.codecs.base import Decoding
 from streamaug.codecs.decoding import decode, decode_pyav, resample
 from streamaug.codecs.pcm import depth_of, to_float, to_pcm
 from streamaug.codecs.settings import Codec, EncoderChoice, Settings
@@ -32,10 +33,10 @@ INSTALL = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Coding:
+class CalibratedEncoder:
     """A codec step that can be run.
 
-    rate: samples a second of the signals that go in and come out. lag: samples at that rate by which the decoded signal
+    rate: samples a second of the signals that go in and come out. delay: samples at that rate by which the decoded signal
     comes late.
     """
 
@@ -44,11 +45,16 @@ class Coding:
     choice: EncoderChoice
     version: str
     rate: int
-    lag: int = 0
+    delay: int = 0
 
     @property
     def coding_rate(self) -> int:
         return self.codec.coding_rate(self.rate)
+
+    @property
+    def decoding(self) -> Decoding:
+        """What decodes its bitstreams."""
+        return Decoding(codec=self.step.name, demuxer=self.codec.demuxer)
 
     @property
     def arguments(self) -> dict[str, str]:
@@ -63,12 +69,12 @@ class Coding:
         if self.coding_rate != self.rate:
             pcm = to_pcm(resample(to_float(pcm).astype(np.float64), self.rate, self.coding_rate), depth_of(pcm))
         encode = {"pyav": pyav.encode, "fdkaac": processes.encode_fdkaac, "ffmpeg": processes.encode_ffmpeg}[self.choice.adapter]
-        tail = -(-self.lag * self.coding_rate // self.rate)
+        tail = -(-self.delay * self.coding_rate // self.rate)
         return encode(pcm, choice=self.choice, rate=self.coding_rate, kbps=self.step.kbps, tail=tail)
 
-    def decode(self, payload: bytes, frames: int) -> np.ndarray:
-        """The aligned signal, float32 of shape (frames,), by the decoder that needs no torch. Raises CorruptError."""
-        return decode(payload, extension=self.codec.extension, rate=self.rate, lag=self.lag, frames=frames, decoder=decode_pyav)
+    def decode(self, payload: bytes, samples: int) -> np.ndarray:
+        """The aligned signal, float32 of shape (samples,), by the decoder that needs no torch. Raises CorruptError."""
+        return decode(payload, decoding=self.decoding, rate=self.rate, delay=self.delay, samples=samples, decoder=decode_pyav)
 
 
 _VERSIONS: dict[str, Callable[[str], str | None]] = {
@@ -99,13 +105,13 @@ def choose_encoder(step: Step, settings: Settings) -> tuple[EncoderChoice, str]:
     )
 
 
-def calibrate(step: Step, settings: Settings, rate: int) -> Coding:
+def calibrate(step: Step, settings: Settings, rate: int) -> CalibratedEncoder:
     """Make a step ready: choose its encoder, code a test signal, measure the delay and hold the bitrate against the asked one.
 
     rate: samples a second of the store. Raises ConditionError, EncoderError.
     """
     choice, version = choose_encoder(step, settings)
-    coding = Coding(step=step, codec=settings.codec(step), choice=choice, version=version, rate=rate)
+    coding = CalibratedEncoder(step=step, codec=settings.codec(step), choice=choice, version=version, rate=rate)
     reference = calibration_signal(rate)
     payload = coding.encode(reference)
     kbps = len(payload) * 8 * rate / len(reference) / 1000
@@ -114,16 +120,18 @@ def calibrate(step: Step, settings: Settings, rate: int) -> Coding:
             f"condition step '{step}': {choice.encoder} delivers {kbps:.0f} kbps at {coding.coding_rate} Hz "
             f"where {step.kbps:g} were asked; ask for a bitrate that the codec has, such as {step.name}_{kbps:.0f}"
         )
-    lag, peak = _delay(payload, coding, reference)
-    if lag < 0 or peak < _TRUSTED:
-        raise EncoderError(f"condition step '{step}': no delay could be measured for {choice.encoder} (lag {lag}, correlation {peak:.2f})")
-    ready = replace(coding, lag=lag)
+    delay, peak = _delay(payload, coding, reference)
+    if delay < 0 or peak < _TRUSTED:
+        raise EncoderError(
+            f"condition step '{step}': no delay could be measured for {choice.encoder} (delay {delay}, correlation {peak:.2f})"
+        )
+    ready = replace(coding, delay=delay)
     again, _ = _delay(ready.encode(reference), coding, reference)
-    if again != lag:
-        raise EncoderError(f"condition step '{step}': the delay of {choice.encoder} is not constant ({lag}, then {again} samples)")
+    if again != delay:
+        raise EncoderError(f"condition step '{step}': the delay of {choice.encoder} is not constant ({delay}, then {again} samples)")
     return ready
 
 
-def _delay(payload: bytes, coding: Coding, reference: np.ndarray) -> tuple[int, float]:
-    signal, own_rate = decode_pyav(payload, coding.codec.extension)
-    return measure_lag(resample(signal, own_rate, coding.rate), reference, _REACH)
+def _delay(payload: bytes, coding: CalibratedEncoder, reference: np.ndarray) -> tuple[int, float]:
+    audio = decode_pyav(payload, coding.decoding)
+    return measure_delay(resample(audio.samples, audio.rate, coding.rate), reference, _REACH)

@@ -15,11 +15,11 @@ import numpy as np
 import soundfile
 import soxr
 
-from streamaug.codecs.settings import load_settings
+from streamaug.codecs.base import FLAC, Audio, Decoding
 from streamaug.errors import CorruptError
 
-Decoder = Callable[[bytes, str], tuple[np.ndarray, int]]
-"""Takes a bitstream and its extension; gives float32 samples of shape (samples,) and their rate."""
+Decoder = Callable[[bytes, Decoding], Audio]
+"""Decodes a bitstream, its delay still in, at the rate that the bitstream has."""
 
 _MARGIN = 256
 """Samples after the clip's end that the resampler may see, so that its filter does not ring there."""
@@ -28,21 +28,16 @@ _SHORTAGE = 2
 """Samples that may be missing at the end after resampling, whose rounding decides about one."""
 
 
-@cache
-def _demuxers() -> dict[str, str]:
-    return {codec.extension: codec.demuxer for codec in load_settings().codecs.values()}
-
-
-def _flac(payload: bytes) -> tuple[np.ndarray, int]:
+def _flac(payload: bytes) -> Audio:
     samples, rate = soundfile.read(io.BytesIO(payload), dtype="float32", always_2d=True)
-    return samples[:, 0], rate
+    return Audio(samples=samples[:, 0], rate=rate)
 
 
-def decode_pyav(payload: bytes, extension: str) -> tuple[np.ndarray, int]:
+def decode_pyav(payload: bytes, decoding: Decoding) -> Audio:
     """Decode with PyAV, the first channel of what comes out (HE-AAC in ADTS decodes to two equal ones)."""
-    if extension == "flac":
+    if decoding == FLAC:
         return _flac(payload)
-    with av.open(io.BytesIO(payload), mode="r", format=_demuxers()[extension]) as container:
+    with av.open(io.BytesIO(payload), mode="r", format=decoding.demuxer) as container:
         stream = container.streams.audio[0]
         pieces = []
         for frame in container.decode(stream):
@@ -51,17 +46,17 @@ def decode_pyav(payload: bytes, extension: str) -> tuple[np.ndarray, int]:
         rate = stream.codec_context.sample_rate
     joined = np.concatenate(pieces)
     if joined.dtype.kind == "i":
-        return joined.astype(np.float32) / np.float32(-float(np.iinfo(joined.dtype).min)), rate
-    return joined.astype(np.float32, copy=False), rate
+        return Audio(samples=joined.astype(np.float32) / np.float32(-float(np.iinfo(joined.dtype).min)), rate=rate)
+    return Audio(samples=joined.astype(np.float32, copy=False), rate=rate)
 
 
-def decode_torchcodec(payload: bytes, extension: str) -> tuple[np.ndarray, int]:
+def decode_torchcodec(payload: bytes, decoding: Decoding) -> Audio:
     """Decode with torchcodec in one call without the GIL, the first channel of what comes out."""
     from torchcodec.decoders import AudioDecoder
 
-    if extension == "flac":
+    if decoding == FLAC:
         return _flac(payload)
-    if extension == "sbc":
+    if decoding.demuxer == "sbc":
         # Raw SBC has no mark to be known by: FFmpeg goes by the ending of a file's name.
         with tempfile.NamedTemporaryFile(suffix=".sbc") as file:
             file.write(payload)
@@ -69,7 +64,7 @@ def decode_torchcodec(payload: bytes, extension: str) -> tuple[np.ndarray, int]:
             samples = AudioDecoder(file.name).get_all_samples()
     else:
         samples = AudioDecoder(payload).get_all_samples()
-    return samples.data[0].numpy(), samples.sample_rate
+    return Audio(samples=samples.data[0].numpy(), rate=samples.sample_rate)
 
 
 @cache
@@ -97,21 +92,21 @@ def resample(samples: np.ndarray, source: int, target: int) -> np.ndarray:
     return resampled
 
 
-def decode(payload: bytes, *, extension: str, rate: int, lag: int, frames: int, decoder: Decoder | None = None) -> np.ndarray:
+def decode(payload: bytes, *, decoding: Decoding, rate: int, delay: int, samples: int, decoder: Decoder | None = None) -> np.ndarray:
     """Samples of a clip, lying on its original to the sample.
 
-    extension: of the bitstream's member. rate: samples a second wanted, the store's. lag: delay to cut, in samples at
-    that rate. frames: samples wanted; what a codec adds at the end is cut.
-    Returns float32 of shape (frames,), nominally in [-1, 1] (a decoder may overshoot).
+    decoding: what decodes it. rate: samples a second wanted, the store's. delay: delay to cut, in samples at
+    that rate. samples: the number wanted; what a codec adds at the end is cut.
+    Returns float32 of shape (samples,), nominally in [-1, 1] (a decoder may overshoot).
     Raises CorruptError for bytes that cannot be decoded, or that hold too little.
     """
     try:
-        samples, own_rate = (decoder or default_decoder())(payload, extension)
+        audio = (decoder or default_decoder())(payload, decoding)
     except Exception as error:  # each decoder has its own kinds, all of them mean the bytes
-        raise CorruptError(f"a bitstream '{extension}' of {len(payload)} bytes cannot be decoded: {error}") from error
-    needed = -(-(lag + frames) * own_rate // rate)
-    samples = resample(samples[: needed + _MARGIN], own_rate, rate)[lag : lag + frames]
-    missing = frames - len(samples)
+        raise CorruptError(f"a bitstream '{decoding.codec}' of {len(payload)} bytes cannot be decoded: {error}") from error
+    needed = -(-(delay + samples) * audio.rate // rate)
+    decoded = resample(audio.samples[: needed + _MARGIN], audio.rate, rate)[delay : delay + samples]
+    missing = samples - len(decoded)
     if missing > _SHORTAGE:
-        raise CorruptError(f"a bitstream '{extension}' of {len(payload)} bytes holds {len(samples)} samples of {frames}")
-    return np.pad(samples, (0, missing)) if missing else samples
+        raise CorruptError(f"a bitstream '{decoding.codec}' of {len(payload)} bytes holds {len(decoded)} samples of {samples}")
+    return np.pad(decoded, (0, missing)) if missing else decoded

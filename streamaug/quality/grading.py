@@ -8,14 +8,14 @@ import numpy as np
 import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
-from streamaug.codecs import decode, decode_pyav
+from streamaug.codecs import Decoding, decode, decode_pyav
 from streamaug.errors import CorruptError, StoreError
 from streamaug.quality.pcm import at_48_khz
 from streamaug.quality.peaq import peaq
 from streamaug.quality.peaq.ear import RATE
 from streamaug.quality.table import table_of
 from streamaug.store import Index
-from streamaug.store.files import Folder
+from streamaug.store.folder import Folder
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,29 +23,31 @@ class Bitstream:
     """Where a clip's bytes lie in a store and how they are decoded: the fields of its index row."""
 
     file: str
-    extension: str
+    decoding: Decoding
     offset: int
     size: int
     sha256: bytes
-    lag: int
-    frames: int
+    delay: int
+    samples: int
 
 
 def bitstreams(index: Index, rows: Sequence[int] | np.ndarray) -> list[Bitstream]:
     """Rows of an index, told to a worker."""
-    columns = {name: index.table[name].take(pa.array(rows)).to_pylist() for name in ("shard", "offset", "size", "sha256", "lag", "frames")}
+    columns = {
+        name: index.table[name].take(pa.array(rows)).to_pylist() for name in ("shard", "offset", "size", "sha256", "delay", "samples")
+    }
     meta = index.meta
     return [
         Bitstream(
             file=f"{meta.condition}/{meta.shards[shard].name}",
-            extension=meta.extension,
+            decoding=meta.decoding,
             offset=offset,
             size=size,
             sha256=sha256,
-            lag=lag,
-            frames=frames,
+            delay=delay,
+            samples=samples,
         )
-        for shard, offset, size, sha256, lag, frames in zip(*columns.values(), strict=True)
+        for shard, offset, size, sha256, delay, samples in zip(*columns.values(), strict=True)
     ]
 
 
@@ -81,7 +83,7 @@ def _signal(task: Task, clip_id: str, bitstream: Bitstream) -> np.ndarray:
     try:
         # One decoder on every machine; it needs no torch, which each worker would load.
         signal = decode(
-            payload, extension=bitstream.extension, rate=task.rate, lag=bitstream.lag, frames=bitstream.frames, decoder=decode_pyav
+            payload, decoding=bitstream.decoding, rate=task.rate, delay=bitstream.delay, samples=bitstream.samples, decoder=decode_pyav
         )
     except CorruptError as error:
         raise CorruptError(f"{where}: {error}") from error

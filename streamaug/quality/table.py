@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from streamaug.errors import CorruptError, StoreError
 from streamaug.quality.peaq import VARIABLES, Peaq
 from streamaug.store import Index, Store
-from streamaug.store.files import Folder
+from streamaug.store.folder import Folder
 
 QUALITY_FILE = "quality.parquet"
 FORMAT = 1

@@ -9,7 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from streamaug.errors import CorruptError
-from streamaug.store.layout import INDEX_SCHEMA, MAX_PAYLOAD, IndexMeta
+from streamaug.store.format import INDEX_SCHEMA, MAX_PAYLOAD, IndexMeta
 from streamaug.store.parquet import from_parquet, to_parquet
 
 _FOOTER = b"streamaug"
@@ -72,7 +72,7 @@ class Index:
         refuse((size <= 0) | (size > MAX_PAYLOAD), f"has a size outside 1 to {MAX_PAYLOAD} bytes")
         ends = np.array([info.bytes for info in self.meta.shards], np.int64)
         refuse((offset < 0) | (offset > ends[shard] - size), "lies outside its shard")
-        refuse((self.column("lag") < 0) | (self.column("frames") <= 0), "has a negative lag or no frames")
+        refuse((self.column("delay") < 0) | (self.column("samples") <= 0), "has a negative delay or no samples")
         refuse(np.diff(shard, prepend=0) < 0, "is out of the order of shards")
         if pc.count_distinct(self.table["clip_id"]).as_py() != len(self):
             raise CorruptError(f"{where}: a clip stands in it twice; {_REMEDY}")

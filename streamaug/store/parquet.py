@@ -6,7 +6,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from streamaug.errors import CorruptError
-from streamaug.store.layout import ROW_GROUP
+from streamaug.store.format import ROW_GROUP
 
 
 def to_parquet(table: pa.Table) -> bytes:

@@ -12,9 +12,9 @@ from pydantic import ValidationError
 
 from streamaug.conditions import Condition
 from streamaug.errors import ConditionError, CorruptError, StoreError
-from streamaug.store.files import Folder
+from streamaug.store.folder import Folder
+from streamaug.store.format import CLIPS_FILE, CLIPS_SCHEMA, FORMAT, INDEX_FILE, STORE_FILE, StoreMeta
 from streamaug.store.index import Index
-from streamaug.store.layout import CLIPS_FILE, CLIPS_SCHEMA, FORMAT, INDEX_FILE, STORE_FILE, StoreMeta
 from streamaug.store.parquet import from_parquet
 
 

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from streamaug.errors import CorruptError
-from streamaug.store.layout import MAX_PAYLOAD
+from streamaug.store.format import MAX_PAYLOAD
 
 BLOCK = tarfile.BLOCKSIZE
 END = 2 * BLOCK

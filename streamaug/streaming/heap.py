@@ -8,7 +8,7 @@ import ctypes
 from collections.abc import Callable
 from functools import cache
 
-EVERY = 2048
+CLIPS_PER_TRIM = 2048
 """Clips that are decoded between two times; one took 70 to 120 ms on a busy machine, where so many clips take ten seconds."""
 
 
@@ -21,7 +21,7 @@ def _malloc_trim() -> Callable[[int], int] | None:
     return trim
 
 
-def give_back() -> None:
+def trim_heap() -> None:
     """Give the heap's free pages back, where the C library is glibc."""
     if (trim := _malloc_trim()) is not None:
         trim(0)

@@ -14,13 +14,13 @@ import numpy as np
 import torch
 
 from streamaug.errors import CorruptError
-from streamaug.streaming.bitstreams import Bitstreams
+from streamaug.reading.cache import CacheView
+from streamaug.reading.locations import BitstreamLocations
 from streamaug.streaming.buffers import Buffers
-from streamaug.streaming.caches import Shelf
-from streamaug.streaming.heap import EVERY, give_back
-from streamaug.streaming.rows import RowMaker
-from streamaug.streaming.source import Source, Take
-from streamaug.streaming.stats import Stats
+from streamaug.streaming.decode import RowMaker
+from streamaug.streaming.heap import CLIPS_PER_TRIM, trim_heap
+from streamaug.streaming.metrics import Stats
+from streamaug.streaming.source import PendingBitstream, Source
 
 GROUP = 64 << 20
 """Bytes of bitstreams that are asked of a remote store at a time, and again while these are decoded; a window counts as one."""
@@ -31,7 +31,7 @@ TRIES = 8
 Substitutes = Callable[[int, Sequence[int], int], Iterable[int]]
 """For a position, its conditions and its broken clip: clips to put in its place, in the order to be tried."""
 
-Takes = dict[tuple[int, int], Take]
+Takes = dict[tuple[int, int], PendingBitstream]
 """The bitstreams of (condition, clip) pairs, on their way."""
 
 
@@ -83,12 +83,12 @@ class Pipeline:
         self,
         source: Source,
         maker: RowMaker,
-        bitstreams: Sequence[Bitstreams],
+        bitstreams: Sequence[BitstreamLocations],
         pool: ThreadPoolExecutor,
         *,
         threads: int,
         shape: tuple[int, ...],
-        shelves: Mapping[str, Shelf],
+        shelves: Mapping[str, CacheView],
         is_local: bool,
         stats: Stats,
     ):
@@ -211,9 +211,9 @@ class Pipeline:
             recall.result()
         pending.popleft()
         self._decoded += len(first.decoding)
-        if self._decoded >= EVERY:
+        if self._decoded >= CLIPS_PER_TRIM:
             self._decoded = 0
-            give_back()
+            trim_heap()
         self.stats.served(
             clips=first.batch.condition.size,
             payload=self._payload(first.batch),

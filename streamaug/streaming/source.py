@@ -1,4 +1,4 @@
-"""Bitstreams on demand: from the cache or the store, checked before anyone sees them."""
+"""BitstreamLocations on demand: from the cache or the store, checked before anyone sees them."""
 
 import hashlib
 import time
@@ -10,22 +10,22 @@ import numpy as np
 import pyarrow as pa
 
 from streamaug.errors import CorruptError, FetchError
-from streamaug.store.files import Folder
-from streamaug.streaming.bitstreams import DIGEST, Bitstreams
-from streamaug.streaming.caches import Shelf
-from streamaug.streaming.fetch import Extent, Fetcher, Payload
-from streamaug.streaming.stats import Stats
+from streamaug.reading.cache import CacheView
+from streamaug.reading.fetch import ByteRange, Fetcher, PendingRead
+from streamaug.reading.locations import DIGEST, BitstreamLocations
+from streamaug.store.folder import Folder
+from streamaug.streaming.metrics import Stats
 
 
 @dataclass(frozen=True, kw_only=True)
-class Take:
+class PendingBitstream:
     """A bitstream on its way: call it to wait for it.
 
     payload: where it comes from. check: what gives its bytes, once they are found to be right.
     """
 
-    payload: Payload
-    check: Callable[[Payload], bytes]
+    payload: PendingRead
+    check: Callable[[PendingRead], bytes]
 
     def __call__(self) -> bytes:
         """The bitstream's bytes. Raises CorruptError, FetchError, naming store, shard and clip."""
@@ -43,39 +43,46 @@ class Source:
     """
 
     def __init__(
-        self, folder: Folder, bitstreams: Sequence[Bitstreams], clip_ids: pa.Array, *, deadline: float, shelf: Shelf | None, stats: Stats
+        self,
+        folder: Folder,
+        bitstreams: Sequence[BitstreamLocations],
+        clip_ids: pa.Array,
+        *,
+        deadline: float,
+        shelf: CacheView | None,
+        stats: Stats,
     ):
         self._url = folder.url
         self._fetcher = Fetcher(folder, deadline=deadline)
         self._bitstreams, self._clip_ids, self._shelf, self._stats = bitstreams, clip_ids, shelf, stats
 
-    def request(self, wanted: Sequence[tuple[int, int]]) -> list[Take]:
+    def request(self, wanted: Sequence[tuple[int, int]]) -> list[PendingBitstream]:
         """Begin to read the bitstreams of (condition, clip) pairs; remote neighbours are read together."""
-        entries: list[Payload | None] = [self._kept(*pair) for pair in wanted]
+        entries: list[PendingRead | None] = [self._kept(*pair) for pair in wanted]
         missing = [number for number, entry in enumerate(entries) if entry is None]
         fetched = self._fetcher.fetch([self.extent(*wanted[number]) for number in missing], self._stats.read)
         for number, payload in zip(missing, fetched, strict=True):
             entries[number] = payload
         return [
-            Take(payload=payload, check=partial(self._take, condition, clip))
+            PendingBitstream(payload=payload, check=partial(self._take, condition, clip))
             for (condition, clip), payload in zip(wanted, entries, strict=True)
             if payload
         ]
 
-    def extent(self, condition: int, clip: int) -> Extent:
+    def extent(self, condition: int, clip: int) -> ByteRange:
         of = self._bitstreams[condition]
         start = int(of.offset[clip])
-        return Extent(path=of.path(clip), start=start, stop=start + int(of.size[clip]))
+        return ByteRange(path=of.path(clip), start=start, stop=start + int(of.size[clip]))
 
     def where(self, condition: int, clip: int) -> str:
         """Names store, shard and clip."""
         return f"{self._url}/{self._bitstreams[condition].path(clip)}: clip '{self._clip_ids[clip]}'"
 
-    def _kept(self, condition: int, clip: int) -> Payload | None:
+    def _kept(self, condition: int, clip: int) -> PendingRead | None:
         place = -1 if self._shelf is None else int(self._shelf.places(np.array(condition), np.array(clip)))
-        return None if place < 0 or self._shelf is None else Payload(take=partial(bytes, self._shelf.entry(place)), is_kept=True)
+        return None if place < 0 or self._shelf is None else PendingRead(take=partial(bytes, self._shelf.entry(place)), is_kept=True)
 
-    def _take(self, condition: int, clip: int, payload: Payload) -> bytes:
+    def _take(self, condition: int, clip: int, payload: PendingRead) -> bytes:
         begun, was_there = time.perf_counter(), payload.is_there
         try:
             data = payload.take()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from streamaug.errors import StateError
-from streamaug.mixing import Identity
+from streamaug.planning import Identity
 
 
 @dataclass(frozen=True, kw_only=True)

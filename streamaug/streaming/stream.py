@@ -18,20 +18,21 @@ from streamaug.codecs import decoder_version
 from streamaug.conditions import Condition
 from streamaug.errors import StateError, StoreError, StreamaugError
 from streamaug.features import LogMel
-from streamaug.mixing import Plan, Recipe, load_recipe
+from streamaug.planning import Plan
+from streamaug.planning.open_plan import open_plan
+from streamaug.planning.sequential import PlanLike, SequentialPlan
+from streamaug.reading.cache import Cache, CacheView
+from streamaug.reading.locations import BitstreamLocations
+from streamaug.recipes import Recipe, load_recipe
 from streamaug.store import Store
-from streamaug.streaming.bitstreams import Bitstreams
-from streamaug.streaming.caches import Cache, Shelf
-from streamaug.streaming.clock import Clock
-from streamaug.streaming.every import AnyPlan, EveryClip
-from streamaug.streaming.opening import open_plan
+from streamaug.streaming.cursor import Clock
+from streamaug.streaming.decode import Features, RowMaker, shape_of
+from streamaug.streaming.metrics import Stats, StreamMetrics
+from streamaug.streaming.partition import LastBatch, RankPartition
 from streamaug.streaming.pipeline import Batch, Made, Pipeline, Substitutes
-from streamaug.streaming.rows import Features, RowMaker, shape_of
-from streamaug.streaming.sharing import Sharing, Tail
 from streamaug.streaming.source import Source
 from streamaug.streaming.state import State
-from streamaug.streaming.stats import Figures, Stats
-from streamaug.streaming.threads import start_threads
+from streamaug.streaming.workers import start_threads
 
 _LOOKED_THROUGH = 1024
 
@@ -56,7 +57,7 @@ class Stream(IterableDataset[dict[str, Any]]):
 
     recipe: a recipe, its path, or a plan. store: opened, or its URL. batch_size: rows of a global batch, shared by the ranks.
     threads: that decode; unless said one a core, and DataLoader's workers share the cores. tail: what becomes of rows that fill no
-    batch, see `Tail`. rank, world: those of torch.distributed, or else of RANK and WORLD_SIZE, unless said. feature_cache,
+    batch, see `LastBatch`. rank, world: those of torch.distributed, or else of RANK and WORLD_SIZE, unless said. feature_cache,
     byte_cache: folders on a local disk; bitstreams of a store that is on this machine's disk are not copied. on_corrupt: `raise`, or
     `replace` a broken clip by the epoch's next one of the same condition and label. deadline: seconds that a remote read may take,
     all tries together.
@@ -66,7 +67,7 @@ class Stream(IterableDataset[dict[str, Any]]):
 
     def __init__(
         self,
-        recipe: str | os.PathLike[str] | Recipe | AnyPlan,
+        recipe: str | os.PathLike[str] | Recipe | PlanLike,
         store: str | os.PathLike[str] | Store,
         *,
         split: str = "train",
@@ -74,7 +75,7 @@ class Stream(IterableDataset[dict[str, Any]]):
         batch_size: int = 64,
         features: Features = "logmel",
         threads: int | None = None,
-        tail: Tail = "drop",
+        tail: LastBatch = "drop",
         rank: int | None = None,
         world: int | None = None,
         feature_cache: Cache | None = None,
@@ -86,17 +87,17 @@ class Stream(IterableDataset[dict[str, Any]]):
         opened = store if isinstance(store, Store) else Store.open(store)
         if isinstance(recipe, str | os.PathLike):
             recipe = load_recipe(recipe)
-        self.plan: AnyPlan = open_plan(recipe, opened, split=split, seed=seed) if isinstance(recipe, Recipe) else recipe
+        self.plan: PlanLike = open_plan(recipe, opened, split=split, seed=seed) if isinstance(recipe, Recipe) else recipe
         if isinstance(recipe, Recipe) and recipe.stratify not in (None, batch_size):
             raise recipe.refuse(
                 ("stratify",), f"'stratify: {recipe.stratify}' wants global batches of that many rows, not {batch_size}; make them equal"
             )
-        self._sharing = Sharing(batch_size=batch_size, tail=tail)
+        self._sharing = RankPartition(batch_size=batch_size, tail=tail)
         self._rank, self._world = rank, world
         self._home, self._known_ranks = os.getpid(), _ranks()
         self._share()
         self._folder, self._meta = opened.folder, opened.meta
-        self._bitstreams = tuple(Bitstreams.read(opened, name) for name in self.plan.conditions)
+        self._bitstreams = tuple(BitstreamLocations.read(opened, name) for name in self.plan.conditions)
         self._clip_ids = opened.clips["clip_id"].combine_chunks()
         self._labels = _label_numbers(opened)
         self._module = LogMel(rate=opened.meta.rate)
@@ -116,14 +117,14 @@ class Stream(IterableDataset[dict[str, Any]]):
 
     @classmethod
     def evaluation(
-        cls, store: str | os.PathLike[str] | Store, condition: str, *, split: str = "evaluate", tail: Tail = "keep", **settings: Any
+        cls, store: str | os.PathLike[str] | Store, condition: str, *, split: str = "evaluate", tail: LastBatch = "keep", **settings: Any
     ) -> "Stream":
         """Every clip of a split once, in one condition, in the order of the clips table; the same in every epoch.
 
         settings: as those of `Stream`.
         """
         opened = store if isinstance(store, Store) else Store.open(store)
-        return cls(EveryClip.of(opened, [condition], split), opened, split=split, tail=tail, **settings)
+        return cls(SequentialPlan.of(opened, [condition], split), opened, split=split, tail=tail, **settings)
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -207,7 +208,7 @@ class Stream(IterableDataset[dict[str, Any]]):
         self._standing = None
 
     @property
-    def figures(self) -> Figures:
+    def figures(self) -> StreamMetrics:
         """What the stream has done and what it waits for, in this process since its first batch."""
         return self._pipeline().stats.figures()
 
@@ -236,7 +237,7 @@ class Stream(IterableDataset[dict[str, Any]]):
             )
         self._clock, self._home = self._clock.copy(), here
 
-    def _share(self) -> Sharing:
+    def _share(self) -> RankPartition:
         rank, world = _ranks(self._known_ranks)
         return replace(self._sharing, rank=rank if self._rank is None else self._rank, world=world if self._world is None else self._world)
 
@@ -254,11 +255,11 @@ class Stream(IterableDataset[dict[str, Any]]):
         kept = recalled = None
         if self._byte_cache is not None:
             largest = max(int(of.size.max()) for of in self._bitstreams)
-            kept = Shelf(self._byte_cache, self._bitstreams, what="bitstreams", largest=largest)
+            kept = CacheView(self._byte_cache, self._bitstreams, what="bitstreams", largest=largest)
         if self._feature_cache is not None:
             what = f"features {decoder_version()} {self._module.settings} samples={self._samples}"
             largest = 2 * math.prod(shape_of("static", self._module, self._samples))
-            recalled = Shelf(self._feature_cache, self._bitstreams, what=what, largest=largest)
+            recalled = CacheView(self._feature_cache, self._bitstreams, what=what, largest=largest)
         source = Source(self._folder, self._bitstreams, self._clip_ids, deadline=self._deadline, shelf=kept, stats=stats)
         maker = RowMaker(
             source, self._bitstreams, module=self._module, samples=self._samples, features=self._features, shelf=recalled, stats=stats
@@ -332,7 +333,7 @@ def _ranks(told: tuple[int, int] = (0, 1)) -> tuple[int, int]:
     return int(os.environ.get("RANK", told[0])), int(os.environ.get("WORLD_SIZE", told[1]))
 
 
-def _windows(plan: AnyPlan, epoch: int) -> int | None:
+def _windows(plan: PlanLike, epoch: int) -> int | None:
     """Windows of shards that an epoch goes through, None where it has none."""
     found = plan.epoch(epoch).windows if isinstance(plan, Plan) else None
     return None if found is None else found.windows
@@ -344,9 +345,9 @@ def _label_numbers(store: Store) -> np.ndarray:
     return np.asarray(numbers).astype(np.min_scalar_type(len(store.meta.labels)))
 
 
-def _samples(store: Store, plan: AnyPlan) -> int:
+def _samples(store: Store, plan: PlanLike) -> int:
     """Samples of each clip of a plan. Raises StoreError where they differ, for they could not be stacked."""
-    lengths = np.unique(store.clips["frames"].to_numpy()[plan.clips])
+    lengths = np.unique(store.clips["samples"].to_numpy()[plan.clips])
     if len(lengths) > 1:
         raise StoreError(
             f"store {store.url}: its clips have {len(lengths)} lengths, from {lengths[0]} to {lengths[-1]} samples, and a batch needs one; "

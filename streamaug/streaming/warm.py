@@ -2,11 +2,11 @@
 
 from collections.abc import Iterator
 
-from streamaug.mixing import Recipe
+from streamaug.planning.open_plan import open_plan
+from streamaug.planning.sequential import SequentialPlan
+from streamaug.reading.cache import Cache
+from streamaug.recipes import Recipe
 from streamaug.store import Store
-from streamaug.streaming.caches import Cache
-from streamaug.streaming.every import EveryClip
-from streamaug.streaming.opening import open_plan
 from streamaug.streaming.stream import Stream
 
 
@@ -19,7 +19,7 @@ def warming(
     this machine's disk. Raises RecipeError, StoreError.
     """
     plan = open_plan(recipe, store, split=split)
-    every = EveryClip.of(store, plan.conditions, split, by_shard=True)
+    every = SequentialPlan.of(store, plan.conditions, split, by_shard=True)
     stream = Stream(
         every, store, split=split, batch_size=32, features="static", tail="keep", threads=threads, feature_cache=cache, byte_cache=cache
     )

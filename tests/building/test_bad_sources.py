@@ -169,7 +169,7 @@ def test_a_table_of_broken_clips_only_is_refused_even_with_skip_bad(tmp_path):
         ("path,label,split\n", "lists no clip"),
         ("path,label,split\nclip000.wav,,train\n", "column 'label' is empty in row 1"),
         ("path,label,split\nclip000.wav,a,train,b\n", "clips.csv"),
-        ("path,label,split,frames\nclip000.wav,a,train,7\n", "column 'frames'"),
+        ("path,label,split,samples\nclip000.wav,a,train,7\n", "column 'samples'"),
         ("path,label,split\nabsent.wav,a,train\n", "absent.wav"),
         ("path,label,split\nclip000.wav,NA,train\nabsent.wav,null,train\n", "clip 'absent'"),
         ("path,label,split\nhttp2://nowhere/clip.wav,a,train\n", "http2://nowhere/clip.wav"),

@@ -9,7 +9,7 @@ import pytest
 import soundfile
 
 from streamaug.building.build import Built, build
-from streamaug.codecs import decode, load_settings
+from streamaug.codecs import FLAC, decode, load_settings
 from streamaug.codecs.pcm import digest
 from streamaug.conditions import parse_conditions
 from streamaug.errors import StoreError
@@ -44,8 +44,8 @@ def test_the_original_is_the_source_to_the_bit(store, table):
         clip_id = index.table["clip_id"][row].as_py()
         payload = payload_of(opened, index, row)
         wanted, _ = soundfile.read(table.parent / f"{clip_id}.wav", dtype="float32")
-        frames = int(index.column("frames")[row])
-        np.testing.assert_array_equal(decode(payload, extension="flac", rate=RATE, lag=0, frames=frames), wanted)
+        samples = int(index.column("samples")[row])
+        np.testing.assert_array_equal(decode(payload, decoding=FLAC, rate=RATE, delay=0, samples=samples), wanted)
 
 
 def payload_of(opened, index, row) -> bytes:
@@ -99,7 +99,7 @@ def test_a_samples_json_tells_where_it_comes_from(store, table):
     source, _ = soundfile.read(table.parent / f"{told['clip_id']}.wav", dtype="int16")
     assert told["source_sha256"] == digest(source).hex()
     assert told["sha256"] == sha256(payload).hexdigest()
-    assert (told["condition"], told["generations"], told["asked_kbps"], told["rate"], told["frames"]) == (
+    assert (told["condition"], told["generations"], told["asked_kbps"], told["rate"], told["samples"]) == (
         "sbc_64+aac_32",
         2,
         32.0,
@@ -112,7 +112,7 @@ def test_a_samples_json_tells_where_it_comes_from(store, table):
         ("aac_32", "aac", "pyav"),
     ]
     assert all(step["version"].startswith("PyAV") for step in told["steps"])
-    assert told["lag"] == Store.open(store).index("sbc_64+aac_32").column("lag")[0]
+    assert told["delay"] == Store.open(store).index("sbc_64+aac_32").column("delay")[0]
     assert told["device"] in (0, 1, 2)
 
 
@@ -131,7 +131,7 @@ def test_a_second_build_adds_conditions_and_leaves_the_others(table, tmp_path):
     before = content(tmp_path / "store")
     built = run(table, tmp_path / "store", "mp3_32,opus_32")
     after = content(tmp_path / "store")
-    assert built.shards_standing == 6
+    assert built.shards_reused == 6
     assert {name: after[name] for name in before} == before
     assert Store.open(tmp_path / "store").conditions == ("original", "mp3_32", "opus_32")
 
@@ -150,7 +150,7 @@ def test_a_second_build_adds_clips_in_shards_of_their_own(tmp_path):
     after = content(tmp_path / "store")
     shards = {name: data for name, data in before.items() if name.endswith(".tar")}
     assert {name: after[name] for name in shards} == shards
-    assert built.shards_standing == len(shards)
+    assert built.shards_reused == len(shards)
     assert [len(opened.index(condition)) for condition in opened.conditions] == [32, 32, 32]
     assert opened.clips.num_rows == 32
 
@@ -225,7 +225,7 @@ def test_sources_of_any_rate_depth_and_channels_are_brought_to_the_stores(tmp_pa
     run(table, tmp_path / "store", "original", rate=RATE, seconds=1.0, progress=Log())
     opened = Store.open(tmp_path / "store")
     assert opened.clips["depth"].to_pylist() == [24 if subtype in ("PCM_24", "FLOAT") else 16]
-    view = decode(payload_of(opened, opened.index("original"), 0), extension="flac", rate=RATE, lag=0, frames=RATE)
+    view = decode(payload_of(opened, opened.index("original"), 0), decoding=FLAC, rate=RATE, delay=0, samples=RATE)
     wanted = np.mean([0.5 * np.sin(2 * np.pi * 440 * np.arange(RATE) / RATE + channel / 9) for channel in range(channels)], 0)
     middle = slice(2_000, -2_000)
     assert np.abs(view - wanted)[middle].max() < (0.02 if subtype in ("VORBIS", "MPEG_LAYER_III") else 2e-4)

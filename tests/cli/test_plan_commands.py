@@ -12,10 +12,10 @@ from typer.testing import CliRunner
 
 from streamaug.cli.main import app
 from streamaug.errors import StreamaugError
-from streamaug.mixing import load_recipe
+from streamaug.planning.open_plan import open_plan
+from streamaug.recipes import load_recipe
 from streamaug.store import Store
-from streamaug.streaming.opening import open_plan
-from tests.stores import tau2020_store
+from streamaug.testing import tau2020_store
 
 RECIPES = Path(__file__).parents[2] / "train" / "recipes"
 TABLE3 = RECIPES / "table3"

@@ -5,7 +5,7 @@ import pytest
 
 from streamaug.building.chains import Chain, code
 from streamaug.codecs import calibrate, decode, decode_pyav, decode_torchcodec, load_settings
-from streamaug.codecs.alignment import measure_lag
+from streamaug.codecs.alignment import measure_delay
 from streamaug.codecs.pcm import to_float
 from streamaug.conditions import Condition
 from tests.codecs.signals import RATE, chirp, noise, recordings
@@ -28,7 +28,7 @@ def chain_of(name: str) -> Chain:
 
 def views(chain: Chain, signal: np.ndarray) -> list[np.ndarray]:
     (coded,) = code([chain], signal, {"clip_id": "clip"}, load=lambda _: signal)
-    common = {"extension": chain.extension, "rate": RATE, "lag": chain.lag, "frames": len(signal)}
+    common = {"decoding": chain.decoding, "rate": RATE, "delay": chain.delay, "samples": len(signal)}
     return [decode(coded.payload, decoder=decoder, **common) for decoder in (decode_pyav, decode_torchcodec)]
 
 
@@ -39,7 +39,7 @@ def test_noise_and_chirps_come_back_at_lag_0_and_as_long(name):
         for view in views(chain, signal):
             assert view.dtype == np.float32
             assert len(view) == len(signal)
-            assert measure_lag(view, signal, 3_000)[0] == 0
+            assert measure_delay(view, signal, 3_000)[0] == 0
 
 
 @pytest.mark.parametrize("name", [*PAPER, *BEYOND, *CHAINS])
@@ -48,7 +48,7 @@ def test_recordings_come_back_at_lag_0_and_as_long(name, shared_data):
     for signal in recordings(shared_data / "esc10" / "audio", CLIPS):
         for view in views(chain, signal):
             assert len(view) == len(signal)
-            assert measure_lag(view, signal, 3_000)[0] == 0
+            assert measure_delay(view, signal, 3_000)[0] == 0
 
 
 @pytest.mark.parametrize("name", [*PAPER, *BEYOND])
@@ -71,10 +71,10 @@ def test_the_lag_is_measured_anew_at_other_store_rates(rate):
     for name in ("aac_32", "opus_32", "g722_64", "sbc_64"):
         step = Condition.parse(name).steps[0]
         coding = calibrate(step, load_settings(), rate)
-        view = decode(coding.encode(signal), extension=coding.codec.extension, rate=rate, lag=coding.lag, frames=len(signal))
-        assert measure_lag(view, signal, 3_000)[0] == 0
+        view = decode(coding.encode(signal), decoding=coding.decoding, rate=rate, delay=coding.delay, samples=len(signal))
+        assert measure_delay(view, signal, 3_000)[0] == 0
 
 
 def test_a_shift_by_one_sample_is_noticed():
     signal = noise()
-    assert measure_lag(np.roll(signal, 1), signal, 3_000)[0] == 1
+    assert measure_delay(np.roll(signal, 1), signal, 3_000)[0] == 1

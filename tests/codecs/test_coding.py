@@ -4,14 +4,14 @@ import numpy as np
 import pytest
 import soundfile
 
-from streamaug.codecs import Settings, calibrate, choose_encoder, decode, load_settings
-from streamaug.codecs.coding import Coding
+from streamaug.codecs import Decoding, Settings, calibrate, choose_encoder, decode, load_settings
+from streamaug.codecs.coding import CalibratedEncoder
 from streamaug.conditions import Condition
 from streamaug.errors import ConditionError, CorruptError, EncoderError
 from tests.codecs.signals import RATE, noise
 
 
-def ready(name: str, settings: Settings | None = None) -> Coding:
+def ready(name: str, settings: Settings | None = None) -> CalibratedEncoder:
     return calibrate(Condition.parse(name).steps[0], settings or load_settings(), RATE)
 
 
@@ -86,10 +86,10 @@ def test_wrong_settings_are_refused_by_name(tmp_path, text, told):
         load_settings(changes)
 
 
-@pytest.mark.parametrize("extension", ["mp3", "aac", "opus", "sbc", "flac", "wav", "amr", "nonsense"])
-def test_bytes_that_are_no_bitstream_are_refused(extension):
+@pytest.mark.parametrize("demuxer", ["mp3", "aac", "ogg", "sbc", "flac", "wav", "amr", "nonsense"])
+def test_bytes_that_are_no_bitstream_are_refused(demuxer):
     with pytest.raises(CorruptError, match=r"cannot be decoded|holds"):
-        decode(np.random.default_rng(0).bytes(4_000), extension=extension, rate=RATE, lag=0, frames=RATE)
+        decode(np.random.default_rng(0).bytes(4_000), decoding=Decoding(codec=demuxer, demuxer=demuxer), rate=RATE, delay=0, samples=RATE)
 
 
 @pytest.mark.parametrize("name", ["mp3_64", "aac_64", "sbc_64", "opus_64"])
@@ -97,4 +97,4 @@ def test_a_bitstream_that_holds_too_little_is_refused(name):
     coding = ready(name)
     payload = coding.encode(noise())
     with pytest.raises(CorruptError, match=r"samples of|cannot be decoded"):
-        decode(payload[: len(payload) // 2], extension=coding.codec.extension, rate=RATE, lag=coding.lag, frames=2 * RATE)
+        decode(payload[: len(payload) // 2], decoding=coding.decoding, rate=RATE, delay=coding.delay, samples=2 * RATE)

@@ -60,7 +60,9 @@ def decoded(store: Store, index: Index, clip_id: str) -> np.ndarray:
     row = index.table.to_pylist()[index.table["clip_id"].to_pylist().index(clip_id)]
     shard = index.meta.shards[row["shard"]].name
     payload = store.folder.read_range(f"{index.meta.condition}/{shard}", row["offset"], row["offset"] + row["size"])
-    return decode(payload, extension=index.meta.extension, rate=store.meta.rate, lag=row["lag"], frames=row["frames"], decoder=decode_pyav)
+    return decode(
+        payload, decoding=index.meta.decoding, rate=store.meta.rate, delay=row["delay"], samples=row["samples"], decoder=decode_pyav
+    )
 
 
 def test_every_clip_is_graded_against_its_original(store: Store, thread: ThreadPoolExecutor):

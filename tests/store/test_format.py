@@ -17,7 +17,7 @@ import soundfile
 from streamaug.building.build import build
 from streamaug.codecs import load_settings
 from streamaug.conditions import parse_conditions
-from streamaug.store.layout import CLIPS_SCHEMA, FORMAT, INDEX_SCHEMA, CodingStep, IndexMeta, ShardInfo, StoreMeta
+from streamaug.store.format import CLIPS_SCHEMA, FORMAT, INDEX_SCHEMA, CodingStep, IndexMeta, ShardInfo, StoreMeta
 from tests.building.clips import write_clips
 
 README = (Path(__file__).parents[2] / "shards" / "README.md").read_text("utf-8")
@@ -96,5 +96,5 @@ def test_the_json_holds_what_it_says(store: Path) -> None:
     (clip,) = (clip for clip in pq.read_table(store / "clips.parquet").to_pylist() if clip["clip_id"] == clip_id)
     told = section("Shards").split("The JSON holds")[1]
     keys = set(re.findall(r"`([a-z0-9_]+)`", told.split(":", 1)[1]))
-    own = {name for name, value in clip.items() if value is not None and name not in ("shard", "frames", "depth", "sha256")}
+    own = {name for name, value in clip.items() if value is not None and name not in ("shard", "samples", "depth", "sha256")}
     assert set(json.loads(data)) == keys | own

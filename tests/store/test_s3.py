@@ -16,9 +16,10 @@ import s3fs
 from streamaug.building.build import build
 from streamaug.conditions import parse_conditions
 from streamaug.errors import FetchError
-from streamaug.store import Store, files
-from streamaug.store.files import Folder
-from streamaug.store.verify import verify
+from streamaug.store import Store
+from streamaug.store import folder as store_folder
+from streamaug.store.folder import Folder
+from streamaug.verifying.verify import verify
 from tests.building.clips import content, write_clips
 from tests.servers import Fault, Faults, faulty
 
@@ -104,7 +105,7 @@ def test_a_server_that_keeps_refusing_ends_a_build_with_a_clear_error_and_no_ind
     def faults(method: str, path: str) -> Fault | None:
         return "refuse" if method == "PUT" and "/mp3_32/" in path and "000001" in path else None
 
-    s3_environment.setattr(files, "ATTEMPTS", 2)
+    s3_environment.setattr(store_folder, "ATTEMPTS", 2)
     with (
         through(s3_url, faults, s3_environment),
         pytest.raises(FetchError, match=r"s3://.*/mp3_32/.*-000001.tar: writing failed after 2 tries"),
@@ -118,8 +119,8 @@ def test_a_server_that_keeps_refusing_ends_a_build_with_a_clear_error_and_no_ind
 @pytest.mark.parametrize("method", ["GET", "PUT"])
 def test_a_connection_that_hangs_is_ended_and_told_about(method: str, s3_url: str, bucket: str, s3_environment: pytest.MonkeyPatch) -> None:
     Folder.at(f"s3://{bucket}").write("there", b"1")
-    s3_environment.setattr(files, "ATTEMPTS", 2)
-    s3_environment.setattr(files, "_SILENCE", 0.1)
+    s3_environment.setattr(store_folder, "ATTEMPTS", 2)
+    s3_environment.setattr(store_folder, "_SILENCE", 0.1)
     with through(s3_url, lambda asked, _: "hang" if asked == method else None, s3_environment):
         folder = Folder.at(f"s3://{bucket}")
         with pytest.raises(FetchError, match="failed after 2 tries"):
@@ -128,7 +129,7 @@ def test_a_connection_that_hangs_is_ended_and_told_about(method: str, s3_url: st
 
 
 def test_a_connection_that_hangs_once_does_no_harm(s3_url: str, bucket: str, s3_environment: pytest.MonkeyPatch) -> None:
-    s3_environment.setattr(files, "_SILENCE", 0.1)
+    s3_environment.setattr(store_folder, "_SILENCE", 0.1)
     with through(s3_url, seldom(("hang",), seed=0, share=1.0), s3_environment):
         folder = Folder.at(f"s3://{bucket}")
         folder.write("new", b"123456")
@@ -148,7 +149,7 @@ def test_a_shard_sent_in_parts_that_is_cut_off_leaves_nothing_to_be_seen(
             return "cut"
         return None
 
-    s3_environment.setattr(files, "ATTEMPTS", 1 if lasting else 2)
+    s3_environment.setattr(store_folder, "ATTEMPTS", 1 if lasting else 2)
     with through(s3_url, faults, s3_environment):
         folder = Folder.at(f"s3://{bucket}/store")
 

@@ -10,7 +10,7 @@ from streamaug.building.build import build
 from streamaug.conditions import parse_conditions
 from streamaug.errors import FetchError, StoreError
 from streamaug.store import Store
-from streamaug.store.verify import verify
+from streamaug.verifying.verify import verify
 from tests.building.clips import write_clips
 from tests.servers import Fault, faulty, nginx, python_web_server
 

@@ -10,7 +10,7 @@ import soundfile
 
 from streamaug.building.build import build
 from streamaug.conditions import parse_conditions
-from streamaug.mixing import Recipe, load_recipe
+from streamaug.recipes import Recipe, load_recipe
 from streamaug.store import Store
 
 RATE = 16_000

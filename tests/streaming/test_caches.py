@@ -14,10 +14,10 @@ import pytest
 import torch
 from torch.utils.data import DataLoader
 
-from streamaug.mixing import Recipe
+from streamaug.reading.segments import CacheError, Segment, Segments
+from streamaug.recipes import Recipe
 from streamaug.store import Store
 from streamaug.streaming import Cache, Stream
-from streamaug.streaming.segments import CacheError, Segment, Segments
 from tests.streaming.conftest import RATE, write_recipe
 from tests.streaming.test_stream import pairs, same
 

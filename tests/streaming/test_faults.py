@@ -15,7 +15,7 @@ import pytest
 
 import streamaug
 from streamaug.errors import CorruptError, StoreError
-from streamaug.mixing import Recipe
+from streamaug.recipes import Recipe
 from streamaug.store import Index, Store
 from streamaug.streaming import Stream
 from tests.streaming.conftest import write_recipe
@@ -157,10 +157,10 @@ def test_clips_of_different_length_are_refused_before_training(copy: Path, recip
     import pyarrow.parquet as pq
 
     clips = pq.read_table(copy / "clips.parquet")
-    frames = clips["frames"].to_numpy().copy()
-    frames[3] += 1
+    samples = clips["samples"].to_numpy().copy()
+    samples[3] += 1
     pq.write_table(
-        clips.set_column(clips.schema.get_field_index("frames"), clips.schema.field("frames"), pa.array(frames)), copy / "clips.parquet"
+        clips.set_column(clips.schema.get_field_index("samples"), clips.schema.field("samples"), pa.array(samples)), copy / "clips.parquet"
     )
     with pytest.raises(StoreError, match=r"2 lengths, from 16000 to 16001"):
         Stream(recipe, copy, **SETTINGS)

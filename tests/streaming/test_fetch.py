@@ -18,10 +18,10 @@ from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
 from streamaug.errors import CorruptError, FetchError
-from streamaug.mixing import Recipe
+from streamaug.reading.fetch import GAP, ByteRange, _reader, join
+from streamaug.recipes import Recipe
 from streamaug.store import Store
 from streamaug.streaming import Stream
-from streamaug.streaming.fetch import GAP, Extent, _reader, join
 from tests.servers import Fault, Faults, faulty, nginx, s3_server
 from tests.streaming.conftest import write_recipe
 from tests.streaming.test_stream import same
@@ -66,7 +66,7 @@ def spoiled(request: pytest.FixtureRequest) -> Spoiled:
 
 
 def test_s3_is_read_by_obstore_and_in_a_fork_of_that_process_by_s3fs(s3: tuple[str, dict]) -> None:
-    assert _reader(Store.open(*s3).folder).__class__.__module__ == "streamaug.streaming.s3"
+    assert _reader(Store.open(*s3).folder).__class__.__module__ == "streamaug.reading.s3"
     with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("fork")) as pool:
         assert pool.submit(_class_in_this_process, *s3).result() == "S3FileSystem"
 
@@ -84,14 +84,14 @@ def copy(store_path: Path, tmp_path: Path) -> Path:
 
 extents = st.lists(
     st.tuples(st.sampled_from("ab"), st.integers(0, 200), st.integers(1, 60)).map(
-        lambda e: Extent(path=e[0], start=e[1], stop=e[1] + e[2])
+        lambda e: ByteRange(path=e[0], start=e[1], stop=e[1] + e[2])
     ),
     max_size=12,
 )
 
 
 @given(extents, st.integers(0, 30), st.integers(1, 200))
-def test_joined_reads_cover_every_extent_once_and_waste_only_gaps(wanted: list[Extent], gap: int, joined: int) -> None:
+def test_joined_reads_cover_every_extent_once_and_waste_only_gaps(wanted: list[ByteRange], gap: int, joined: int) -> None:
     reads = join(wanted, gap=gap, joined=joined)
     assert sorted(number for _, covered in reads for number in covered) == list(range(len(wanted)))
     for read, covered in reads:

@@ -15,7 +15,7 @@ from torch.utils.data import DataLoader
 from torchdata.stateful_dataloader import StatefulDataLoader
 
 from streamaug.errors import StateError, StreamaugError
-from streamaug.mixing import Recipe
+from streamaug.recipes import Recipe
 from streamaug.store import Store
 from streamaug.streaming import Stream
 from tests.streaming.conftest import write_recipe

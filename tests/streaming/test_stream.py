@@ -9,7 +9,7 @@ import torch
 from streamaug.codecs import decode
 from streamaug.errors import RecipeError, StreamaugError
 from streamaug.features import LogMel, with_deltas
-from streamaug.mixing import Recipe
+from streamaug.recipes import Recipe
 from streamaug.store import Store
 from streamaug.streaming import Cache, Stream
 from tests.streaming.conftest import RATE, write_recipe
@@ -49,7 +49,7 @@ def test_rows_are_the_plans_rows_and_their_features_those_of_their_bitstreams(st
             row = index.table.filter(np.array(index.table["clip_id"].to_pylist()) == clip).to_pylist()[0]
             shard = store.folder.local_path(f"{condition}/{index.meta.shards[row['shard']].name}").read_bytes()
             payload = shard[row["offset"] : row["offset"] + row["size"]]
-            samples = decode(payload, extension=index.meta.extension, rate=RATE, lag=row["lag"], frames=RATE)
+            samples = decode(payload, decoding=index.meta.decoding, rate=RATE, delay=row["delay"], samples=RATE)
             assert torch.equal(features, with_deltas(LogMel(rate=RATE)(torch.from_numpy(samples))))
 
 

@@ -10,9 +10,9 @@ from typer.testing import CliRunner
 
 from streamaug.cli.main import app
 from streamaug.errors import CorruptError
-from streamaug.mixing import Recipe
+from streamaug.recipes import Recipe
 from streamaug.store import Store
-from streamaug.streaming import Stream, log_figures
+from streamaug.streaming import Stream, log_metrics
 from tests.servers import nginx
 from tests.streaming.conftest import write_recipe
 from tests.streaming.test_faults import flip
@@ -75,7 +75,7 @@ def test_the_figures_reach_tensorboard(store: Store, recipe: Recipe, tmp_path: P
     stream = Stream(recipe, store, batch_size=16)
     with SummaryWriter(str(tmp_path)) as writer:
         for step, _ in enumerate(stream):
-            log_figures(stream.figures, writer, step)
+            log_metrics(stream.figures, writer, step)
     events = EventAccumulator(str(tmp_path)).Reload()
     assert len(events.Scalars("stream/clips_per_second")) == 6
     assert events.Scalars("stream/decode_milliseconds/mp3_64")[-1].value > 0

@@ -4,7 +4,7 @@ import torch
 
 from tests.train.test_run import config_of
 from train.models import FCNN, MODELS
-from train.run import claim, fit, prepare
+from train.run import create_run_folder, fit, prepare
 
 
 class Frozen(FCNN):
@@ -20,7 +20,7 @@ def test_two_ranks_take_the_steps_of_one_process_at_twice_the_batch(store, recip
     weights = []
     for devices in (1, 2):
         run = prepare(config_of(store, recipe, tmp_path, f"devices={devices}", f"run={tmp_path / str(devices)}", "steps=2"))
-        claim(run)
+        create_run_folder(run)
         weights.append(fit(run, quiet=True).state_dict())
     torch.manual_seed(run.config.seed)
     started = dict(Frozen(3, run.config.width).named_parameters())

@@ -19,7 +19,7 @@ from train.errors import DivergedError, RunError
 from train.evaluate import probabilities_of
 from train.predictions import read_predictions
 from train.resume import SafetensorsIO
-from train.run import carry_out, claim, finish, fit, prepare, read_log
+from train.run import create_run_folder, finish, fit, prepare, read_log, run_training
 from train.steps import Steps
 
 torch.set_num_threads(1)
@@ -46,7 +46,7 @@ def finished(built, tmp_path_factory):
     recipe = folder / "row_3.yaml"
     recipe.write_text("title: original + mp3_64\ndraw: union\nmixture: {original: 1, mp3_64: 1}\n")
     config = config_of(built, recipe, folder, "steps=60")
-    carry_out(config, row="3", quiet=True)
+    run_training(config, row="3", quiet=True)
     return config
 
 
@@ -95,7 +95,7 @@ def test_the_report_is_one_file_that_asks_for_nothing_else(finished):
 def test_a_folder_in_use_is_refused_and_keeps_what_it_holds(finished):
     before = {path: path.stat().st_mtime_ns for path in finished.run.rglob("*")}
     with pytest.raises(RunError, match="already in use"):
-        carry_out(finished, row="3", quiet=True)
+        run_training(finished, row="3", quiet=True)
     assert {path: path.stat().st_mtime_ns for path in finished.run.rglob("*")} == before
 
 
@@ -119,11 +119,11 @@ def test_a_run_killed_in_the_middle_of_an_epoch_ends_bit_equal_to_an_unbroken_on
     recipe.write_text("title: three\ndraw: union\nmixture: {original: 1, mp3_64: 1, opus_32: 1}\n")
     settings = "steps=7", "checkpoint_every=5"
     whole = prepare(config_of(store, recipe, tmp_path, *settings))
-    claim(whole)
+    create_run_folder(whole)
     expected = fit(whole, quiet=True).state_dict()
 
     broken = prepare(config_of(store, recipe, tmp_path, *settings, f"run={tmp_path / 'broken'}"))
-    claim(broken)
+    create_run_folder(broken)
     with monkeypatch.context() as patched:
         patched.setattr("train.run.Steps", dying_after(6))
         with pytest.raises(KilledError):
@@ -142,7 +142,7 @@ def test_a_run_killed_in_the_middle_of_an_epoch_ends_bit_equal_to_an_unbroken_on
 
 def test_a_position_holds_no_pickle(store, recipe, tmp_path):
     run = prepare(config_of(store, recipe, tmp_path, "checkpoint_every=2"))
-    claim(run)
+    create_run_folder(run)
     fit(run, quiet=True)
     state = SafetensorsIO().load_checkpoint(run.folder / "position.safetensors")
     assert state["global_step"] == 2
@@ -151,7 +151,7 @@ def test_a_position_holds_no_pickle(store, recipe, tmp_path):
 
 def test_an_infinite_loss_stops_the_run_and_keeps_the_last_position(store, recipe, tmp_path):
     run = prepare(config_of(store, recipe, tmp_path, "learning_rate=1e30", "steps=50", "checkpoint_every=1"))
-    claim(run)
+    create_run_folder(run)
     with pytest.raises(DivergedError, match=r"the loss is nan at step [0-9]+; the last position"):
         fit(run, quiet=True)
     assert (run.folder / "position.safetensors").exists()
@@ -192,7 +192,7 @@ def test_the_command_line_overrides_the_file(store, recipe, tmp_path):
 )
 def test_what_the_store_lacks_is_said_before_the_folder_is_made(store, recipe, tmp_path, override, error, message):
     with pytest.raises(error, match=message):
-        carry_out(config_of(store, recipe, tmp_path, override), row="3", quiet=True)
+        run_training(config_of(store, recipe, tmp_path, override), row="3", quiet=True)
     assert not (tmp_path / "run").exists()
 
 
@@ -223,5 +223,5 @@ def test_views_of_a_clip_are_trained_on_side_by_side(store, tmp_path):
     recipe.write_text("title: two views\ndraw: views\nviews: 2\nanchor: original\nmixture: {original: 1, mp3_64: 0.5, opus_32: 0.5}\n")
     run = prepare(config_of(store, recipe, tmp_path))
     assert next(iter(Stream(recipe, str(store), batch_size=32)))["logmel"].shape[:2] == (32, 2)
-    claim(run)
+    create_run_folder(run)
     assert all(tensor.isfinite().all() for tensor in fit(run, quiet=True).state_dict().values())

@@ -17,7 +17,7 @@ class FCNN(Classifier):
     (11786711, 11780329)
     """
 
-    NAME, CYCLES, DECAY, MASKED, L2 = "fcnn", 7, 1e-6, True, 0.0
+    NAME, CYCLES, DECAY, USES_SPEC_AUGMENT, L2 = "fcnn", 7, 1e-6, True, 0.0
 
     def __init__(self, classes: int, width: Fraction = Fraction(1)) -> None:
         super().__init__(classes, width)

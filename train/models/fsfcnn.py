@@ -15,7 +15,7 @@ class FsFCNN(Classifier):
     16539703
     """
 
-    NAME, CYCLES, DECAY, MASKED, L2 = "fsfcnn", 7, 0.0, True, 0.0
+    NAME, CYCLES, DECAY, USES_SPEC_AUGMENT, L2 = "fsfcnn", 7, 0.0, True, 0.0
 
     def __init__(self, classes: int, width: Fraction = Fraction(1)) -> None:
         super().__init__(classes, width)

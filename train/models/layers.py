@@ -119,7 +119,7 @@ class Classifier(nn.Module):
     """Cosine cycles of 2, 4, 8 ... epochs."""
     DECAY: ClassVar[float]
     """Further decay of the learning rate, 1 / (1 + DECAY * step)."""
-    MASKED: ClassVar[bool]
+    USES_SPEC_AUGMENT: ClassVar[bool]
     """Whether SpecAugment is applied."""
     L2: ClassVar[float]
     """Penalty on the squared weights of every convolution."""

@@ -51,7 +51,7 @@ class ResNet17(Classifier):
     (12980492, 3247758)
     """
 
-    NAME, CYCLES, DECAY, MASKED, L2 = "resnet17", 6, 1e-6, False, 1e-3
+    NAME, CYCLES, DECAY, USES_SPEC_AUGMENT, L2 = "resnet17", 6, 1e-6, False, 1e-3
 
     def __init__(self, classes: int, width: Fraction = Fraction(1)) -> None:
         super().__init__(classes, width)

@@ -1,0 +1,53 @@
+"""A picture of an epoch: which row comes when, in which condition, of which clip."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from streamaug.planning.plan import Plan
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+_FIRST, _DOTS, _BATCHES = 256, 20_000, 200
+
+
+def picture_of(plan: Plan, epoch: int, place: np.ndarray) -> "Figure":
+    """Three panels: the first rows; the whole epoch, each clip at its place in its condition's lane; each condition's share in batches.
+
+    place: for each row of the store's clips table, where it lies among the shards, in [0, 1): reads in a window of shards
+    then show as stripes. A full shuffle fills the lanes evenly; stratified batches have straight shares.
+    """
+    from matplotlib.figure import Figure
+
+    size, count = plan.epoch_size(epoch), len(plan.conditions)
+    figure = Figure(figsize=(10, 3.2 + 0.6 * count), layout="constrained", dpi=110)
+    first, whole, shares = figure.subplots(3, 1, height_ratios=[1 + 0.35 * count, 1 + 0.7 * count, 2.4])
+    colours = [f"C{number % 10}" for number in range(count)]
+    batch = plan.recipe.stratify or 256
+
+    near = plan.rows(epoch, np.arange(min(_FIRST, size)))
+    for view in range(plan.views):
+        for number in range(count):
+            at = np.flatnonzero(near.condition[:, view] == number)
+            first.vlines(at, number - 0.4, number + 0.4, color=colours[number], linewidth=2)
+    first.set(title=f"{plan.recipe.title}: first {len(near)} of {size} rows", xlim=(-1, len(near)), xlabel="position")
+
+    positions = np.unique(np.linspace(0, size - 1, min(size, _DOTS)).astype(np.int64))
+    seen = plan.rows(epoch, positions)
+    for view in range(plan.views):
+        for number in range(count):
+            here = seen.condition[:, view] == number
+            whole.plot(positions[here], number + 0.45 - 0.9 * place[seen.clip[here]], ".", ms=1.6, mew=0, color=colours[number])
+    whole.set(title="the whole epoch; inside a lane, clips in the order of their shards", xlim=(0, size), xlabel="position")
+
+    starts = np.unique(np.linspace(0, max(0, size // batch - 1), _BATCHES).astype(np.int64)) * batch
+    rows = plan.rows(epoch, (starts[:, None] + np.arange(min(batch, size))).ravel())
+    for number in range(count):
+        counts = (rows.condition == number).sum(axis=1).reshape(len(starts), -1).sum(axis=1)
+        shares.plot(starts, counts, color=colours[number], linewidth=1, label=plan.conditions[number])
+    shares.set(title=f"rows of each condition in batches of {batch}", xlim=(0, size), ylim=(0, None), xlabel="position")
+
+    for axes in (first, whole):
+        axes.set(yticks=range(count), yticklabels=plan.conditions, ylim=(count - 0.5, -0.5))
+    return figure

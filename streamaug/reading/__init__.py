@@ -1,0 +1,1 @@
+"""Bitstreams on demand: joined ranged reads, checked, cached on a local disk."""

@@ -1,0 +1,7 @@
+"""The recipe language: which conditions a training mixes, and by what weights."""
+
+from streamaug.recipes.loading import load_recipe
+from streamaug.recipes.recipe import Recipe, Share
+from streamaug.recipes.schedule import Schedule
+
+__all__ = ["Recipe", "Schedule", "Share", "load_recipe"]

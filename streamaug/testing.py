@@ -1,0 +1,125 @@
+"""Stores without audio: clips table and indexes alone, with made-up places of the bitstreams."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from streamaug.codecs.base import Decoding
+from streamaug.conditions import Condition
+from streamaug.store import Store
+from streamaug.store.format import CLIPS_FILE, CLIPS_SCHEMA, FORMAT, INDEX_FILE, STORE_FILE, IndexMeta, ShardInfo, StoreMeta
+from streamaug.store.index import Index
+
+RATE = 44_100
+SCENES = (
+    "airport",
+    "bus",
+    "metro",
+    "metro_station",
+    "park",
+    "public_square",
+    "shopping_mall",
+    "street_pedestrian",
+    "street_traffic",
+    "tram",
+)
+AUGMENTED = ("add", "noise", "pitch", "speed", "spectrum-correction", "reverb-drc-1", "reverb-drc-2", "reverb-drc-3")
+CODED = ("mp3_64", "he-aac_16", "he-aac_32", "aac_32")
+
+
+def write_store(
+    folder: Path,
+    clips: Mapping[str, Sequence[object]],
+    conditions: Mapping[str, np.ndarray | None],
+    *,
+    labels: Sequence[str],
+    clips_per_shard: int = 100,
+) -> Store:
+    """A store with the clips given as columns (clip_id, label, split, group and any others).
+
+    conditions: for each one, which of the clips it holds, bool; None for all. A clip's bitstream is as long as its place says.
+    """
+    count = len(clips["clip_id"])
+    order = np.argsort(np.array(clips["clip_id"]))
+    columns: dict[str, Any] = {name: [values[place] for place in order] for name, values in clips.items()}
+    shard = np.empty(count, np.int32)
+    shard[np.random.default_rng(0).permutation(count)] = np.arange(count) // clips_per_shard
+    columns |= {"shard": shard, "samples": [10 * RATE] * count, "depth": [16] * count, "sha256": [bytes(32)] * count}
+    table = pa.table(columns)
+    own = [table.schema.field(name) for name in table.column_names if name not in CLIPS_SCHEMA.names]
+    table = table.select([*CLIPS_SCHEMA.names, *(field.name for field in own)]).cast(pa.schema([*CLIPS_SCHEMA, *own]))
+    folder.mkdir(parents=True, exist_ok=True)
+    meta = StoreMeta(format=FORMAT, name=folder.name, labels=tuple(labels), rate=RATE, shard_by="split")
+    (folder / STORE_FILE).write_text(meta.model_dump_json())
+    pq.write_table(table, folder / CLIPS_FILE)
+    for name, held in conditions.items():
+        kept = np.ones(count, bool) if held is None else np.asarray(held)[order]
+        (folder / name).mkdir(exist_ok=True)
+        (folder / name / INDEX_FILE).write_bytes(_index(name, table, shard, kept).to_bytes())
+    return Store.open(folder)
+
+
+def _index(name: str, table: pa.Table, shard: np.ndarray, kept: np.ndarray) -> Index:
+    rows = np.flatnonzero(kept)
+    rows = rows[np.argsort(shard[rows], kind="stable")]
+    numbers, place = np.unique(shard[rows], return_inverse=True)
+    size = 80_000 + rows % 1000
+    before = np.concatenate([[0], np.cumsum(size)])[:-1]
+    first = np.searchsorted(place, np.arange(len(numbers)))
+    offset = before - before[first][place] + 512
+    step = Condition.parse(name)
+    settings = hashlib.sha256(str(step).encode()).hexdigest()[:8]
+    shards = [
+        ShardInfo(name=f"{settings}-{number:06d}.tar", bytes=1 << 30, sha256=hashlib.sha256(f"{name} {number}".encode()).hexdigest())
+        for number in numbers.tolist()
+    ]
+    meta = IndexMeta(
+        format=FORMAT,
+        condition=name,
+        settings=settings,
+        extension="mp3",
+        decoding=Decoding(codec="mp3", demuxer="mp3"),
+        steps=(),
+        shards=tuple(shards),
+    )
+    return Index(
+        meta=meta,
+        table=pa.table(
+            {
+                "clip_id": table["clip_id"].take(pa.array(rows)),
+                "shard": pa.array(place, pa.int32()),
+                "offset": pa.array(offset, pa.int64()),
+                "size": pa.array(size, pa.int64()),
+                "sha256": pa.array([bytes(32)] * len(rows), pa.binary(32)),
+                "delay": pa.array(np.full(len(rows), 1105), pa.int32()),
+                "samples": pa.array(np.full(len(rows), 10 * RATE), pa.int64()),
+                "kbps": pa.array(np.full(len(rows), 64.0), pa.float32()),
+            }
+        ),
+    )
+
+
+def tau2020_columns(train: int = 13_962, evaluate: int = 2_968, device_a: int = 10_215) -> dict[str, list[str]]:
+    """Clips in the numbers of the TAU 2020 Mobile development set: scenes, devices, and locations apart between train and evaluate."""
+    others = ("b", "c", "s1", "s2", "s3")
+    rows = []
+    for split, count in (("train", train), ("evaluate", evaluate)):
+        for number in range(count):
+            scene = SCENES[number % len(SCENES)]
+            device = "a" if split == "train" and number < device_a else others[number % len(others)]
+            location = f"{'barcelona' if split == 'train' else 'helsinki'}-{number % 97}"
+            rows.append((f"{scene}-{location}-{number}-{device}", scene, split, location, device))
+    return dict(zip(("clip_id", "label", "split", "group", "device"), map(list, zip(*rows, strict=True)), strict=True))
+
+
+def tau2020_store(folder: Path, *, clips_per_shard: int = 100, **counts: int) -> Store:
+    """A store of those clips in all conditions that the rows of Table 3 name; spectrum correction for device a's training clips."""
+    columns = tau2020_columns(**counts)
+    device_a = np.array([device == "a" for device in columns["device"]])
+    conditions = {name: device_a if name == "spectrum-correction" else None for name in ("original", *AUGMENTED, *CODED)}
+    return write_store(folder, columns, conditions, labels=SCENES, clips_per_shard=clips_per_shard)

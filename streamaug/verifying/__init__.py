@@ -1,0 +1,1 @@
+"""Is a store what its tables say: findings, shard by shard."""

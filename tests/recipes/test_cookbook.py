@@ -1,0 +1,36 @@
+"""What docs/recipes.md shows is what the program prints."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from streamaug.planning.open_plan import open_plan
+from streamaug.recipes import load_recipe
+from streamaug.store import Store
+from streamaug.testing import tau2020_store
+from tools.write_cookbook import COUNTS, DOCS, PAGE, RECIPE
+
+RECIPES = list(RECIPE.finditer(PAGE.read_text(encoding="utf-8")))
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    return tau2020_store(tmp_path_factory.mktemp("stores") / "store", **COUNTS)
+
+
+@pytest.mark.parametrize("found", RECIPES, ids=[found["name"] for found in RECIPES])
+def test_a_recipe_of_the_page_has_the_plan_and_count_that_the_page_shows(store: Store, tmp_path: Path, found: re.Match[str]) -> None:
+    (tmp_path / "recipe.yaml").write_text(found["text"], encoding="utf-8")
+    plan = open_plan(load_recipe(tmp_path / "recipe.yaml"), store)
+    assert found["output"], "run 'python -m tools.write_cookbook'"
+    assert f"plan {plan.hash}\n" in found["output"]
+    epochs = int(found["options"].split()[-1]) if "--epochs" in found["options"] else 1
+    assert f": {sum(plan.epoch_size(epoch) for epoch in range(epochs))} rows" in found["output"]
+    assert (DOCS / "pictures" / f"{found['name']}.png").is_file()
+
+
+def test_every_draw_and_option_is_on_the_page() -> None:
+    page = "".join(found["text"] for found in RECIPES)
+    for word in ("union", "weighted", "one-per-clip", "views", "anchor", "where", "balance", "stratify", "shuffle", "{0: "):
+        assert word in page

@@ -1,0 +1,228 @@
+import json
+from pathlib import Path
+
+import jsonschema
+import pytest
+import yaml
+from hypothesis import given
+from hypothesis import strategies as st
+
+from streamaug.errors import RecipeError
+from streamaug.recipes import Recipe, Schedule, Share, load_recipe
+from streamaug.recipes.leave_one_out import without_each_codec
+from streamaug.recipes.schema import RecipeFile
+from tests.planning.settings import some
+
+RECIPES = Path(__file__).parents[2] / "train" / "recipes"
+
+
+def write(folder: Path, text: str, name: str = "recipe.yaml") -> Path:
+    path = folder / name
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def refusal(path: Path) -> str:
+    with pytest.raises(RecipeError) as caught:
+        load_recipe(path)
+    return str(caught.value)
+
+
+UNION = "draw: union\nmixture: {original: 1, mp3_64: 1}\n"
+
+
+@pytest.mark.parametrize(
+    ("text", "line", "told"),
+    [
+        (
+            "draw: uinon\nmixture: {original: 1}\n",
+            1,
+            "draw: 'uinon' is none of union, weighted, one-per-clip, views; did you mean 'union'?",
+        ),
+        ("draw: union\nmixtur: {original: 1}\n", 2, "unknown key 'mixtur'; did you mean 'mixture'?"),
+        ("draw: union\nmixture:\n  original: 1\n  mp3_64: -1\n", 4, "mixture.mp3_64: -1: input should be greater than or equal to 0"),
+        ("draw: union\nmixture:\n  original: .nan\n", 3, "mixture.original: nan: input should be a finite number"),
+        ("draw: union\nmixture:\n  original: .inf\n", 3, "finite number"),
+        ("draw: union\nmixture:\n  original: yes\n", 3, "mixture.original: True: input should be a valid number"),
+        ("draw: union\nmixture:\n  original: '1'\n", 3, "mixture.original: '1': input should be a valid number"),
+        ("draw: union\nmixture: {original: 0, mp3_64: 0}\n", 2, "all weights are zero; give at least one condition a weight above zero"),
+        ("draw: union\nmixture: {original: {0: 1, 3: 0}}\n", 2, "all weights are zero from epoch 3 on"),
+        ("draw: union\nmixture:\n  original: 1\n  aac: {5: 1}\n", 4, "write '{0: …, 5: …}', 0 first"),
+        ("draw: union\nmixture:\n  original: 1\n  mp3-64_: 1\n", 4, "condition 'mp3-64_'"),
+        ("draw: union\nmixture:\n  original: {weigt: 1}\n", 3, "unknown key 'weigt'; did you mean 'weight'?"),
+        ("draw: union\nmixture: {}\n", 2, "mixture: {}"),
+        ("draw: union\n", 1, "'mixture' is missing; write for example 'mixture: {original: 1, mp3_64: 1}'"),
+        ("mixture: {original: 1}\n", 1, "'draw' is missing; write for example 'draw: union'"),
+        (UNION + "where: {device: a}\n", 3, "where.device: 'a': input should be a valid list; write for example 'where: {device: [a, b]}'"),
+        (UNION + "rows: 10\n", 3, "'rows' belongs to 'draw: weighted', and this is 'draw: union'"),
+        ("draw: weighted\nmixture: {original: 1}\n", 1, "'draw: weighted' needs 'rows'; write for example 'rows: 28000'"),
+        (UNION + "views: 2\n", 3, "'views' belongs to 'draw: views'"),
+        (UNION + "anchor: original\n", 3, "'anchor' belongs to 'draw: views'"),
+        (UNION + "shuffle: {windw: 8}\n", 3, "unknown key 'windw'; did you mean 'window'?"),
+        (UNION + "shuffle: none\n", 3, "shuffle: 'none' is none of full"),
+        (UNION + "shuffle: {window: 3}\n", 3, "write a window of 4 or more"),
+        (UNION + "shuffle: {window: 8}\nbalance: [label]\n", 4, "'balance' and a window exclude each other"),
+        (UNION + "balance: [label, label]\n", 3, "a column stands twice"),
+        (UNION + "stratify: 1\n", 3, "stratify: 1: input should be greater than or equal to 2"),
+        (UNION + "draw: weighted\n", 3, "'draw' stands twice, first on line 1; keep one"),
+        ("draw: views\nviews: 2\nmixture:\n  original: 2\n  mp3_64: 1\n", 4, "'original' has 2 of the 3 of all weights"),
+        ("draw: views\nviews: 2\nanchor: original\nmixture: {mp3_64: 1}\n", 3, "the anchor 'original' is not in the mixture"),
+        ("draw: views\nviews: 2\nanchor: original\nmixture:\n  mp3_64: 1\n  original: 2\n", 6, "its weight is 1"),
+        (
+            "draw: views\nviews: 2\nbalance: [label]\nstratify: 8\nmixture: {original: 1, mp3_64: 1}\n",
+            4,
+            "'stratify' and 'balance' together cannot be exact with 'draw: views'",
+        ),
+        ("draw: union\nmixture: &m {original: 1}\nwhere: *m\n", 2, "an alias"),
+        ("draw: union\nmixture: {original: 1\n", 3, "no YAML"),
+        ("draw: !!python/object/apply:os.system [ls]\n", 1, "no YAML"),
+    ],
+)
+def test_what_is_wrong_is_told_with_file_line_value_and_remedy(tmp_path: Path, text: str, line: int, told: str) -> None:
+    path = write(tmp_path, text)
+    message = refusal(path)
+    assert f"{path}:{line}: " in message
+    assert told in message
+
+
+def test_every_mistake_in_a_file_is_told_at_once(tmp_path: Path) -> None:
+    path = write(tmp_path, "draw: uinon\nrows: many\nmixture: {original: -1}\n")
+    assert [line.split(": ")[0] for line in refusal(path).splitlines()] == [f"{path}:{line}" for line in (1, 3, 2)]
+
+
+@pytest.mark.parametrize("text", ["", "[]", "draw", "\x00", "[" * 5000])
+def test_what_is_no_recipe_is_refused(tmp_path: Path, text: str) -> None:
+    assert str(tmp_path) in refusal(write(tmp_path, text))
+
+
+def test_a_missing_file_is_named(tmp_path: Path) -> None:
+    assert "there is no such file" in refusal(tmp_path / "no.yaml")
+
+
+def test_a_title_an_order_or_another_spelling_of_a_number_is_the_same_recipe(tmp_path: Path) -> None:
+    one = load_recipe(write(tmp_path, "title: one\ndraw: union\nmixture: {original: 1, mp3_64: {0: 1, 5: 0.50}}\n"))
+    other = load_recipe(write(tmp_path, "mixture: {mp3_64: {0: 1.0, 3: 1, 5: 0.5}, original: {weight: 1}}\ntitle: other\ndraw: union\n"))
+    assert one.hash == other.hash
+    assert one.conditions == other.conditions == ("original", "mp3_64")
+    assert load_recipe(write(tmp_path, UNION)).hash != one.hash
+
+
+numbers = st.floats(0.001, 1000, allow_nan=False).map(lambda number: float(f"{number:.4g}"))
+schedules = st.dictionaries(st.integers(1, 200), numbers, max_size=3).flatmap(
+    lambda steps: numbers.map(lambda first: Schedule.of({0: first, **steps}))
+)
+wheres = st.dictionaries(st.sampled_from(["device", "fold"]), st.lists(st.sampled_from("abc123"), min_size=1), max_size=2).map(
+    lambda where: tuple(sorted((column, tuple(sorted(set(values)))) for column, values in where.items()))
+)
+
+
+@some
+@given(
+    mixture=st.dictionaries(
+        st.sampled_from(["original", "mp3_64", "sbc_64+aac_64", "pitch"]), st.builds(Share, weight=schedules, where=wheres), min_size=1
+    ),
+    draw=st.sampled_from(["union", "weighted", "one-per-clip"]),
+    where=wheres,
+    stratify=st.none() | st.integers(2, 1000),
+    balance=st.sampled_from([(), ("label",), ("label", "device")]),
+)
+def test_a_recipe_and_its_re_serialised_self_have_the_same_hash(
+    tmp_path_factory: pytest.TempPathFactory, draw: str, **told: object
+) -> None:
+    recipe = Recipe(title="a: title", draw=draw, rows=7 if draw == "weighted" else None, **told)  # type: ignore[arg-type]  # pydantic checks it
+    path = write(tmp_path_factory.mktemp("recipes"), recipe.to_yaml())
+    again = load_recipe(path)
+    assert again == recipe
+    assert again.hash == recipe.hash
+
+
+def test_a_schedule_is_steps_and_sums_to_what_its_epochs_have() -> None:
+    schedule = Schedule.of({0: 0.1, 3: 0, 7: 2.5})
+    for epoch in range(12):
+        assert schedule.before(epoch) == sum((schedule.at(earlier) for earlier in range(epoch)), start=schedule.at(0) * 0)
+    assert [float(schedule.at(epoch)) for epoch in (0, 2, 3, 6, 7, 1000)] == [0.1, 0.1, 0, 0, 2.5, 2.5]
+
+
+class TestExtends:
+    def test_joins_mixtures_as_a_set(self, tmp_path: Path) -> None:
+        write(tmp_path, UNION, "a.yaml")
+        write(tmp_path, "draw: union\nmixture: {original: 1, aac_32: 0.5}\n", "b.yaml")
+        joined = load_recipe(write(tmp_path, "extends: [a.yaml, b.yaml]\nmixture: {pitch: 2}\n"))
+        assert {name: float(share.weight.at(0)) for name, share in joined.mixture.items()} == {
+            "original": 1,
+            "aac_32": 0.5,
+            "mp3_64": 1,
+            "pitch": 2,
+        }
+        assert joined.draw == "union"
+
+    def test_is_the_same_recipe_as_one_written_out(self) -> None:
+        joined = load_recipe(RECIPES / "table3" / "row_7.yaml")
+        names = "original add noise pitch speed spectrum-correction reverb-drc-1 reverb-drc-2 reverb-drc-3 mp3_64 he-aac_16 aac_32"
+        written = Recipe(title="", draw="union", mixture={name: Share(weight=Schedule.of(1)) for name in names.split()})
+        assert joined.hash == written.hash
+
+    def test_refuses_two_weights_and_says_where_both_stand(self, tmp_path: Path) -> None:
+        other = write(tmp_path, UNION, "a.yaml")
+        path = write(tmp_path, "extends: [a.yaml]\nmixture:\n  mp3_64: 2\n")
+        assert f"{path}:3: 'mp3_64' has the weight 2 here and 1 in {other}:2; give it one weight" in refusal(path)
+
+    def test_refuses_a_circle(self, tmp_path: Path) -> None:
+        write(tmp_path, "extends: [b.yaml]\n", "a.yaml")
+        write(tmp_path, "draw: union\nextends:\n- c.yaml\n- recipe.yaml\n", "b.yaml")
+        write(tmp_path, UNION, "c.yaml")
+        path = write(tmp_path, "extends: [a.yaml]\n")
+        message = refusal(path)
+        assert "recipe.yaml extends a.yaml extends b.yaml extends recipe.yaml" in message
+        assert f"{tmp_path / 'b.yaml'}:4: " in message
+
+    def test_tells_an_error_in_the_file_in_which_it_stands(self, tmp_path: Path) -> None:
+        broken = write(tmp_path, "draw: union\nmixture: {original: x}\n", "a.yaml")
+        assert f"{broken}:2: " in refusal(write(tmp_path, "extends: [a.yaml]\n"))
+
+    def test_joins_choices_of_clips_by_and(self, tmp_path: Path) -> None:
+        write(tmp_path, UNION + "where: {device: [a, b], city: [x]}\n", "a.yaml")
+        joined = load_recipe(write(tmp_path, "extends: [a.yaml]\nwhere: {device: [b, c]}\n"))
+        assert joined.where == (("city", ("x",)), ("device", ("b",)))
+        assert "no clip would be left" in refusal(write(tmp_path, "extends: [a.yaml]\nwhere: {device: [c]}\n"))
+
+    def test_lets_a_draw_of_ones_own_leave_the_numbers_of_the_other_behind(self, tmp_path: Path) -> None:
+        write(tmp_path, "draw: weighted\nrows: 10\nmixture: {original: 1}\n", "a.yaml")
+        assert load_recipe(write(tmp_path, "extends: [a.yaml]\ndraw: one-per-clip\n")).rows is None
+        assert load_recipe(write(tmp_path, "extends: [a.yaml]\nrows: 11\n")).rows == 11
+
+    def test_refuses_parents_that_disagree_until_told(self, tmp_path: Path) -> None:
+        write(tmp_path, UNION + "stratify: 8\n", "a.yaml")
+        write(tmp_path, UNION + "stratify: 16\n", "b.yaml")
+        assert "'stratify' is not the same as in" in refusal(write(tmp_path, "extends: [a.yaml, b.yaml]\n"))
+        assert load_recipe(write(tmp_path, "extends: [a.yaml, b.yaml]\nstratify: 32\n")).stratify == 32
+
+    def test_does_not_inherit_the_permission_to_leak(self, tmp_path: Path) -> None:
+        write(tmp_path, UNION + "allow_leakage: true\n", "a.yaml")
+        assert load_recipe(tmp_path / "a.yaml").allow_leakage
+        assert not load_recipe(write(tmp_path, "extends: [a.yaml]\n")).allow_leakage
+
+
+def test_the_json_schema_takes_every_recipe_that_is_here_and_refuses_mistakes() -> None:
+    schema = json.loads(json.dumps(RecipeFile.model_json_schema()))
+    validator = jsonschema.Draft202012Validator(schema)
+    paths = sorted(RECIPES.rglob("*.yaml"))
+    assert len(paths) >= 9
+    for path in paths:
+        told = yaml.safe_load(path.read_text())
+        validator.validate(json.loads(json.dumps(told)))
+        load_recipe(path)
+    share = {"draw": "union", "mixture": {"mp3_64": {"weight": {"0": 1, "5": 0.5}, "where": {"fold": [1]}}}}
+    validator.validate(share)
+    for wrong in ({"draw": "uinon"}, {"mixtur": {}}, {"mixture": {"mp3_64": {"weigt": 1}}}, {"shuffle": {"window": 1}}):
+        assert not validator.is_valid(wrong)
+
+
+def test_leaving_out_a_codec_leaves_out_all_its_bitrates_and_chains() -> None:
+    family = without_each_codec(load_recipe(RECIPES / "all_codecs.yaml"))
+    assert sorted(family) == ["aac", "he-aac", "mp3", "opus", "sbc"]
+    assert set(family["mp3"].conditions) == set(load_recipe(RECIPES / "all_codecs.yaml").conditions) - {"mp3_32", "mp3_64"}
+    chain = Recipe(title="", draw="union", mixture={name: Share(weight=Schedule.of(1)) for name in ("original", "sbc_64+aac_32", "mp3_64")})
+    assert without_each_codec(chain)["aac"].conditions == ("original", "mp3_64")
+    with pytest.raises(RecipeError, match="needs two or more"):
+        without_each_codec(load_recipe(RECIPES / "table3" / "row_3.yaml"))
