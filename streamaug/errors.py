@@ -43,3 +43,11 @@ class StateError(StreamaugError):
 
 class QualityError(StreamaugError):
     """Signals that cannot be graded, or grades and accuracies that do not fit together."""
+
+
+class FeatureError(StreamaugError):
+    """A feature is unknown, does not fit the store's clips, or cannot be cached."""
+
+
+class PluginError(StreamaugError):
+    """A plug-in is not installed, is announced twice, or cannot be imported."""

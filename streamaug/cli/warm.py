@@ -10,11 +10,11 @@ def warm(
     recipe: Annotated[Path, typer.Argument(help="Recipe, a YAML file.")],
     store: Annotated[str, typer.Argument(help="Folder or URL of the store.")],
     cache: Annotated[Path, typer.Option(help="Folder on a local disk.")],
-    cache_gb: Annotated[float, typer.Option(min=0, help="Gigabytes that the folder may take.")] = 100.0,
+    cache_gb: Annotated[float, typer.Option(min=0, help="Size limit of the folder in gigabytes.")] = 100.0,
     split: Annotated[str, typer.Option(help="Clips to draw from: train, or a choice on a column such as fold=1,2.")] = "train",
-    threads: Annotated[int | None, typer.Option(min=1, help="That decode. Default: one a core.")] = None,
+    threads: Annotated[int | None, typer.Option(min=1, help="Number of decoding threads. Default: one per core.")] = None,
 ) -> None:
-    """Put what a recipe may draw into a cache: features, and the bitstreams of a store that is elsewhere."""
+    """Put all that a recipe may draw into a cache: features and, with a remote store, bitstreams."""
     from streamaug.cli.console import ProgressBar, stdout
     from streamaug.reading.cache import Cache
     from streamaug.recipes import load_recipe
@@ -28,8 +28,8 @@ def warm(
         progress.begin("warming", total)
         for clips in course:
             progress.advance(clips)
-    kept = stream.kept
-    for what, clips in kept.items():
-        stdout.print(f"{cache} holds the {what} of {clips} of {total} clips", highlight=False)
-    if min(kept.values()) < total:
-        stdout.print(f"the rest is read and decoded in every epoch: give the cache more than {cache_gb:g} GB", highlight=False)
+    cached = stream.cached
+    for what, clips in cached.items():
+        stdout.print(f"{cache} holds the {what.partition('/')[0]} of {clips} of {total} clips", highlight=False)
+    if min(cached.values()) < total:
+        stdout.print(f"the rest is decoded in every epoch; increase --cache-gb ({cache_gb:g} is too small)", highlight=False)

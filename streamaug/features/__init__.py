@@ -1,17 +1,21 @@
-"""From a waveform to what a model takes."""
+"""From a waveform to what a model takes, one feature per file."""
 
 from typing import TYPE_CHECKING, Any
 
-if TYPE_CHECKING:
-    from streamaug.features.logmel import EDGE, LogMel, with_deltas
+from streamaug.features.base import Feature
+from streamaug.features.logmel import EDGE, LogMel
+from streamaug.features.waveform import Waveform
 
-__all__ = ["EDGE", "LogMel", "with_deltas"]
+if TYPE_CHECKING:
+    from streamaug.features.logmel_transform import LogMelTransform, with_deltas
+
+__all__ = ["EDGE", "Feature", "LogMel", "LogMelTransform", "Waveform", "with_deltas"]
 
 
 def __getattr__(name: str) -> Any:
-    """Import log-mel, and with it PyTorch, only when it is first used: planning needs neither."""
-    if name not in __all__:
+    """Import what needs PyTorch only when it is first used: planning needs the shapes alone."""
+    if name not in ("LogMelTransform", "with_deltas"):
         raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
-    from streamaug.features import logmel
+    from streamaug.features import logmel_transform
 
-    return getattr(logmel, name)
+    return getattr(logmel_transform, name)

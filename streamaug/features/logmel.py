@@ -1,139 +1,131 @@
-"""Log-mel features, on CPU or GPU: one module makes the static matrix, one function its three channels.
+"""The log-mel feature: its settings and shapes, without PyTorch until it computes.
 
-    waveform (..., samples) ──LogMel──▶ static (..., mels, frames) ──with_deltas──▶ (..., 3, mels, frames - 8)
-
-The settings are those of Hu et al. (DCASE 2020, task 1a): 2048-point Hann windows every 1024 samples, centred with
-reflection, power, 128 HTK mel bands from 0 Hz to half the sample rate without area normalisation, natural logarithm,
-scaled to [0, 1] clip by clip.
+The defaults are those of Hu et al. (DCASE 2020, task 1a): 2048-point Hann windows every 1024
+samples, 128 HTK mel bands, scaled to [0, 1] clip by clip, with both deltas.
 """
 
-import math
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Literal
 
-import torch
-from torch import Tensor, nn
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from streamaug.features.logmel_transform import LogMelTransform
 
 EDGE = 4
 """Frames at either end for which the second delta does not exist."""
 
-_FLOOR = 1e-8
-_BANDS_A_BLOCK = 32
-_WINDOWS_A_BLOCK = 108
+FLOOR = 1e-8
+"""Added to the mel power before the logarithm."""
+
+Normalize = Literal["minmax", "none"]
 
 
-class LogMel(nn.Module):
-    """Static log-mel matrix of a waveform.
+@dataclass(frozen=True, kw_only=True)
+class LogMel:
+    """Log-mel spectrogram of a clip, by default with its first and second delta.
 
-    rate: samples a second. n_fft, hop: samples of a window and between two. mels: bands.
+    Args:
+        rate: Sample rate in Hz. Default: the store's.
+        n_fft: Samples of a window.
+        hop: Samples between two windows.
+        mels: Number of bands.
+        normalize: `minmax` scales each clip to [0, 1], `none` leaves the natural logarithms.
+        deltas: Whether the batch holds both deltas: (3, mels, frames - 8), else (mels, frames).
 
-    >>> LogMel()(torch.zeros(2, 441_000)).shape
-    torch.Size([2, 128, 431])
+    >>> LogMel().shape(441_000), LogMel(deltas=False).shape(441_000)
+    ((3, 128, 423), (128, 431))
     """
 
-    window: Tensor
-    filters: Tensor
+    rate: int | None = None
+    n_fft: int = 2048
+    hop: int = 1024
+    mels: int = 128
+    normalize: Normalize = "minmax"
+    deltas: bool = True
 
-    def __init__(self, *, rate: int = 44_100, n_fft: int = 2048, hop: int = 1024, mels: int = 128) -> None:
-        super().__init__()
-        self.rate, self.n_fft, self.hop, self.mels = rate, n_fft, hop, mels
-        filters = _filterbank(n_fft // 2 + 1, mels, rate)
-        self.register_buffer("window", torch.hann_window(n_fft, dtype=torch.float64), persistent=False)
-        self.register_buffer("filters", filters.float(), persistent=False)
-        # A band covers few bins: multiplying a block of bands by its own bins alone costs a sixth of the whole product.
-        self._blocks = [_block(filters, first) for first in range(0, mels, _BANDS_A_BLOCK)]
+    def __post_init__(self) -> None:
+        if min(self.n_fft, self.hop, self.mels) < 1 or (self.rate is not None and self.rate < 1):
+            raise ValueError(f"{self}: rate, n_fft, hop and mels must be positive")
+        if self.normalize not in ("minmax", "none"):
+            raise ValueError(f"LogMel(normalize={self.normalize!r}): write 'minmax' or 'none'")
+
+    @property
+    def name(self) -> str:
+        """Key in the batch: `logmel`, or `static` without the deltas."""
+        return "logmel" if self.deltas else "static"
+
+    @property
+    def version(self) -> str:
+        return "1"
 
     @property
     def settings(self) -> str:
-        """Everything that the result depends on besides the waveform, as one line.
+        """All that decides the stored numbers besides the waveform, as one line.
 
         >>> LogMel(rate=16_000).settings
         'logmel rate=16000 n_fft=2048 hop=1024 mels=128 htk power ln+1e-08 minmax'
         """
-        return f"logmel rate={self.rate} n_fft={self.n_fft} hop={self.hop} mels={self.mels} htk power ln+{_FLOOR:g} minmax"
+        return f"logmel rate={self.rate} n_fft={self.n_fft} hop={self.hop} mels={self.mels} htk power ln+{FLOOR:g} {self.normalize}"
+
+    @property
+    def stored_dtype(self) -> str:
+        """Values in [0, 1] keep enough digits in 16 bits; logarithms do not."""
+        return "float16" if self.normalize == "minmax" else "float32"
+
+    @property
+    def transform(self) -> "LogMelTransform":
+        """The PyTorch module that computes the static matrix. Raises ValueError without a rate."""
+        from streamaug.features.logmel_transform import transform
+
+        if self.rate is None:
+            raise ValueError("LogMel() has no sample rate outside a stream; write LogMel(rate=...)")
+        return transform(self.rate, self.n_fft, self.hop, self.mels, self.normalize)
+
+    def at_rate(self, rate: int) -> "LogMel":
+        """The same feature for a store of that sample rate. Raises ValueError if it is set to another."""
+        if self.rate not in (None, rate):
+            raise ValueError(
+                f"LogMel(rate={self.rate}) does not fit a store of {rate} Hz; leave out rate, or build a store with --rate {self.rate}"
+            )
+        return replace(self, rate=rate)
 
     def frames(self, samples: int) -> int:
-        """Frames that a waveform of so many samples gives.
+        """Frames of a waveform of so many samples.
 
         >>> LogMel().frames(441_000)
         431
         """
         return samples // self.hop + 1
 
-    def forward(self, waveform: Tensor) -> Tensor:
-        """Features of shape (..., mels, frames), float32 in [0, 1], of a float32 waveform (..., samples).
+    def shape(self, samples: int) -> tuple[int, ...]:
+        """Shape of a row in the batch. Raises ValueError for clips that are too short."""
+        frames = self.frames(samples)
+        needed = max(self.n_fft // 2 + 1, 2 * EDGE * self.hop if self.deltas else 0)
+        if samples < needed:
+            raise ValueError(f"{self.name} with n_fft={self.n_fft} and hop={self.hop} needs {needed} samples or more")
+        return (3, self.mels, frames - 2 * EDGE) if self.deltas else (self.mels, frames)
 
-        Each clip is scaled by its own minimum and maximum; one without any difference (silence) gives zeros. Transformed in
-        double precision: beside a loud band, a 32-bit transform's rounding is larger than the floor in a quiet one.
-        Raises ValueError for fewer samples than half a window has, which cannot be reflected.
-        """
-        half = self.n_fft // 2
-        if waveform.shape[-1] <= half:
-            raise ValueError(f"{waveform.shape[-1]} samples are too few: log-mel needs more than {half}")
-        flat = waveform.reshape(-1, waveform.shape[-1])
-        reflected = flat[:, 1 : half + 1].flip(-1), flat, flat[:, -half - 1 : -1].flip(-1)  # in half the time of torch's padding
-        windows = torch.cat(reflected, -1).unfold(-1, self.n_fft, self.hop)
-        # On a CPU blocks of windows that stay in its cache take a third of the time; a GPU wants them all at once.
-        block = windows.shape[1] if windows.is_cuda else max(1, _WINDOWS_A_BLOCK // len(windows))
-        mel = torch.cat([self._mel(part) for part in torch.split(windows, block, dim=1)], 1).mT
-        logs = torch.log(mel + _FLOOR)
-        low, high = logs.amin((-2, -1), keepdim=True), logs.amax((-2, -1), keepdim=True)
-        span = high - low
-        scaled = ((logs - low) / torch.where(span > 0, span, 1.0)).float()
-        return scaled.reshape(*waveform.shape[:-1], *scaled.shape[-2:])
+    def stored_shape(self, samples: int) -> tuple[int, ...]:
+        return self.mels, self.frames(samples)
 
-    def _mel(self, windows: Tensor) -> Tensor:
-        """Mel power (..., frames, mels) of the windows (..., frames, n_fft)."""
-        # The same numbers as torch.stft, which takes longer: it transforms along the strided axis.
-        spectrum = torch.view_as_real(torch.fft.rfft(windows.double().mul_(self.window)))
-        # Sums of what is positive cancel nothing: from here on 32 bits keep all digits that count.
-        power = (spectrum[..., 0].square() + spectrum[..., 1].square()).float()
-        return torch.cat([power[..., bins] @ self.filters[bins, bands] for bins, bands in self._blocks], -1)
+    def compute(self, waveform: "Tensor") -> "Tensor":
+        """The static matrix (..., mels, frames), float32, of waveforms (..., samples)."""
+        static: Tensor = self.transform(waveform)
+        return static
+
+    def __call__(self, waveform: "Tensor") -> "Tensor":
+        return self.compute(waveform)
+
+    def expand(self, stored: "Tensor", out: "Tensor") -> None:
+        from streamaug.features.logmel_transform import with_deltas
+
+        if self.deltas:
+            with_deltas(stored.float(), out=out)
+        else:
+            out.copy_(stored)
 
 
-def with_deltas(static: Tensor, out: Tensor | None = None) -> Tensor:
-    """Stack a static matrix with its first and second delta, valid frames only: (..., mels, frames) to (..., 3, mels, frames - 8).
-
-    d[t] = (x[t+1] - x[t-1]) / 10 + (x[t+2] - x[t-2]) / 5, twice; static is cropped 4:-4 and delta 2:-2, so that
-    all three channels stand at the same frames. `out` takes the result where given.
-
-    >>> ramp = torch.arange(12.0).expand(1, 12)
-    >>> with_deltas(ramp)[:, 0].tolist()
-    [[4.0, 5.0, 6.0, 7.0], [1.0, 1.0, 1.0, 1.0], [0.0, 0.0, 0.0, 0.0]]
-    """
-    *lead, mels, frames = static.shape
-    if frames <= 2 * EDGE:
-        raise ValueError(f"{frames} frames are too few: deltas need more than {2 * EDGE}")
-    if out is None:
-        out = static.new_empty((*lead, 3, mels, frames - 2 * EDGE))
-    delta = _delta(static)
-    out[..., 0, :, :] = static[..., EDGE:-EDGE]
-    out[..., 1, :, :] = delta[..., 2:-2]
-    out[..., 2, :, :] = _delta(delta)
-    return out
-
-
-def _delta(x: Tensor) -> Tensor:
-    near = x[..., 3:-1] - x[..., 1:-3]
-    far = x[..., 4:] - x[..., :-4]
-    return near.div_(10).add_(far, alpha=0.2)
-
-
-def _filterbank(bins: int, mels: int, rate: int) -> Tensor:
-    """Triangular bands (bins, mels) evenly spaced on the HTK scale 2595 log10(1 + f / 700), from 0 Hz to rate / 2.
-
-    torchaudio.functional.melscale_fbanks gives the same in 32 bits, where differences of edges of some 10^4 Hz keep four digits.
-    """
-    top = 2595 * math.log10(1 + rate / 2 / 700)
-    edges = 700 * (10 ** (torch.linspace(0, top, mels + 2, dtype=torch.float64) / 2595) - 1)
-    frequencies = torch.linspace(0, rate / 2, bins, dtype=torch.float64)
-    slopes = edges - frequencies[:, None]
-    widths = edges.diff()
-    return torch.minimum(-slopes[:, :-2] / widths[:-1], slopes[:, 2:] / widths[1:]).clamp(min=0)
-
-
-def _block(filters: Tensor, first: int) -> tuple[slice, slice]:
-    """Bins that a block of bands covers, and the block: slices of the filters' two axes."""
-    bands = slice(first, first + _BANDS_A_BLOCK)
-    covered = filters[:, bands].any(1).nonzero()
-    if not len(covered):  # bands narrower than a bin, at a low rate
-        return slice(0, 1), bands
-    return slice(int(covered[0]), int(covered[-1]) + 1), bands
+def static() -> LogMel:
+    """Log-mel without its deltas."""
+    return LogMel(deltas=False)

@@ -1,4 +1,4 @@
-"""What is kept on a local disk between epochs and runs: bitstreams of a remote store, and features."""
+"""Keep features, and bitstreams of a remote store, on a local disk between epochs and runs."""
 
 import hashlib
 import threading
@@ -6,49 +6,100 @@ from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 
 from streamaug.reading.locations import DIGEST, BitstreamLocations
 from streamaug.reading.segments import KEY, Segment, Segments
 
-NOWHERE = -1
+DEFAULT_BOUND = 100_000_000_000
+_ABSENT = -1
 _WRITTEN = -2  # by this process, into a segment that is not sealed yet
+
+
+class CacheView(Protocol):
+    """One kind of entries in a cache, found by the bitstream that they hold or were made from.
+
+    A clip in a condition has a slot, the number of its entry.
+    """
+
+    @property
+    def count(self) -> int:
+        """Bitstreams of the stream that have an entry."""
+
+    def slots(self, condition: np.ndarray, clip: np.ndarray) -> np.ndarray:
+        """Slots of clips in conditions, negative where nothing is cached. One call per batch."""
+
+    def read(self, slot: int) -> memoryview:
+        """The bytes of an entry."""
+
+    def write(self, condition: int, clip: int, data: memoryview) -> bool:
+        """Add an entry, unless there is one; it is found after `seal` and `refresh`. False if the cache is full."""
+
+    def invalidate(self, condition: int, clip: int) -> None:
+        """Stop looking at an entry that turned out to be damaged."""
+
+    def refresh(self) -> None:
+        """Find the entries that this or other processes have published since."""
+
+    def seal(self) -> None:
+        """Publish what was written."""
+
+    def close(self) -> None:
+        """Publish what was written and let go of all files."""
+
+
+class CacheBackend(Protocol):
+    """Where entries are kept; `Cache`, a folder on a local disk, is built in."""
+
+    def open(self, kind: str, locations: Sequence[BitstreamLocations], largest: int) -> CacheView:
+        """The entries of one kind.
+
+        Args:
+            kind: Text that names what the entries hold and all that they depend on besides the bitstream.
+            locations: The conditions whose bitstreams are looked up, in the order of their numbers.
+            largest: Bytes of the largest entry.
+        """
 
 
 @dataclass(frozen=True, kw_only=True)
 class Cache:
-    """A folder on a local disk and the bytes that it may take. Caches of both kinds, and other runs', may share a folder."""
+    """A folder on a local disk and the bytes that it may take. All kinds of entries, and other runs', may share a folder.
 
-    folder: Path
-    bound: int
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "folder", Path(self.folder).absolute())
-
-
-class CacheView:
-    """One kind of entries in a cache, found by the bitstream that they hold or were made from.
-
-    Knows for each bitstream of a stream where its entry is, in four bytes; asks the folder only at `refresh`.
+    Args:
+        folder: Made if it does not exist.
+        bound: Bytes that it may take. Default: 100 GB.
     """
 
-    def __init__(self, cache: Cache, bitstreams: Sequence[BitstreamLocations], *, what: str, largest: int) -> None:
-        kind = hashlib.sha256(what.encode()).hexdigest()[:16]
-        self._segments = Segments(cache.folder, bound=cache.bound, kind=kind, largest=largest)
-        self._bitstreams = bitstreams
+    folder: Path
+    bound: int = DEFAULT_BOUND
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "folder", Path(self.folder).expanduser().absolute())
+
+    def open(self, kind: str, locations: Sequence[BitstreamLocations], largest: int) -> "FolderView":
+        return FolderView(self, locations, kind=kind, largest=largest)
+
+
+class FolderView:
+    """The entries of one kind in a folder. Knows the slot of each bitstream in four bytes; lists the folder only at `refresh`."""
+
+    def __init__(self, cache: Cache, locations: Sequence[BitstreamLocations], *, kind: str, largest: int) -> None:
+        digest = hashlib.sha256(kind.encode()).hexdigest()[:16]
+        self._segments = Segments(cache.folder, bound=cache.bound, kind=digest, largest=largest)
+        self._locations = locations
         self._opened: list[Segment] = []
-        self._first: list[int] = []  # number of each opened segment's first entry, over all of them
+        self._first: list[int] = []  # the slot of each opened segment's first entry
         self._entries = 0
-        self._place = np.full((len(bitstreams), len(bitstreams[0].size)), NOWHERE, np.int32)
+        self._slots = np.full((len(locations), len(locations[0].size)), _ABSENT, np.int32)
         self._lock = threading.Lock()
         self.refresh()
 
     def refresh(self) -> None:
-        """Take in the segments that this or other processes have published meanwhile."""
         with self._lock:
             self._segments.reconsider()
-            self._place[self._place == _WRITTEN] = NOWHERE
+            self._slots[self._slots == _WRITTEN] = _ABSENT
             fresh = self._segments.fresh()
             if not fresh:
                 return
@@ -60,50 +111,52 @@ class CacheView:
             base = self._entries - len(keys)
             order = np.argsort(_prefix(keys), kind="stable")
             prefixes, keys = _prefix(keys)[order], keys[order]
-            for number, bitstreams in enumerate(self._bitstreams):
-                found = np.minimum(np.searchsorted(prefixes, _prefix(bitstreams.sha256)), len(prefixes) - 1)
-                same = (keys[found] == _keys(bitstreams)).all(1) & (bitstreams.size > 0)
-                self._place[number, same] = base + order[found[same]]
+            for number, location in enumerate(self._locations):
+                matches = np.minimum(np.searchsorted(prefixes, _prefix(location.sha256)), len(prefixes) - 1)
+                same = (keys[matches] == _keys(location)).all(1) & (location.size > 0)
+                self._slots[number, same] = base + order[matches[same]]
 
     @property
     def count(self) -> int:
-        """BitstreamLocations of the stream that have an entry."""
-        return int((self._place >= 0).sum())
+        return int((self._slots >= 0).sum())
 
-    def places(self, condition: np.ndarray, clip: np.ndarray) -> np.ndarray:
-        """Numbers of the entries, negative where there is none."""
-        found: np.ndarray = self._place[condition, clip]
-        return found
+    def slots(self, condition: np.ndarray, clip: np.ndarray) -> np.ndarray:
+        slots: np.ndarray = self._slots[condition, clip]
+        return slots
 
-    def entry(self, place: int) -> memoryview:
-        number = bisect_right(self._first, place) - 1
-        return self._opened[number].entry(place - self._first[number])
+    def read(self, slot: int) -> memoryview:
+        number = bisect_right(self._first, slot) - 1
+        return self._opened[number].entry(slot - self._first[number])
 
-    def add(self, condition: int, clip: int, data: memoryview) -> None:
-        """Write an entry, unless it is there; it is found after `seal` and `refresh`."""
+    def write(self, condition: int, clip: int, data: memoryview) -> bool:
         with self._lock:
-            if self._place[condition, clip] == NOWHERE:
-                key = _keys(self._bitstreams[condition], clip).tobytes()
-                if self._segments.add(key, data, spared=self._in_use):
-                    self._place[condition, clip] = _WRITTEN
+            if self._slots[condition, clip] == _ABSENT:
+                key = _keys(self._locations[condition], clip).tobytes()
+                if not self._segments.add(key, data, spared=self._in_use):
+                    return False
+                self._slots[condition, clip] = _WRITTEN
+            return True
 
-    def forget(self, condition: int, clip: int) -> None:
-        """Look no longer at an entry that turned out to be damaged."""
-        self._place[condition, clip] = NOWHERE
+    def invalidate(self, condition: int, clip: int) -> None:
+        self._slots[condition, clip] = _ABSENT
 
     def seal(self) -> None:
-        """Publish what was added."""
         with self._lock:
             self._segments.seal()
 
+    def close(self) -> None:
+        self.seal()
+        self._opened, self._first, self._entries = [], [], 0
+        self._slots[:] = _ABSENT
+
     def _in_use(self) -> set[Path]:
-        used = np.unique(np.searchsorted(self._first, self._place[self._place >= 0], "right") - 1)
+        used = np.unique(np.searchsorted(self._first, self._slots[self._slots >= 0], "right") - 1)
         return {self._opened[number].path for number in used.tolist()}
 
 
-def _keys(bitstreams: BitstreamLocations, clips: int | slice = slice(None)) -> np.ndarray:
-    """Keys uint8 (..., KEY): the bitstream's hash, the delay to cut."""
-    sha256, delay = bitstreams.sha256[clips], np.asarray(bitstreams.delay[clips], "<i8")
+def _keys(locations: BitstreamLocations, clips: int | slice = slice(None)) -> np.ndarray:
+    """Keys uint8 (..., KEY): the bitstream's hash, then the delay to cut."""
+    sha256, delay = locations.sha256[clips], np.asarray(locations.delay[clips], "<i8")
     return np.concatenate([sha256, delay[..., None].view(np.uint8)], -1)
 
 

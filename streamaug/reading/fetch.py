@@ -118,6 +118,11 @@ class Fetcher:
                 )
         return [payloads[number] for number in range(len(extents))]
 
+    def close(self) -> None:
+        """End the connections' threads; what they have not begun is dropped."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+
     def _timed(self, extent: ByteRange, on_read: Callable[[int, float], None], unwanted: threading.Event | None = None) -> bytes:
         begun = time.perf_counter()
         data = self.read(extent, unwanted)

@@ -1,93 +1,96 @@
-"""From a bitstream to its row in a batch: decode, compute features, keep them for the next epoch."""
+"""Decode one row: bitstream and description in, samples or features out.
+
+Pure functions on a picklable description, without locks, caches or counters: they run on threads
+as well as in processes, and the same task gives the same bits anywhere.
+"""
 
 import time
 from collections.abc import Sequence
-from typing import Literal
+from dataclasses import dataclass
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from streamaug.codecs import decode
-from streamaug.errors import CorruptError
-from streamaug.features import EDGE, LogMel, with_deltas
-from streamaug.reading.cache import CacheView
-from streamaug.reading.locations import BitstreamLocations
-from streamaug.streaming.metrics import Stats
-from streamaug.streaming.source import PendingBitstream, Source
-
-Features = Literal["logmel", "static", "waveform"]
-"""What a batch holds of each clip: `logmel` (3, mels, frames - 8), `static` (mels, frames) without the deltas, which `with_deltas`
-makes anywhere, or `waveform` (samples,)."""
+from streamaug.codecs import Decoding, decode
+from streamaug.features.base import Feature
 
 
-def shape_of(features: Features, module: LogMel, samples: int) -> tuple[int, ...]:
-    """Shape of one clip's features.
+@dataclass(frozen=True, kw_only=True)
+class DecodeTask:
+    """One clip in one condition, to be decoded into its row of a batch.
 
-    >>> shape_of("logmel", LogMel(), 441_000)
-    (3, 128, 423)
-    """
-    frames = module.frames(samples)
-    shapes = {"logmel": (3, module.mels, frames - 2 * EDGE), "static": (module.mels, frames), "waveform": (samples,)}
-    return shapes[features]
-
-
-class RowMaker:
-    """Fills one clip's place in a batch, from any thread.
-
-    shelf: the cache of features; with it static matrices are rounded to float16 whether they come from it or go into it, so that
-    every epoch gives the same bits.
+    Args:
+        payload: The bitstream.
+        decoding: What decodes it.
+        rate: Sample rate of the store in Hz.
+        delay: Samples to cut from the start, at that rate.
+        samples: Samples of the clip.
+        features: What to make of it.
+        is_cached: For each feature, whether a cache keeps its stored form; then the row is made from
+            the rounded form, so that every epoch gives the same bits.
     """
 
-    def __init__(
-        self,
-        source: Source,
-        bitstreams: Sequence[BitstreamLocations],
-        *,
-        module: LogMel,
-        samples: int,
-        features: Features,
-        shelf: CacheView | None,
-        stats: Stats,
-    ):
-        self._source, self._bitstreams, self._module, self._samples = source, bitstreams, module, samples
-        self._features, self._shelf, self._stats = features, shelf, stats
-        self._static = shape_of("static", module, samples)
+    payload: bytes
+    decoding: Decoding
+    rate: int
+    delay: int
+    samples: int
+    features: tuple[Feature, ...]
+    is_cached: tuple[bool, ...]
 
-    def make(self, condition: int, clip: int, take: PendingBitstream, out: Tensor) -> None:
-        """Decode a bitstream into a clip's place. Raises CorruptError, FetchError, naming store, shard and clip."""
-        of = self._bitstreams[condition]
-        payload = take()
-        begun = time.perf_counter()
-        try:
-            samples = decode(payload, decoding=of.meta.decoding, rate=self._module.rate, delay=int(of.delay[clip]), samples=self._samples)
-        except CorruptError as error:
-            raise CorruptError(
-                f"{self._source.where(condition, clip)}: {error}; build the condition again with 'streamaug build --replace'"
-            ) from error
-        decoded = time.perf_counter()
-        self._stats.decode(of.condition, decoded - begun)
-        waveform = torch.from_numpy(samples)
-        if self._features == "waveform":
-            out.copy_(waveform)
-            return
-        static = self._module(waveform)
-        if self._shelf is not None:
-            half = static.half().contiguous()
-            self._shelf.add(condition, clip, memoryview(half.numpy()).cast("B"))
-            static = half.float()
-        self._place(static, out)
-        self._stats.feature(time.perf_counter() - decoded)
 
-    def recall(self, places: Sequence[int], outs: Sequence[Tensor]) -> None:
-        """Fill clips' places from entries of the feature cache."""
-        assert self._shelf is not None
-        for place, out in zip(places, outs, strict=True):
-            half = np.frombuffer(self._shelf.entry(place), np.float16).reshape(self._static)
-            self._place(torch.from_numpy(half), out)
+@dataclass(frozen=True, kw_only=True)
+class DecodedRow:
+    """What is known of a row once it is written.
 
-    def _place(self, static: Tensor, out: Tensor) -> None:
-        if self._features == "static":
-            out.copy_(static)
-        else:
-            with_deltas(static.float(), out=out)
+    Args:
+        stored: The stored form of each feature that a cache keeps, else None.
+        decode_s: Seconds in the decoder.
+        feature_s: Seconds in features.
+    """
+
+    stored: tuple[np.ndarray | None, ...]
+    decode_s: float
+    feature_s: float
+
+
+def decode_row(task: DecodeTask, outs: Sequence[Tensor]) -> DecodedRow:
+    """Decode a bitstream and write its features into `outs`, one float32 tensor per feature.
+
+    Raises:
+        CorruptError: The bitstream cannot be decoded, or holds too few samples.
+    """
+    begun = time.perf_counter()
+    samples = decode(task.payload, decoding=task.decoding, rate=task.rate, delay=task.delay, samples=task.samples)
+    decoded = time.perf_counter()
+    waveform = torch.from_numpy(samples)
+    stored = tuple(
+        _write(feature, waveform, out, is_cached=is_cached)
+        for feature, out, is_cached in zip(task.features, outs, task.is_cached, strict=True)
+    )
+    return DecodedRow(stored=stored, decode_s=decoded - begun, feature_s=time.perf_counter() - decoded)
+
+
+def _write(feature: Feature, waveform: Tensor, out: Tensor, *, is_cached: bool) -> np.ndarray | None:
+    form = feature.compute(waveform)
+    if not is_cached:
+        feature.expand(form, out)
+        return None
+    rounded = form.contiguous().numpy().astype(feature.stored_dtype, copy=False)
+    feature.expand(torch.from_numpy(rounded), out)
+    return rounded
+
+
+def recall_rows(feature: Feature, samples: int, entries: Sequence[memoryview], outs: Sequence[Tensor]) -> None:
+    """Write rows from the stored forms that a cache kept.
+
+    Args:
+        feature: The feature that the entries are of.
+        samples: Samples of each clip.
+        entries: The bytes of each stored form.
+        outs: One float32 tensor per entry.
+    """
+    shape = feature.stored_shape(samples)
+    for entry, out in zip(entries, outs, strict=True):
+        feature.expand(torch.from_numpy(np.frombuffer(entry, feature.stored_dtype).reshape(shape)), out)

@@ -9,56 +9,70 @@ from typing import Protocol
 
 @dataclass(frozen=True, kw_only=True)
 class StreamMetrics:
-    """A stream's figures since it began, in one process.
+    """A stream's metrics in one process, since its first batch there.
 
-    seconds: since the first batch was asked for. clips: rows served, each view counted. payload: bytes of their bitstreams.
-    reads, read: requests made and bytes that came. fetching: seconds spent in reads, over all connections. decoding: seconds of
-    the threads in decoding, by condition, and decoded: clips. featuring: seconds in features. cached: clips from the feature cache.
-    waiting: seconds that the consumer waited for a batch. ready: part of the batches ahead that stood ready when one was asked
-    for, 0 to 1. starving: seconds that the threads waited for bytes, and fetched: part of the payloads that were there when a thread
-    wanted them. replaced: clips put in place of broken ones. threads: that decode.
+    Args:
+        seconds: Since the first batch was requested.
+        batches: Batches handed over.
+        clips: Clips in them; each view counts.
+        payload_bytes: Bytes of their bitstreams.
+        reads: Read requests made.
+        read_bytes: Bytes that they brought.
+        fetch_s: Seconds spent in reads, over all connections.
+        decode_s: Seconds that workers spent decoding, by condition.
+        decoded_clips: Clips decoded, by condition.
+        feature_s: Seconds that workers spent on features.
+        cached_clips: Clips that came from the feature cache.
+        batch_wait_s: Seconds that the training loop waited for a batch.
+        payload_wait_s: Seconds that workers waited for bitstreams.
+        payload_hit_rate: Share of bitstreams that had arrived when a worker needed them.
+        queue_fill: Share of the batches ahead that were complete when one was requested.
+        replaced_clips: Clips served in place of broken ones.
+        workers: Number of decoding workers.
     """
 
     seconds: float
     batches: int
     clips: int
-    payload: int
+    payload_bytes: int
     reads: int
-    read: int
-    fetching: float
-    decoding: dict[str, float]
-    decoded: dict[str, int]
-    featuring: float
-    cached: int
-    waiting: float
-    starving: float
-    ready: float
-    fetched: float
-    replaced: int
-    threads: int
+    read_bytes: int
+    fetch_s: float
+    decode_s: dict[str, float]
+    decoded_clips: dict[str, int]
+    feature_s: float
+    cached_clips: int
+    batch_wait_s: float
+    payload_wait_s: float
+    payload_hit_rate: float
+    queue_fill: float
+    replaced_clips: int
+    workers: int
 
     @property
     def bottleneck(self) -> str:
-        """The stage that the others wait for: `consumer`, `fetch`, or `decode`.
+        """The stage that the others wait for: `training loop`, `fetch` or `decode`; `none` before the first batch.
 
-        Where batches stand ready the consumer is the slow one; else it is fetching if the threads wait more than they work.
+        If complete batches wait, the training loop is the slow one; else it is fetching if the workers wait more than they work.
         """
-        if self.ready > 0.5:
-            return "consumer"
-        return "fetch" if self.starving > sum(self.decoding.values()) + self.featuring else "decode"
+        if not self.batches:
+            return "none"
+        if self.queue_fill > 0.5:
+            return "training loop"
+        return "fetch" if self.payload_wait_s > sum(self.decode_s.values()) + self.feature_s else "decode"
 
     def scalars(self) -> dict[str, float]:
-        """Rates by name, as `TensorBoard` takes them."""
+        """Rates by name, as TensorBoard takes them."""
         seconds = max(self.seconds, 1e-9)
         return {
             "clips_per_second": self.clips / seconds,
-            "payload_megabytes_per_second": self.payload / seconds / 1e6,
-            "read_megabytes_per_second": self.read / seconds / 1e6,
-            "waiting_share": self.waiting / seconds,
-            "batches_ready": self.ready,
-            "payloads_ready": self.fetched,
-            "feature_cache_share": self.cached / max(self.clips, 1),
-            **{f"decode_milliseconds/{name}": 1e3 * spent / max(self.decoded[name], 1) for name, spent in self.decoding.items()},
+            "payload_megabytes_per_second": self.payload_bytes / seconds / 1e6,
+            "read_megabytes_per_second": self.read_bytes / seconds / 1e6,
+            "batch_wait_share": self.batch_wait_s / seconds,
+            "queue_fill": self.queue_fill,
+            "payload_hit_rate": self.payload_hit_rate,
+            "feature_cache_share": self.cached_clips / max(self.clips, 1),
+            **{f"decode_milliseconds/{name}": 1e3 * spent / max(self.decoded_clips[name], 1) for name, spent in self.decode_s.items()},
         }
 
 
@@ -68,74 +82,83 @@ class Writer(Protocol):
     def add_scalar(self, tag: str, scalar_value: float, global_step: int) -> None: ...
 
 
-def log_metrics(figures: StreamMetrics, writer: Writer, step: int) -> None:
-    """Write a stream's figures to TensorBoard under `stream/`."""
-    for name, value in figures.scalars().items():
+def log_metrics(metrics: StreamMetrics, writer: Writer, step: int) -> None:
+    """Write a stream's metrics to TensorBoard under `stream/`.
+
+    Args:
+        metrics: `stream.metrics`.
+        writer: A SummaryWriter.
+        step: The training step.
+    """
+    for name, value in metrics.scalars().items():
         writer.add_scalar(f"stream/{name}", value, step)
 
 
-class Stats:
+class Counters:
     """Counters that the stages of a stream add to, from any thread."""
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self) -> None:
+        self.workers = 0
         self._lock = threading.Lock()
-        self._threads = threads
         self._begun: float | None = None
-        self._sums: Counter[str] = Counter()
-        self._times: dict[str, float] = {"fetching": 0.0, "featuring": 0.0, "waiting": 0.0, "starving": 0.0, "ready": 0.0}
-        self._decoding: dict[str, float] = {}
+        self._counts: Counter[str] = Counter()
+        self._times: dict[str, float] = {"fetch": 0.0, "feature": 0.0, "batch_wait": 0.0, "payload_wait": 0.0, "queue_fill": 0.0}
+        self._decode_s: dict[str, float] = {}
         self._decoded: Counter[str] = Counter()
 
-    def begin(self) -> None:
+    def begin(self, workers: int) -> None:
+        """An iteration begins, on so many workers."""
+        self.workers = workers
         self._begun = self._begun or time.perf_counter()
 
     def read(self, size: int, seconds: float) -> None:
-        """A read of so many bytes is done."""
+        """A read brought so many bytes."""
         with self._lock:
-            self._sums.update(reads=1, read=size)
-            self._times["fetching"] += seconds
+            self._counts.update(reads=1, read_bytes=size)
+            self._times["fetch"] += seconds
 
-    def wanted(self, was_there: bool, seconds: float) -> None:
-        """A thread wanted a payload, which was there or not, and waited."""
+    def payload(self, seconds: float, *, is_hit: bool) -> None:
+        """A worker needed a bitstream, which had arrived or not, and waited."""
         with self._lock:
-            self._sums.update(wanted=1, there=int(was_there))
-            self._times["starving"] += seconds
+            self._counts.update(payloads=1, payload_hits=int(is_hit))
+            self._times["payload_wait"] += seconds
 
-    def decode(self, condition: str, seconds: float) -> None:
+    def row(self, condition: str, decode_s: float, feature_s: float) -> None:
+        """A clip was decoded."""
         with self._lock:
-            self._decoding[condition] = self._decoding.get(condition, 0.0) + seconds
+            self._decode_s[condition] = self._decode_s.get(condition, 0.0) + decode_s
             self._decoded[condition] += 1
+            self._times["feature"] += feature_s
 
-    def feature(self, seconds: float) -> None:
+    def batch(self, *, clips: int, payload_bytes: int, cached_clips: int, replaced_clips: int, wait_s: float, queue_fill: float) -> None:
+        """A batch is handed over."""
         with self._lock:
-            self._times["featuring"] += seconds
+            self._counts.update(
+                batches=1, clips=clips, payload_bytes=payload_bytes, cached_clips=cached_clips, replaced_clips=replaced_clips
+            )
+            self._times["batch_wait"] += wait_s
+            self._times["queue_fill"] += queue_fill
 
-    def served(self, *, clips: int, payload: int, cached: int, replaced: int, waited: float, ready: float) -> None:
-        """A batch is handed over; `ready` is the part of the batches ahead that were finished when it was asked for."""
+    def metrics(self) -> StreamMetrics:
+        """What was counted so far."""
         with self._lock:
-            self._sums.update(batches=1, clips=clips, payload=payload, cached=cached, replaced=replaced)
-            self._times["waiting"] += waited
-            self._times["ready"] += ready
-
-    def figures(self) -> StreamMetrics:
-        with self._lock:
-            sums, times = self._sums, self._times
+            counts, times = self._counts, self._times
             return StreamMetrics(
                 seconds=time.perf_counter() - self._begun if self._begun else 0.0,
-                batches=sums["batches"],
-                clips=sums["clips"],
-                payload=sums["payload"],
-                reads=sums["reads"],
-                read=sums["read"],
-                fetching=times["fetching"],
-                decoding=dict(self._decoding),
-                decoded=dict(self._decoded),
-                featuring=times["featuring"],
-                cached=sums["cached"],
-                waiting=times["waiting"],
-                starving=times["starving"],
-                ready=times["ready"] / max(sums["batches"], 1),
-                fetched=sums["there"] / sums["wanted"] if sums["wanted"] else 1.0,
-                replaced=sums["replaced"],
-                threads=self._threads,
+                batches=counts["batches"],
+                clips=counts["clips"],
+                payload_bytes=counts["payload_bytes"],
+                reads=counts["reads"],
+                read_bytes=counts["read_bytes"],
+                fetch_s=times["fetch"],
+                decode_s=dict(self._decode_s),
+                decoded_clips=dict(self._decoded),
+                feature_s=times["feature"],
+                cached_clips=counts["cached_clips"],
+                batch_wait_s=times["batch_wait"],
+                payload_wait_s=times["payload_wait"],
+                payload_hit_rate=counts["payload_hits"] / counts["payloads"] if counts["payloads"] else 1.0,
+                queue_fill=times["queue_fill"] / max(counts["batches"], 1),
+                replaced_clips=counts["replaced_clips"],
+                workers=self.workers,
             )

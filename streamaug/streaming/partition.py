@@ -8,8 +8,8 @@ import numpy as np
 from streamaug.errors import StreamaugError
 
 LastBatch = Literal["drop", "pad", "keep"]
-"""What becomes of rows that fill no global batch: `drop` leaves them out; `pad` fills the batch up with the epoch's first
-rows; `keep` serves them as they are, and a rank that gets none of the last rows has one batch less."""
+"""What happens to an incomplete last batch: `drop` leaves it out; `pad` fills it with the epoch's first rows; `keep` serves it
+as it is, and a rank that gets none of its rows has one batch less."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +19,15 @@ class RankPartition:
         positions   0 1 2 3 | 4 5 6 7 | 8 9
         rank 0      0 1     | 4 5     | 8
         rank 1          2 3 |     6 7 |   9
+
+    Args:
+        batch_size: Rows of a global batch.
+        rank: Of this process.
+        world: Number of ranks.
+        tail: What happens to an incomplete last batch.
+
+    Raises:
+        StreamaugError: The batch cannot be shared evenly.
 
     >>> [RankPartition(batch_size=4, rank=1, world=2, tail="keep").positions(batch, 0, 10).tolist() for batch in range(3)]
     [[2, 3], [6, 7], [9]]
@@ -31,14 +40,15 @@ class RankPartition:
 
     def __post_init__(self) -> None:
         if self.tail not in ("drop", "pad", "keep"):
-            raise StreamaugError(f"tail '{self.tail}': write drop, pad or keep")
+            raise StreamaugError(f"tail='{self.tail}': write 'drop', 'pad' or 'keep'")
         if self.batch_size < 1 or not 0 <= self.rank < self.world:
             raise StreamaugError(
-                f"a batch of {self.batch_size} rows for rank {self.rank} of {self.world}: there must be rows, and a rank among its world"
+                f"batch_size={self.batch_size}, rank={self.rank}, world={self.world}: a batch has one row or more, "
+                "and ranks count from 0 to world - 1"
             )
         if self.batch_size % self.world:
             raise StreamaugError(
-                f"a global batch of {self.batch_size} rows cannot be shared evenly by {self.world} ranks; take a multiple of {self.world}"
+                f"a global batch of {self.batch_size} rows cannot be shared evenly by {self.world} ranks; use a multiple of {self.world}"
             )
 
     def batches(self, first: int, rows: int) -> int:

@@ -1,46 +1,54 @@
-"""The stages of a stream in one process: fetch ahead, decode in threads, hand over in order.
+"""The stages of a stream in one process: fetch ahead, decode on workers, hand over in order.
 
-rows ──▶ groups of batches, read together ──▶ batches, decoded by threads ──▶ batches, in the order of the plan
+rows ──▶ groups of batches, read together ──▶ batches, decoded by workers ──▶ batches, in the order of the plan
+
+Workers get pure decode tasks; the caches, the counters and the names in errors belong here.
 """
 
 import time
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, wait
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
-import torch
+from torch import Tensor
 
 from streamaug.errors import CorruptError
+from streamaug.features.base import Feature
 from streamaug.reading.cache import CacheView
 from streamaug.reading.locations import BitstreamLocations
-from streamaug.streaming.buffers import Buffers
-from streamaug.streaming.decode import RowMaker
+from streamaug.streaming.decode import DecodedRow, DecodeTask, recall_rows
 from streamaug.streaming.heap import CLIPS_PER_TRIM, trim_heap
-from streamaug.streaming.metrics import Stats
+from streamaug.streaming.metrics import Counters
 from streamaug.streaming.source import PendingBitstream, Source
+from streamaug.streaming.workers import Workers
 
 GROUP = 64 << 20
-"""Bytes of bitstreams that are asked of a remote store at a time, and again while these are decoded; a window counts as one."""
+"""Bytes of bitstreams that are requested from a remote store together, and again while these are decoded; a window counts as one."""
 
 TRIES = 8
 """Substitutes for a broken clip that are tried before the error is raised."""
 
 Substitutes = Callable[[int, Sequence[int], int], Iterable[int]]
-"""For a position, its conditions and its broken clip: clips to put in its place, in the order to be tried."""
+"""For a position, its conditions and its broken clip: clips to serve instead, in the order to be tried."""
 
-Takes = dict[tuple[int, int], PendingBitstream]
-"""The bitstreams of (condition, clip) pairs, on their way."""
+Requested = dict[tuple[int, int], PendingBitstream]
+"""The bitstreams of (condition, clip) pairs, under way."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Batch:
     """Rows that are served together.
 
-    number: of the global batch, counted from where the iteration began. position: int64 (n,). condition: (n, views). clip: (n,).
-    window: of shards in which it lies, None where the plan has none.
+    Args:
+        number: Of the global batch, counted from where the iteration began.
+        position: int64 (n,), in the epoch.
+        condition: Numbers of conditions, int64 (n, views).
+        clip: Row numbers in the clips table, int64 (n,).
+        window: Of shards, in which the batch is read; None if the plan has none.
     """
 
     number: int
@@ -51,93 +59,123 @@ class Batch:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Made:
-    """A batch carried out. features: float32 (n, views, ...). served: as batch.clip, other where a clip was replaced."""
+class DecodedBatch:
+    """A batch with its features.
+
+    Args:
+        batch: As planned.
+        features: By key, float32 (n, views, ...).
+        served: As batch.clip, except where a clip was replaced.
+    """
 
     batch: Batch
-    features: torch.Tensor
+    features: Mapping[str, Tensor]
     served: np.ndarray
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Pending:
-    """A batch that threads work on. decoding: rows, and what will tell the clip that was served. recalls: rows from the cache."""
+    """A batch that workers are busy with: the futures of each row that is decoded, one per view; and of rows from the cache."""
 
     batch: Batch
-    features: torch.Tensor
-    decoding: Sequence[tuple[int, Future[int]]]
+    features: Mapping[str, Tensor]
+    decoding: Mapping[int, Sequence[Future[DecodedRow]]]
     recalls: Sequence[Future[None]]
 
     @property
     def futures(self) -> list[Future[Any]]:
-        return [*(future for _, future in self.decoding), *self.recalls]
+        return [*(future for row in self.decoding.values() for future in row), *self.recalls]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipFormat:
+    """What all clips of a stream have in common: their sample rate in Hz, and their length in samples."""
+
+    rate: int
+    samples: int
 
 
 class Pipeline:
-    """Carries batches out in the order in which they come, whatever the number of threads.
+    """Carries batches out in the order in which they come, whatever the number of workers.
 
-    shape: of one clip's features. shelves: caches that are read and filled, those of `bitstreams` and of `features`.
+    Args:
+        source: Of the bitstreams.
+        locations: Of the conditions, by their numbers.
+        features: By key in the batch.
+        workers: Decode.
+        clip_format: Rate and length of the clips.
+        caches: `bitstreams`, and one for each feature under its key; those that there are.
+        counters: Where everything is counted.
+        is_local: Whether the store is on a local disk.
     """
 
     def __init__(
         self,
         source: Source,
-        maker: RowMaker,
-        bitstreams: Sequence[BitstreamLocations],
-        pool: ThreadPoolExecutor,
+        locations: Sequence[BitstreamLocations],
+        features: Mapping[str, Feature],
+        workers: Workers,
         *,
-        threads: int,
-        shape: tuple[int, ...],
-        shelves: Mapping[str, CacheView],
+        clip_format: ClipFormat,
+        caches: Mapping[str, CacheView],
+        counters: Counters,
         is_local: bool,
-        stats: Stats,
     ):
-        self._source, self._maker, self._bitstreams, self._pool, self._threads = source, maker, bitstreams, pool, threads
-        self._shape, self.shelves, self._recalled, self._is_local, self.stats = shape, shelves, shelves.get("features"), is_local, stats
-        self._buffers = Buffers()
+        self._source, self._locations, self._features, self._workers = source, locations, features, workers
+        self._format, self.caches, self._counters, self._is_local = clip_format, caches, counters, is_local
+        self._feature_caches = [caches.get(f"features/{name}") for name in features]
+        self._shapes = {name: feature.shape(clip_format.samples) for name, feature in features.items()}
         self._decoded = 0
 
-    def run(self, batches: Iterable[Batch], substitutes: Substitutes | None = None) -> Iterator[Made]:
-        """Make batches. Raises CorruptError, FetchError when the turn comes to the batch that it happened in."""
-        for shelf in self.shelves.values():
-            shelf.refresh()
-        self.stats.begin()
+    def run(self, batches: Iterable[Batch], substitutes: Substitutes | None = None) -> Iterator[DecodedBatch]:
+        """Decode batches. Raises CorruptError and FetchError when the turn comes to the batch that they happened in."""
+        for cache in self.caches.values():
+            cache.refresh()
+        self._counters.begin(self._workers.count)
         pending: deque[_Pending] = deque()
         fetched = self._fetched(iter(batches))
         try:
             while True:
-                while len(pending) < 3 or sum(len(each.batch.clip) for each in pending) < 8 * self._threads:
+                while len(pending) < 3 or sum(len(each.batch.clip) for each in pending) < 8 * self._workers.count:
                     if (following := next(fetched, None)) is None:
                         break
-                    pending.append(self._begin(*following, substitutes))
+                    pending.append(self._begin(*following))
                 if not pending:
                     return
-                yield self._finish(pending)
+                yield self._finish(pending, substitutes)
         finally:
             fetched.close()
             for future in (future for each in pending for future in each.futures):
                 future.cancel()
-            for shelf in self.shelves.values():
-                shelf.seal()
+            for cache in self.caches.values():
+                cache.seal()
+                cache.refresh()
 
-    def _fetched(self, batches: Iterator[Batch]) -> Generator[tuple[Batch, Takes], None, None]:
-        """Batches with their bitstreams on the way: of one group of batches, and of the next while this one is decoded."""
-        asked: deque[tuple[list[Batch], Takes]] = deque()
+    def close(self) -> None:
+        """End workers and connections; publish what the caches have."""
+        self._workers.close()
+        self._source.close()
+        for cache in self.caches.values():
+            cache.close()
+
+    def _fetched(self, batches: Iterator[Batch]) -> Generator[tuple[Batch, Requested], None, None]:
+        """Batches with their bitstreams under way: of one group of batches, and of the next while this one is decoded."""
+        groups: deque[tuple[list[Batch], Requested]] = deque()
         try:
             for group in self._groups(batches):
-                asked.append((group, self._request(group)))
-                if len(asked) > 1:
-                    earlier, takes = asked[0]
-                    yield from ((batch, takes) for batch in earlier)
-                    asked.popleft()
-            for group, takes in asked:
-                yield from ((batch, takes) for batch in group)
+                groups.append((group, self._request(group)))
+                if len(groups) > 1:
+                    earlier, requested = groups[0]
+                    yield from ((batch, requested) for batch in earlier)
+                    groups.popleft()
+            for group, requested in groups:
+                yield from ((batch, requested) for batch in group)
         finally:
-            for take in (take for _, takes in asked for take in takes.values()):
-                take.cancel()
+            for bitstream in (bitstream for _, requested in groups for bitstream in requested.values()):
+                bitstream.cancel()
 
     def _groups(self, batches: Iterator[Batch]) -> Iterator[list[Batch]]:
-        """Batches whose bitstreams are asked for together: of a remote store so many that neighbours find each other.
+        """Batches whose bitstreams are requested together: of a remote store so many that neighbours find each other.
 
         Those of a window belong together whatever they take, for they read its shards to the end.
         """
@@ -148,65 +186,74 @@ class Pipeline:
                 yield group
                 group, size = [], 0
             group.append(batch)
-            size += self._payload(batch)
+            size += self._payload_bytes(batch)
         if group:
             yield group
 
-    def _request(self, group: Sequence[Batch]) -> Takes:
-        wanted = [
+    def _request(self, group: Sequence[Batch]) -> Requested:
+        pairs = [
             (int(batch.condition[row, view]), int(batch.clip[row]))
             for batch in group
-            for row, view in np.argwhere(self._places(batch) < 0).tolist()
+            for row, view in np.argwhere(~self._is_cached(self._slots(batch))).tolist()
         ]
-        wanted = list(dict.fromkeys(wanted))
-        return dict(zip(wanted, self._source.request(wanted), strict=True))
+        pairs = list(dict.fromkeys(pairs))
+        return dict(zip(pairs, self._source.request(pairs), strict=True))
 
-    def _begin(self, batch: Batch, takes: Takes, substitutes: Substitutes | None) -> _Pending:
-        features = self._buffers.take((*batch.condition.shape, *self._shape))
-        places = self._places(batch)
-        is_kept = (places >= 0).all(1)
-        decoding = [
-            (row, self._pool.submit(self._decode, batch, row, takes, features[row], substitutes))
-            for row in np.flatnonzero(~is_kept).tolist()
-        ]
+    def _begin(self, batch: Batch, requested: Requested) -> _Pending:
+        features = {name: self._workers.buffer((*batch.condition.shape, *shape)) for name, shape in self._shapes.items()}
+        slots = self._slots(batch)
+        is_cached = self._is_cached(slots).all(1)
+        decoding = {
+            row: self._submit(batch.condition[row].tolist(), int(batch.clip[row]), requested, [each[row] for each in features.values()])
+            for row in np.flatnonzero(~is_cached).tolist()
+        }
         recalls = [
-            self._pool.submit(self._maker.recall, places[rows].ravel().tolist(), [out for row in rows.tolist() for out in features[row]])
-            for rows in np.array_split(np.flatnonzero(is_kept), self._threads)
+            self._recall(number, slots[number, rows], rows, whole)
+            for number, whole in enumerate(features.values())
+            for rows in np.array_split(np.flatnonzero(is_cached), self._workers.count)
             if len(rows)
         ]
         return _Pending(batch=batch, features=features, decoding=decoding, recalls=recalls)
 
-    def _decode(self, batch: Batch, row: int, takes: Takes, outs: torch.Tensor, substitutes: Substitutes | None) -> int:
-        """Fill a row's place; returns the clip that fills it."""
-        clip, conditions = int(batch.clip[row]), batch.condition[row].tolist()
-        try:
-            return self._make(conditions, clip, takes, outs)
-        except CorruptError:
-            if substitutes is None:
-                raise
-            for _, other in zip(range(TRIES), substitutes(int(batch.position[row]), conditions, clip), strict=False):
-                try:
-                    return self._make(conditions, other, {}, outs)
-                except CorruptError:
-                    continue
-            raise
+    def _recall(self, number: int, slots: np.ndarray, rows: np.ndarray, whole: Tensor) -> Future[None]:
+        """Fill rows of one feature from its cache."""
+        cache, feature = self._feature_caches[number], list(self._features.values())[number]
+        assert cache is not None  # it has slots for these rows
+        entries = [cache.read(slot) for slot in slots.ravel().tolist()]
+        outs = [out for row in rows.tolist() for out in whole[row]]
+        return self._workers.call(recall_rows, feature, self._format.samples, entries, outs)
 
-    def _make(self, conditions: Sequence[int], clip: int, takes: Takes, outs: torch.Tensor) -> int:
-        for condition, out in zip(conditions, outs, strict=True):
-            # Not asked for ahead: a substitute, or a view whose features are in the cache while another's are not.
-            take = takes.get((condition, clip)) or self._source.request([(condition, clip)])[0]
-            self._maker.make(condition, clip, take, out)
-        return clip
+    def _submit(self, conditions: Sequence[int], clip: int, requested: Requested, outs: Sequence[Tensor]) -> list[Future[DecodedRow]]:
+        """Decode a clip in each of its conditions. outs: for each feature the row, (views, ...)."""
+        return [
+            self._workers.submit(partial(self._task, condition, clip, requested), [out[view] for out in outs])
+            for view, condition in enumerate(conditions)
+        ]
 
-    def _finish(self, pending: deque[_Pending]) -> Made:
+    def _task(self, condition: int, clip: int, requested: Requested) -> DecodeTask:
+        """The task of one clip in one condition; waits for its bitstream."""
+        # Not requested ahead: a substitute, or a view whose features are in the cache while another's are not.
+        bitstream = requested.get((condition, clip)) or self._source.request([(condition, clip)])[0]
+        location = self._locations[condition]
+        return DecodeTask(
+            payload=bitstream(),
+            decoding=location.meta.decoding,
+            rate=self._format.rate,
+            delay=int(location.delay[clip]),
+            samples=self._format.samples,
+            features=tuple(self._features.values()),
+            is_cached=tuple(cache is not None for cache in self._feature_caches),
+        )
+
+    def _finish(self, pending: deque[_Pending], substitutes: Substitutes | None) -> DecodedBatch:
         """Wait for the first of the pending batches."""
         begun = time.perf_counter()
-        ready = sum(all(future.done() for future in each.futures) for each in pending) / len(pending)
+        queue_fill = sum(all(future.done() for future in each.futures) for each in pending) / len(pending)
         first = pending[0]
-        wait(first.futures)  # in one go: to be woken for every row costs the threads the interpreter
+        wait(first.futures)  # all in one go: to be woken for every row costs the workers the interpreter
         served = first.batch.clip.copy()
-        for row, future in first.decoding:
-            served[row] = future.result()
+        for row, futures in first.decoding.items():
+            served[row] = self._settle(first, row, futures, substitutes)
         for recall in first.recalls:
             recall.result()
         pending.popleft()
@@ -214,22 +261,62 @@ class Pipeline:
         if self._decoded >= CLIPS_PER_TRIM:
             self._decoded = 0
             trim_heap()
-        self.stats.served(
-            clips=first.batch.condition.size,
-            payload=self._payload(first.batch),
-            cached=first.batch.condition.size - len(first.decoding) * first.batch.condition.shape[1],
-            replaced=int((served != first.batch.clip).sum()),
-            waited=time.perf_counter() - begun,
-            ready=ready,
+        clips = first.batch.condition.size
+        self._counters.batch(
+            clips=clips,
+            payload_bytes=self._payload_bytes(first.batch),
+            cached_clips=clips - len(first.decoding) * first.batch.condition.shape[1],
+            replaced_clips=int((served != first.batch.clip).sum()),
+            wait_s=time.perf_counter() - begun,
+            queue_fill=queue_fill,
         )
-        return Made(batch=first.batch, features=first.features, served=served)
+        return DecodedBatch(batch=first.batch, features=first.features, served=served)
 
-    def _places(self, batch: Batch) -> np.ndarray:
-        """Numbers of the rows' entries in the feature cache, of shape (n, views), negative where there is none."""
-        if self._recalled is None:
-            return np.full(batch.condition.shape, -1)
-        return self._recalled.places(batch.condition, batch.clip[:, None])
+    def _settle(self, pending: _Pending, row: int, futures: Sequence[Future[DecodedRow]], substitutes: Substitutes | None) -> int:
+        """The clip that fills a row: the planned one, or a substitute if that one is broken."""
+        batch = pending.batch
+        clip, conditions = int(batch.clip[row]), batch.condition[row].tolist()
+        try:
+            self._collect(clip, conditions, futures)
+            return clip
+        except CorruptError:
+            if substitutes is None:
+                raise
+            outs = [whole[row] for whole in pending.features.values()]
+            for _, other in zip(range(TRIES), substitutes(int(batch.position[row]), conditions, clip), strict=False):
+                try:
+                    self._collect(other, conditions, self._submit(conditions, other, {}, outs))
+                    return other
+                except CorruptError:
+                    continue
+            raise
 
-    def _payload(self, batch: Batch) -> int:
+    def _collect(self, clip: int, conditions: Sequence[int], futures: Sequence[Future[DecodedRow]]) -> None:
+        """Count and cache what a row's tasks gave. Raises CorruptError and FetchError, naming store, shard and clip."""
+        wait(futures)  # for all views: a substitute must not be written while one of them still is
+        for condition, future in zip(conditions, futures, strict=True):
+            try:
+                decoded = future.result()
+            except CorruptError as error:
+                where = self._source.where(condition, clip)
+                if str(error).startswith(where):  # its bytes were wrong already
+                    raise
+                raise CorruptError(f"{where}: {error}; rebuild the condition with 'streamaug build --replace'") from error
+            self._counters.row(self._locations[condition].condition, decoded.decode_s, decoded.feature_s)
+            for cache, stored in zip(self._feature_caches, decoded.stored, strict=True):
+                if cache is not None and stored is not None:
+                    cache.write(condition, clip, memoryview(stored.tobytes()))
+
+    def _slots(self, batch: Batch) -> np.ndarray:
+        """Slots in each feature's cache, of shape (features, n, views), negative where there is none."""
+        nothing = np.full(batch.condition.shape, -1)
+        return np.stack([nothing if cache is None else cache.slots(batch.condition, batch.clip[:, None]) for cache in self._feature_caches])
+
+    def _is_cached(self, slots: np.ndarray) -> np.ndarray:
+        """Whether all features of a clip in a condition come from caches, bool of shape (n, views)."""
+        return np.asarray((slots >= 0).all(0))
+
+    def _payload_bytes(self, batch: Batch) -> int:
         """Bytes of a batch's bitstreams."""
-        return sum(int(of.size[batch.clip[(batch.condition == number).any(1)]].sum()) for number, of in enumerate(self._bitstreams))
+        sizes = (location.size[batch.clip[(batch.condition == number).any(1)]] for number, location in enumerate(self._locations))
+        return sum(int(size.sum()) for size in sizes)

@@ -1,4 +1,4 @@
-"""BitstreamLocations on demand: from the cache or the store, checked before anyone sees them."""
+"""Bitstreams on demand: from the cache or the store, checked before anyone sees them."""
 
 import hashlib
 import time
@@ -13,94 +13,104 @@ from streamaug.errors import CorruptError, FetchError
 from streamaug.reading.cache import CacheView
 from streamaug.reading.fetch import ByteRange, Fetcher, PendingRead
 from streamaug.reading.locations import DIGEST, BitstreamLocations
-from streamaug.store.folder import Folder
-from streamaug.streaming.metrics import Stats
+from streamaug.streaming.metrics import Counters
 
 
 @dataclass(frozen=True, kw_only=True)
 class PendingBitstream:
-    """A bitstream on its way: call it to wait for it.
+    """A bitstream under way: call it to wait for it.
 
-    payload: where it comes from. check: what gives its bytes, once they are found to be right.
+    Args:
+        read: Brings its bytes.
+        check: Gives the bytes of a read once they are right.
     """
 
-    payload: PendingRead
+    read: PendingRead
     check: Callable[[PendingRead], bytes]
 
     def __call__(self) -> bytes:
         """The bitstream's bytes. Raises CorruptError, FetchError, naming store, shard and clip."""
-        return self.check(self.payload)
+        return self.check(self.read)
 
     def cancel(self) -> None:
-        """It is not wanted any more."""
-        self.payload.cancel()
+        """It is no longer needed."""
+        self.read.cancel()
 
 
 class Source:
     """The bitstreams of a store's conditions.
 
-    shelf: the cache of bitstreams, for a store that is not on a local disk.
+    Args:
+        url: The store's, for errors.
+        fetcher: Reads byte ranges.
+        locations: One per condition.
+        clip_ids: In the order of the clips table, for errors.
+        cache: Of bitstreams; None for a store on a local disk.
+        counters: Where reads and waits are counted.
     """
 
     def __init__(
         self,
-        folder: Folder,
-        bitstreams: Sequence[BitstreamLocations],
-        clip_ids: pa.Array,
         *,
-        deadline: float,
-        shelf: CacheView | None,
-        stats: Stats,
-    ):
-        self._url = folder.url
-        self._fetcher = Fetcher(folder, deadline=deadline)
-        self._bitstreams, self._clip_ids, self._shelf, self._stats = bitstreams, clip_ids, shelf, stats
+        url: str,
+        fetcher: Fetcher,
+        locations: Sequence[BitstreamLocations],
+        clip_ids: pa.Array,
+        cache: CacheView | None,
+        counters: Counters,
+    ) -> None:
+        self._url, self._fetcher, self._locations = url, fetcher, locations
+        self._clip_ids, self._cache, self._counters = clip_ids, cache, counters
 
-    def request(self, wanted: Sequence[tuple[int, int]]) -> list[PendingBitstream]:
+    def request(self, pairs: Sequence[tuple[int, int]]) -> list[PendingBitstream]:
         """Begin to read the bitstreams of (condition, clip) pairs; remote neighbours are read together."""
-        entries: list[PendingRead | None] = [self._kept(*pair) for pair in wanted]
-        missing = [number for number, entry in enumerate(entries) if entry is None]
-        fetched = self._fetcher.fetch([self.extent(*wanted[number]) for number in missing], self._stats.read)
-        for number, payload in zip(missing, fetched, strict=True):
-            entries[number] = payload
+        reads: list[PendingRead | None] = [self._cached(*pair) for pair in pairs]
+        missing = [number for number, read in enumerate(reads) if read is None]
+        fetched = self._fetcher.fetch([self.byte_range(*pairs[number]) for number in missing], self._counters.read)
+        for number, read in zip(missing, fetched, strict=True):
+            reads[number] = read
         return [
-            PendingBitstream(payload=payload, check=partial(self._take, condition, clip))
-            for (condition, clip), payload in zip(wanted, entries, strict=True)
-            if payload
+            PendingBitstream(read=read, check=partial(self._checked, condition, clip))
+            for (condition, clip), read in zip(pairs, reads, strict=True)
+            if read
         ]
 
-    def extent(self, condition: int, clip: int) -> ByteRange:
-        of = self._bitstreams[condition]
-        start = int(of.offset[clip])
-        return ByteRange(path=of.path(clip), start=start, stop=start + int(of.size[clip]))
+    def byte_range(self, condition: int, clip: int) -> ByteRange:
+        location = self._locations[condition]
+        start = int(location.offset[clip])
+        return ByteRange(path=location.path(clip), start=start, stop=start + int(location.size[clip]))
 
     def where(self, condition: int, clip: int) -> str:
-        """Names store, shard and clip."""
-        return f"{self._url}/{self._bitstreams[condition].path(clip)}: clip '{self._clip_ids[clip]}'"
+        """Names store, shard and clip, for errors."""
+        return f"{self._url}/{self._locations[condition].path(clip)}: clip '{self._clip_ids[clip]}'"
 
-    def _kept(self, condition: int, clip: int) -> PendingRead | None:
-        place = -1 if self._shelf is None else int(self._shelf.places(np.array(condition), np.array(clip)))
-        return None if place < 0 or self._shelf is None else PendingRead(take=partial(bytes, self._shelf.entry(place)), is_kept=True)
+    def close(self) -> None:
+        """End connections."""
+        self._fetcher.close()
 
-    def _take(self, condition: int, clip: int, payload: PendingRead) -> bytes:
-        begun, was_there = time.perf_counter(), payload.is_there
+    def _cached(self, condition: int, clip: int) -> PendingRead | None:
+        slot = -1 if self._cache is None else int(self._cache.slots(np.array(condition), np.array(clip)))
+        return None if slot < 0 or self._cache is None else PendingRead(take=partial(bytes, self._cache.read(slot)), is_kept=True)
+
+    def _checked(self, condition: int, clip: int, read: PendingRead) -> bytes:
+        begun, is_hit = time.perf_counter(), read.is_there
         try:
-            data = payload.take()
-            if payload.is_kept and self._shelf is not None and not self._is_right(condition, clip, data):
-                self._shelf.forget(condition, clip)  # the cache's disk, not the store's
-                data = self._fetcher.read(self.extent(condition, clip))
+            data = read.take()
+            if read.is_kept and self._cache is not None and not self._is_right(condition, clip, data):
+                self._cache.invalidate(condition, clip)  # the cache's disk is at fault, not the store's
+                data = self._fetcher.read(self.byte_range(condition, clip))
         except (CorruptError, FetchError) as error:
             raise type(error)(f"{self.where(condition, clip)} cannot be read: {error}") from error
-        self._stats.wanted(was_there, time.perf_counter() - begun)
+        self._counters.payload(time.perf_counter() - begun, is_hit=is_hit)
         if not self._is_right(condition, clip, data):
             raise CorruptError(
-                f"{self.where(condition, clip)} has other bytes than its index says (sha256); "
+                f"{self.where(condition, clip)} does not match its sha256 in the index; "
                 "run 'streamaug verify', then copy or build the condition again"
             )
-        if self._shelf is not None:
-            self._shelf.add(condition, clip, memoryview(data))
+        if self._cache is not None:
+            self._cache.write(condition, clip, memoryview(data))
         return data
 
     def _is_right(self, condition: int, clip: int, data: bytes) -> bool:
-        of = self._bitstreams[condition]
-        return len(data) == int(of.size[clip]) and bool(hashlib.sha256(data).digest()[:DIGEST] == of.sha256[clip].tobytes())
+        location = self._locations[condition]
+        return len(data) == int(location.size[clip]) and bool(hashlib.sha256(data).digest()[:DIGEST] == location.sha256[clip].tobytes())

@@ -1,18 +1,21 @@
-"""Where a stream stands: a small JSON object, bound to what the rows depend on."""
+"""A saved position of a stream: a small JSON object, bound to what the rows depend on."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 from streamaug.errors import StateError
-from streamaug.planning import Identity
+from streamaug.planning.identity import Identity
 
 
 @dataclass(frozen=True, kw_only=True)
 class State:
     """A position, and what it is a position in.
 
-    rows: of the epoch, over all ranks, that have been consumed.
+    Args:
+        identity: Of the plan.
+        epoch: Number of the epoch.
+        rows: Rows of the epoch that have been consumed, over all ranks.
     """
 
     identity: Identity
@@ -25,19 +28,19 @@ class State:
 
     @classmethod
     def from_dict(cls, saved: Mapping[str, Any], identity: Identity) -> "State":
-        """Read a saved position in the plan that `identity` names. Raises StateError, which tells the differences of another plan."""
+        """Read a saved position in the plan that `identity` names. Raises StateError, with the difference, for another plan."""
         try:
             state = cls(identity=Identity.from_dict(saved["plan"]), epoch=saved["epoch"], rows=saved["rows"])
             differences = identity.differences(state.identity)
         except (KeyError, TypeError, AttributeError) as error:
             raise StateError(
-                "this is no saved position of a stream: it needs 'plan', 'epoch' and 'rows' as state_dict() gave them"
+                "this is not a saved position of a stream; it needs 'plan', 'epoch' and 'rows' as state_dict() gave them"
             ) from error
         if differences:
             raise StateError(
                 f"the saved position (there) is not one of this stream (here): {'; '.join(differences)}; "
-                "go back to the recipe, store, split and seed of then, or start again from the first epoch"
+                "use the recipe, store, split and seed it was saved with, or start again from the first epoch"
             )
         if not all(type(number) is int and number >= 0 for number in (state.epoch, state.rows)):
-            raise StateError(f"a saved position needs an epoch and rows of 0 or more, not {state.epoch!r} and {state.rows!r}")
+            raise StateError(f"a saved position needs an epoch and rows, both 0 or more, not {state.epoch!r} and {state.rows!r}")
         return state

@@ -1,4 +1,4 @@
-"""Filling caches ahead, so that the first epoch runs as the later ones do."""
+"""Fill caches ahead, so that the first epoch runs as the later ones do."""
 
 from collections.abc import Iterator
 
@@ -13,14 +13,21 @@ from streamaug.streaming.stream import Stream
 def warming(
     recipe: Recipe, store: Store, cache: Cache, *, split: str = "train", threads: int | None = None
 ) -> tuple[Stream, Iterator[int]]:
-    """A stream that puts into the cache what a recipe may draw in any epoch, and its course: clips done with each step.
+    """A stream that fills a cache with all that a recipe may draw in any epoch, and its progress: clips done with each step.
 
-    Every clip of the split in every condition of the recipe, shard by shard: features, and the bitstreams of a store that is not on
-    this machine's disk. Raises RecipeError, StoreError.
+    Every clip of the split in every condition of the recipe, shard by shard: features, and the bitstreams of a remote store.
+
+    Args:
+        recipe: The recipe that will be trained.
+        store: The store.
+        cache: Where to keep everything.
+        split: Clips to draw from.
+        threads: Number of decoding threads. Default: one per core.
+
+    Raises:
+        RecipeError, StoreError: The recipe does not fit the store.
     """
     plan = open_plan(recipe, store, split=split)
     every = SequentialPlan.of(store, plan.conditions, split, by_shard=True)
-    stream = Stream(
-        every, store, split=split, batch_size=32, features="static", tail="keep", threads=threads, feature_cache=cache, byte_cache=cache
-    )
+    stream = Stream(every, store, batch_size=32, features="static", tail="keep", threads=threads, feature_cache=cache, byte_cache=cache)
     return stream, (len(batch["clip_id"]) for batch in stream)

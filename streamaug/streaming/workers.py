@@ -1,15 +1,62 @@
-"""Threads that compute features without each of them wanting all cores."""
+"""What decodes: workers that carry out decode tasks, and their memory for batches."""
 
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Protocol
 
 import torch
+from torch import Tensor
+
+from streamaug.streaming.buffers import Buffers
+from streamaug.streaming.decode import DecodedRow, DecodeTask, decode_row
 
 
-def start_threads(count: int) -> ThreadPoolExecutor:
+class Workers(Protocol):
+    """Carries out decode tasks."""
+
+    @property
+    def count(self) -> int:
+        """Tasks that are decoded at the same time."""
+
+    def buffer(self, shape: tuple[int, ...]) -> Tensor:
+        """Memory for a batch, float32, that the workers can write into."""
+
+    def submit(self, prepare: Callable[[], DecodeTask], outs: Sequence[Tensor]) -> Future[DecodedRow]:
+        """Decode into `outs`, parts of a buffer. `prepare` runs in this process and may wait for the bitstream."""
+
+    def call(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        """Run a function in this process, on a thread."""
+
+    def close(self) -> None:
+        """End the workers; what they have not begun is dropped."""
+
+
+class ThreadWorkers:
+    """Threads of this process, in each of which PyTorch computes on one core."""
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self._buffers = Buffers()
+        self._pool = _start_threads(count)
+
+    def buffer(self, shape: tuple[int, ...]) -> Tensor:
+        return self._buffers.take(shape)
+
+    def submit(self, prepare: Callable[[], DecodeTask], outs: Sequence[Tensor]) -> Future[DecodedRow]:
+        return self._pool.submit(lambda: decode_row(prepare(), outs))
+
+    def call(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        return self._pool.submit(function, *arguments)
+
+    def close(self) -> None:
+        self._pool.shutdown(cancel_futures=True)
+
+
+def _start_threads(count: int) -> ThreadPoolExecutor:
     """A pool of started threads, in each of which PyTorch computes on one core; elsewhere its setting stays.
 
-    PyTorch keeps the number of cores a thread, and takes the last one set anywhere for threads to come: so every thread
+    PyTorch keeps the number of cores per thread, and new threads take the number that was set last anywhere. So every thread
     of the pool sets its own now, and the caller sets its own again afterwards.
     """
     before = torch.get_num_threads()

@@ -35,11 +35,11 @@ def size_of(folder: Path) -> int:
 def test_a_warm_epoch_decodes_nothing_and_is_bit_equal(store: Store, recipe: Recipe, tmp_path: Path) -> None:
     cold = cached(recipe, store, tmp_path / "cache")
     first = list(cold)
-    assert sum(cold.figures.decoded.values()) == 96
+    assert sum(cold.metrics.decoded_clips.values()) == 96
     for threads in (1, 3):
         warm = cached(recipe, store, tmp_path / "cache", threads=threads)
         assert all(map(same, list(warm), first))
-        assert (sum(warm.figures.decoded.values()), warm.figures.cached) == (0, 96)
+        assert (sum(warm.metrics.decoded_clips.values()), warm.metrics.cached_clips) == (0, 96)
 
 
 def test_a_second_epoch_comes_from_the_cache_with_the_features_of_the_first(store: Store, recipe: Recipe, tmp_path: Path) -> None:
@@ -48,7 +48,7 @@ def test_a_second_epoch_comes_from_the_cache_with_the_features_of_the_first(stor
     second = {pair: row for batch in stream for pair, row in zip(pairs([batch]), batch["static"], strict=True)}
     assert first.keys() == second.keys()
     assert all(torch.equal(first[pair], second[pair]) for pair in first)
-    assert sum(stream.figures.decoded.values()) == 96
+    assert sum(stream.metrics.decoded_clips.values()) == 96
 
 
 def test_features_differ_from_uncached_ones_by_the_rounding_to_float16_alone(store: Store, recipe: Recipe, tmp_path: Path) -> None:
@@ -62,7 +62,7 @@ def test_another_recipe_on_the_same_clips_finds_the_features(store: Store, recip
     other = write_recipe(tmp_path / "other.yaml", "draw: one-per-clip\nmixture: {original: 1, mp3_64: 1}\n")
     stream = cached(other, store, tmp_path / "cache")
     list(stream)
-    assert not stream.figures.decoded
+    assert not stream.metrics.decoded_clips
 
 
 def test_conditions_of_one_clip_are_kept_apart(store: Store, recipe: Recipe, tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_dataloader_workers_share_the_folder(store: Store, recipe: Recipe, tmp_p
     first = list(DataLoader(stream, batch_size=None, num_workers=3))
     warm = cached(recipe, store, tmp_path / "cache")
     assert all(map(same, list(warm), first))
-    assert not warm.figures.decoded
+    assert not warm.metrics.decoded_clips
 
 
 @pytest.mark.parametrize("entries", [1, 20, 60])
@@ -105,7 +105,7 @@ def test_a_small_bound_is_kept_and_the_rows_are_right(store: Store, recipe: Reci
     assert size_of(tmp_path / "cache") <= bound
     list(stream)
     assert size_of(tmp_path / "cache") <= bound
-    assert 0 < stream.figures.cached <= entries
+    assert 0 < stream.metrics.cached_clips <= entries
 
 
 def test_too_small_a_bound_is_answered_with_the_smallest_that_works(store: Store, recipe: Recipe, tmp_path: Path) -> None:
@@ -117,7 +117,7 @@ def test_too_small_a_bound_is_answered_with_the_smallest_that_works(store: Store
     stream = cached(recipe, store, tmp_path / "cache", smallest)
     list(stream)
     list(stream)
-    assert stream.figures.cached == 1
+    assert stream.metrics.cached_clips == 1
 
 
 def test_room_is_made_by_removing_what_is_not_needed_and_nothing_else(store: Store, recipe: Recipe, tmp_path: Path) -> None:
@@ -133,10 +133,10 @@ def test_room_is_made_by_removing_what_is_not_needed_and_nothing_else(store: Sto
     list(stream)
     list(stream)
     assert not old & set(folder.glob("*-*.segment"))
-    assert stream.figures.cached > 20
+    assert stream.metrics.cached_clips > 20
     assert all(path.read_bytes() == b"x" * 3000 for path in bystanders)
     list(stream)  # what is in use is not removed to make room for more of it
-    assert stream.figures.cached > 45
+    assert stream.metrics.cached_clips > 45
 
 
 def test_a_damaged_or_foreign_segment_is_not_used(store: Store, recipe: Recipe, tmp_path: Path) -> None:
@@ -239,12 +239,12 @@ def test_bitstreams_of_a_remote_store_are_read_once(store_path: Path, recipe: Re
         settings = {"batch_size": 16, "features": "waveform", "byte_cache": cache}
         cold = Stream(recipe, "memory://cached-store", **settings)
         first, second = list(cold), list(cold)
-        assert cold.figures.reads > 0
-        reads = cold.figures.reads
+        assert cold.metrics.reads > 0
+        reads = cold.metrics.reads
         warm = Stream(recipe, "memory://cached-store", **settings)
         assert all(map(same, list(warm) + list(warm), first + second))
-        assert warm.figures.reads == 0
-        assert cold.figures.reads == reads
+        assert warm.metrics.reads == 0
+        assert cold.metrics.reads == reads
         assert sorted(pairs(first)) == sorted(pairs(second))
         # A damaged entry is noticed by its hash, and the store is asked.
         [segment] = (tmp_path / "cache").glob("*.segment")

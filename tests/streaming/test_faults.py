@@ -50,7 +50,7 @@ def flip(store: Path, condition: str, clip: str) -> None:
 def test_a_flipped_byte_is_noticed_and_named(copy: Path, recipe: Recipe) -> None:
     flip(copy, "mp3_64", "clip07")
     with pytest.raises(
-        CorruptError, match=r"copy/mp3_64/\w+-\d+\.tar: clip 'clip07' has other bytes than its index says.*streamaug verify"
+        CorruptError, match=r"copy/mp3_64/\w+-\d+\.tar: clip 'clip07' has does not match its sha256 than its index says.*streamaug verify"
     ):
         list(Stream(recipe, copy, **SETTINGS))
 
@@ -105,7 +105,7 @@ def test_a_broken_clip_is_replaced_by_one_of_its_condition_and_label_if_asked(co
         assert condition == "mp3_64"
         assert label == labels[planned] == labels[clip]
         assert clip not in ("clip07", "clip11")
-    assert stream.figures.replaced == 2
+    assert stream.metrics.replaced_clips == 2
     again = list(Stream(recipe, copy, on_corrupt="replace", **{**SETTINGS, "threads": 3}))
     assert all(map(same, batches, again))
     for before, after in zip(whole, batches, strict=True):
@@ -117,7 +117,7 @@ def test_where_no_clip_can_stand_in_the_error_is_raised(copy: Path, tmp_path: Pa
     recipe = write_recipe(tmp_path / "r.yaml", "draw: union\nmixture: {mp3_64: 1}\n")
     for number in range(3, 32, 4):
         flip(copy, "mp3_64", f"clip{number:02d}")
-    with pytest.raises(CorruptError, match="other bytes"):
+    with pytest.raises(CorruptError, match="does not match its sha256"):
         list(Stream(recipe, copy, on_corrupt="replace", **SETTINGS))
 
 

@@ -130,16 +130,16 @@ def test_neighbours_of_a_window_are_read_together_and_little_else(web: str, tmp_
     windowed = write_recipe(tmp_path / "w.yaml", "draw: union\nshuffle: {window: 6}\nmixture: {original: 1, mp3_64: 1, opus_32: 1}\n")
     stream = Stream(windowed, web, **SETTINGS)
     list(stream)
-    figures = stream.figures
-    assert figures.clips == 96
-    assert figures.reads < 48
-    assert figures.payload <= figures.read <= figures.payload + GAP * (figures.clips - figures.reads)
+    metrics = stream.metrics
+    assert metrics.clips == 96
+    assert metrics.reads < 48
+    assert metrics.payload_bytes <= metrics.read_bytes <= metrics.payload_bytes + GAP * (metrics.clips - metrics.reads)
 
 
 def test_a_full_shuffle_reads_rows_and_little_else(recipe: Recipe, web: str) -> None:
     stream = Stream(recipe, web, **SETTINGS)
     list(stream)
-    assert stream.figures.payload <= stream.figures.read <= stream.figures.payload + GAP * stream.figures.clips
+    assert stream.metrics.payload_bytes <= stream.metrics.read_bytes <= stream.metrics.payload_bytes + GAP * stream.metrics.clips
 
 
 def test_many_reads_are_under_way_at_a_time(recipe: Recipe, spoiled: Spoiled) -> None:

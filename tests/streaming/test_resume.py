@@ -167,7 +167,7 @@ def test_another_recipe_store_split_or_seed_is_refused_with_the_difference(store
 
 @pytest.mark.parametrize("wrong", [{}, {"plan": None, "epoch": 0, "rows": 0}, [], {"epoch": 0, "rows": 0}])
 def test_what_is_no_state_is_refused(store: Store, recipe: Recipe, wrong: object) -> None:
-    with pytest.raises(StateError, match="no saved position"):
+    with pytest.raises(StateError, match="not a saved position"):
         stream(recipe, store).load_state_dict(wrong)
 
 
@@ -284,7 +284,7 @@ def test_workers_of_a_process_that_was_handed_the_stream_are_refused(store: Stor
     other = torch.multiprocessing.get_context("spawn").Process(target=_workers_of_another, args=(stream(recipe, store), tmp_path / "said"))
     other.start()
     other.join()
-    assert "open it in each rank" in (tmp_path / "said").read_text()
+    assert "Open it in each rank" in (tmp_path / "said").read_text()
 
 
 def test_a_lightning_trainer_goes_on_where_its_checkpoint_was_saved(store: Store, recipe: Recipe, tmp_path: Path) -> None:

@@ -117,7 +117,7 @@ def test_a_batch_that_ranks_cannot_share_evenly_is_refused(store: Store, recipe:
 
 
 def test_an_epoch_that_fills_no_batch_is_refused_before_training(store: Store, recipe: Recipe) -> None:
-    with pytest.raises(StreamaugError, match="fills no batch of 200"):
+    with pytest.raises(StreamaugError, match="fewer than one batch of 200"):
         Stream(recipe, store, batch_size=200)
 
 
@@ -172,4 +172,4 @@ def test_a_consumer_in_inference_mode_gets_the_same_from_store_and_cache(store: 
     stream = Stream(recipe, store, **settings)
     with torch.inference_mode():
         assert all(map(same, stream, expected))
-    assert stream.figures.cached == 96
+    assert stream.metrics.cached_clips == 96

@@ -37,7 +37,7 @@ def test_stream_runs_an_epoch_and_tells_planned_against_served(store_path: Path,
     assert cells(told, "all") == ["all", "96", "96", "0"]
     assert cells(told, "decode opus_32")[1] == "32 clips"
     assert cells(told, "batches")[1] == "96 of 96 clips"
-    assert cells(told, "batches")[3] in ("waits for: decode", "waits for: fetch", "waits for: consumer")
+    assert cells(told, "batches")[3] in ("bottleneck: decode", "bottleneck: fetch", "bottleneck: training loop")
 
 
 @pytest.mark.usefixtures("recipe")
@@ -67,7 +67,7 @@ def test_warm_fills_the_cache_with_all_that_a_recipe_may_draw(store_path: Path, 
 @pytest.mark.usefixtures("recipe")
 def test_warm_says_when_the_cache_is_too_small(store_path: Path, tmp_path: Path) -> None:
     told = streamaug("warm", tmp_path / "recipe.yaml", store_path, "--cache", tmp_path / "cache", "--cache-gb", 0.0002)
-    assert "give the cache more than 0.0002 GB" in told
+    assert "increase --cache-gb (0.0002 is too small)" in told
     assert sum(path.stat().st_size for path in (tmp_path / "cache").iterdir()) <= 200_000
 
 
@@ -75,8 +75,8 @@ def test_the_figures_reach_tensorboard(store: Store, recipe: Recipe, tmp_path: P
     stream = Stream(recipe, store, batch_size=16)
     with SummaryWriter(str(tmp_path)) as writer:
         for step, _ in enumerate(stream):
-            log_metrics(stream.figures, writer, step)
+            log_metrics(stream.metrics, writer, step)
     events = EventAccumulator(str(tmp_path)).Reload()
     assert len(events.Scalars("stream/clips_per_second")) == 6
     assert events.Scalars("stream/decode_milliseconds/mp3_64")[-1].value > 0
-    assert stream.figures.clips == 96
+    assert stream.metrics.clips == 96

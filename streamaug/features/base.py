@@ -1,0 +1,68 @@
+"""What a feature is: it turns a clip's waveform into what a model takes."""
+
+from typing import TYPE_CHECKING, Any, Protocol, Self, runtime_checkable
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Feature(Protocol):
+    """Turns the waveform of one clip into its entry in a batch, in two steps.
+
+        waveform ──compute──▶ stored form, which the cache keeps ──expand──▶ row of the batch
+
+    Importing a feature and asking for its shapes must not import torch: planning does both. A
+    feature is pickled to decoding processes, so it keeps plain settings only.
+    """
+
+    @property
+    def name(self) -> str:
+        """Key in the batch."""
+
+    @property
+    def version(self) -> str:
+        """Counts up whenever the same settings give other numbers."""
+
+    @property
+    def settings(self) -> str:
+        """One line with all that decides the numbers, for the cache key."""
+
+    @property
+    def stored_dtype(self) -> str:
+        """NumPy's name of the dtype in which the cache keeps the stored form, such as `float16`."""
+
+    def shape(self, samples: int) -> tuple[int, ...]:
+        """Shape of a row in the batch, for a clip of so many samples."""
+
+    def stored_shape(self, samples: int) -> tuple[int, ...]:
+        """Shape of the stored form."""
+
+    def compute(self, waveform: "Tensor") -> "Tensor":
+        """The stored form, float32, of a waveform, float32 of shape (samples,). Deterministic."""
+
+    def expand(self, stored: "Tensor", out: "Tensor") -> None:
+        """Write the row of a stored form (float32, or `stored_dtype` from the cache) into `out`, float32 of `shape(samples)`."""
+
+
+@runtime_checkable
+class NeedsRate(Protocol):
+    """A feature whose numbers depend on the sample rate."""
+
+    def at_rate(self, rate: int) -> Self:
+        """The feature for a store of that sample rate in Hz. Raises ValueError if it is set to another."""
+
+
+def cache_text(feature: Feature, samples: int) -> str:
+    """All that a cached entry depends on besides its bitstream and the decoder.
+
+    >>> from streamaug.features.logmel import LogMel
+    >>> cache_text(LogMel(rate=16_000), 32_000)
+    'logmel rate=16000 n_fft=2048 hop=1024 mels=128 htk power ln+1e-08 minmax samples=32000'
+    """
+    version = "" if feature.version == "1" else f" version={feature.version}"  # first versions need no mention
+    return f"{feature.settings}{version} samples={samples}"
+
+
+Features = Any
+"""What `Stream(features=...)` takes: a name, a Feature, an `nn.Module` or other callable on a waveform, or a mapping of names to
+these."""

@@ -1,0 +1,123 @@
+"""Any PyTorch module or function on a waveform as a feature, such as a torchaudio transform."""
+
+import hashlib
+from collections.abc import Callable
+from functools import cached_property
+from importlib import metadata
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from streamaug.errors import FeatureError
+
+_PLAIN = bool | int | float | str | None | torch.dtype | torch.device
+
+
+class FunctionFeature:
+    """A callable that takes a waveform (samples,) and gives a tensor of one shape for all clips.
+
+    It must be deterministic: the same waveform gives the same numbers. That is checked once, when
+    the stream is opened. Random augmentation belongs into training.
+
+    Args:
+        function: A module, which computes in evaluation mode, or another callable.
+        name: Key in the batch. Default: the name of its class or function.
+    """
+
+    version = "1"
+    stored_dtype = "float32"
+
+    def __init__(self, function: Callable[[Tensor], Tensor], *, name: str | None = None) -> None:
+        self.function = function.eval() if isinstance(function, nn.Module) else function
+        self.name = str(name or getattr(function, "__name__", type(function).__name__))
+        self._shapes: dict[int, tuple[int, ...]] = {}
+
+    @cached_property
+    def settings(self) -> str:
+        """One line for the cache key: `cache_key` where the callable has one; of a module its class, constants and weights.
+
+        Raises:
+            FeatureError: Neither is enough to tell two callables apart.
+        """
+        key = getattr(self.function, "cache_key", None)
+        if key is not None:
+            return f"{self.name} {key() if callable(key) else key}"
+        if isinstance(self.function, nn.Module):
+            return f"{self.name} {_digest(self.function)}"
+        raise FeatureError(
+            f"feature '{self.name}' is a plain callable, so a cache cannot tell its results from those of another version; "
+            "give it an attribute cache_key, a text that changes with its settings, or leave out feature_cache"
+        )
+
+    def shape(self, samples: int) -> tuple[int, ...]:
+        """Shape of what the callable gives for a waveform of noise. Raises FeatureError for anything but one real, fixed tensor."""
+        if samples not in self._shapes:
+            noise = 0.1 * torch.randn(samples, generator=torch.Generator().manual_seed(0))
+            first, again = self.compute(noise.clone()), self.compute(noise.clone())
+            if first.shape != again.shape or not torch.equal(first.nan_to_num(), again.nan_to_num()):
+                raise FeatureError(
+                    f"feature '{self.name}' gives other numbers for the same waveform; make it deterministic, and put random augmentation "
+                    "into training"
+                )
+            self._shapes[samples] = tuple(first.shape)
+        return self._shapes[samples]
+
+    def stored_shape(self, samples: int) -> tuple[int, ...]:
+        return self.shape(samples)
+
+    def compute(self, waveform: Tensor) -> Tensor:
+        with torch.no_grad():
+            result = self.function(waveform)
+        if not isinstance(result, Tensor) or result.is_complex():
+            kind = "a complex tensor" if isinstance(result, Tensor) else type(result).__name__
+            raise FeatureError(f"feature '{self.name}' gives {kind}; it must give one real tensor")
+        return result.float()
+
+    def expand(self, stored: Tensor, out: Tensor) -> None:
+        out.copy_(stored)
+
+
+def _digest(module: nn.Module) -> str:
+    """Class, library version, plain attributes, parameters and buffers of a module and all modules in it, hashed.
+
+    Raises FeatureError for an attribute that has no text of its own, such as a lambda.
+    """
+    digest = hashlib.sha256()
+    for path, part in module.named_modules():
+        kind = type(part)
+        digest.update(f"{path}: {kind.__module__}.{kind.__qualname__} {_version(kind.__module__)}\n".encode())
+        for name, value in sorted(vars(part).items()):
+            if not name.startswith("_") and name != "training":
+                digest.update(f"{name} = {_text(value, f'{path}.{name}'.lstrip('.'))}\n".encode())
+        tensors = {**part._parameters, **part._buffers}  # not state_dict: a window is a buffer that it leaves out
+        for name, tensor in sorted(tensors.items()):
+            if tensor is not None:
+                content = tensor.detach().cpu().contiguous()
+                digest.update(f"{name} {content.dtype} {tuple(content.shape)}\n".encode())
+                digest.update(content.reshape(-1).view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def _version(module: str) -> str:
+    try:
+        return metadata.version(module.partition(".")[0])
+    except metadata.PackageNotFoundError:
+        return ""
+
+
+def _text(value: Any, where: str) -> str:
+    if isinstance(value, _PLAIN):
+        return repr(value)
+    if isinstance(value, list | tuple | set | frozenset):
+        texts = [_text(item, where) for item in value]
+        return f"{type(value).__name__}({', '.join(sorted(texts) if isinstance(value, set | frozenset) else texts)})"
+    if isinstance(value, dict):
+        return f"dict({', '.join(f'{_text(key, where)}: {_text(item, where)}' for key, item in value.items())})"
+    name = getattr(value, "__qualname__", "<")
+    if callable(value) and "<" not in name:  # neither a lambda nor a function in a function
+        return f"{getattr(value, '__module__', '')}.{name}"
+    raise FeatureError(
+        f"a cache cannot be used for this module: its attribute '{where}' ({type(value).__name__}) has no text that tells it from another; "
+        "give the module an attribute cache_key, a text that changes with its settings, or leave out feature_cache"
+    )

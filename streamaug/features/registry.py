@@ -1,0 +1,72 @@
+"""From what a user writes as `features` to the features of a stream."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from streamaug import plugins
+from streamaug.errors import FeatureError
+from streamaug.features.base import Feature, NeedsRate
+
+_BATCH_KEYS = ("label", "clip_id", "condition", "position", "epoch", "consumed", "provenance", "replaced")
+_MEMBERS = ("name", "version", "settings", "stored_dtype", "shape", "stored_shape", "compute", "expand")
+
+
+def open_features(features: Any, *, rate: int, samples: int) -> dict[str, Feature]:
+    """The features of a stream by their key in the batch, ready for a store.
+
+    Args:
+        features: A name, a Feature, an `nn.Module` or other callable on a waveform, or a mapping of
+            names to several.
+        rate: The store's sample rate in Hz.
+        samples: Samples of each clip.
+
+    Raises:
+        FeatureError: A name is unknown, two features have one key, or one does not fit the store.
+
+    >>> list(open_features("logmel", rate=16_000, samples=16_000))
+    ['logmel']
+    >>> list(open_features({"mel": "static", "sound": "waveform"}, rate=16_000, samples=16_000))
+    ['mel', 'sound']
+    """
+    if isinstance(features, Mapping):
+        if not features:
+            raise FeatureError("features={} names no feature; write at least one, such as features='logmel'")
+        opened = {str(name): _open(each, str(name)) for name, each in features.items()}
+    else:
+        feature = _open(features, None)
+        opened = {feature.name: feature}
+    for name in opened:
+        if name in _BATCH_KEYS:
+            raise FeatureError(f"a feature cannot be called '{name}': a batch has that key already; choose another name")
+    return {name: _fit(feature, name, rate, samples) for name, feature in opened.items()}
+
+
+def _open(feature: Any, name: str | None) -> Feature:
+    if isinstance(feature, str):
+        found: Feature = plugins.find(plugins.FEATURES, feature)()
+        return found
+    if isinstance(feature, type):
+        raise FeatureError(f"features={feature.__name__} is a class; write features={feature.__name__}()")
+    if all(hasattr(feature, member) for member in _MEMBERS):
+        own: Feature = feature
+        return own
+    if isinstance(feature, Callable):  # type: ignore[arg-type]  # mypy wants a class here
+        from streamaug.features.function import FunctionFeature
+
+        return FunctionFeature(feature, name=name)
+    if isinstance(feature, Sequence):
+        raise FeatureError("features is a list; write a mapping of batch keys to features, such as {'mel': 'logmel', 'sound': 'waveform'}")
+    raise FeatureError(f"features={feature!r}: write a name such as 'logmel', a Feature, a module or function on a waveform, or a mapping")
+
+
+def _fit(feature: Feature, name: str, rate: int, samples: int) -> Feature:
+    try:
+        fitted = feature.at_rate(rate) if isinstance(feature, NeedsRate) else feature
+        shape = fitted.shape(samples)
+    except FeatureError:
+        raise
+    except Exception as error:  # of a user's own code too: whatever it is, this feature does not take these clips
+        raise FeatureError(f"feature '{name}' does not take clips of {samples} samples at {rate} Hz: {error}") from error
+    if not all(size > 0 for size in shape):
+        raise FeatureError(f"feature '{name}' gives {shape} for clips of {samples} samples; use longer clips or another setting")
+    return fitted

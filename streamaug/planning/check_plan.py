@@ -1,0 +1,39 @@
+"""Hold a plan against the store that is to serve it."""
+
+from streamaug.errors import StoreError
+from streamaug.planning.open_plan import load_inventory
+from streamaug.planning.plan import Plan
+from streamaug.planning.sequential import PlanLike
+from streamaug.splits import Split
+from streamaug.store import Store
+
+
+def check_plan(plan: PlanLike, store: Store, *, split: str | None = None, seed: int | None = None) -> None:
+    """Check that a plan was opened on this store, with this split and seed.
+
+    Args:
+        plan: A plan.
+        store: The store that is to serve it.
+        split: Split that the plan must have. Default: whichever it has.
+        seed: Seed that the plan must have. Default: whichever it has.
+
+    Raises:
+        StoreError: Something differs; the message names it.
+    """
+    identity = plan.identity
+    differences = []
+    if split is not None and str(Split.parse(split)) != str(Split.parse(identity.split)):
+        differences.append(f"the plan has split '{identity.split}', not '{split}'; leave out split, or open the plan with it")
+    if seed is not None and seed != identity.seed:
+        differences.append(f"the plan has seed {identity.seed}, not {seed}; leave out seed, or open the plan with it")
+    if differences:
+        raise StoreError("; ".join(differences))
+    for condition in plan.conditions:
+        if identity.conditions.get(condition, "") != store.index(condition).digest:
+            differences.append(f"condition '{condition}' has other content")
+    if isinstance(plan, Plan) and not differences:
+        inventory = load_inventory(plan.recipe, store, plan.inventory.split)
+        if inventory.clips_digest != identity.clips:
+            differences.append("the clips table differs")
+    if differences:
+        raise StoreError(f"the plan was opened on another store than {store.url}: {'; '.join(differences)}; open it on this store")

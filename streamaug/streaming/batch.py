@@ -1,0 +1,57 @@
+"""Make the dictionary that the training loop gets."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import torch
+
+from streamaug.conditions import Condition
+from streamaug.planning.sequential import PlanLike
+from streamaug.streaming.assembly import OpenedStore, StreamSettings
+from streamaug.streaming.pipeline import DecodedBatch
+
+
+def make_batch(decoded: DecodedBatch, opened: OpenedStore, plan: PlanLike, settings: StreamSettings) -> dict[str, Any]:
+    """A batch as `Stream` documents it, except `epoch` and `consumed`, which the cursor knows."""
+    condition, served = decoded.batch.condition, decoded.served
+    has_views = plan.views > 1
+
+    def rows(values: list[list[Any]]) -> list[Any]:
+        """One entry per row, or with views one list per row."""
+        return values if has_views else [value for [value] in values]
+
+    batch: dict[str, Any] = {name: whole if has_views else whole[:, 0] for name, whole in decoded.features.items()}
+    batch["label"] = torch.from_numpy(opened.labels[served].astype(np.int64))
+    batch["clip_id"] = _names(opened, served)
+    batch["condition"] = rows([[plan.conditions[number] for number in row] for row in condition.tolist()])
+    batch["position"] = torch.from_numpy(decoded.batch.position)
+    if settings.provenance:
+        pairs = zip(condition.tolist(), served.tolist(), strict=True)
+        batch["provenance"] = rows([[_provenance(opened, number, clip) for number in row] for row, clip in pairs])
+    if settings.on_corrupt == "replace":
+        planned = _names(opened, decoded.batch.clip)
+        is_replaced = (served != decoded.batch.clip).tolist()
+        batch["replaced"] = [name if replaced else None for name, replaced in zip(planned, is_replaced, strict=True)]
+    return batch
+
+
+def _names(opened: OpenedStore, clips: np.ndarray) -> list[str]:
+    names: list[str] = opened.clip_ids.take(pa.array(clips)).to_pylist()
+    return names
+
+
+def _provenance(opened: OpenedStore, condition: int, clip: int) -> dict[str, Any]:
+    """How a bitstream was made."""
+    location = opened.locations[condition]
+    steps: Sequence[Any] = location.meta.steps
+    return {
+        "condition": location.condition,
+        "shard": location.path(clip),
+        "sha256": location.sha256[clip].tobytes().hex(),
+        "kbps": float(location.size[clip]) * 8e-3 * opened.meta.rate / opened.samples,
+        "settings": location.meta.settings,
+        "generations": Condition.parse(location.condition).generations,
+        "steps": [step.model_dump() for step in steps],
+    }

@@ -1,0 +1,133 @@
+"""What `Stream(features=...)` takes, and what it refuses."""
+
+import pytest
+import torch
+from torch import nn
+
+from streamaug.errors import FeatureError, PluginError
+from streamaug.features import LogMel
+from streamaug.features.base import cache_text
+from streamaug.features.function import FunctionFeature
+from streamaug.features.registry import open_features
+
+RATE, SAMPLES = 16_000, 16_000
+
+
+def opened(features):
+    return open_features(features, rate=RATE, samples=SAMPLES)
+
+
+def energy(waveform: torch.Tensor) -> torch.Tensor:
+    return waveform.square().unfold(0, 400, 200).mean(-1)
+
+
+def test_a_misspelt_name_is_answered_with_the_nearest_one():
+    with pytest.raises(PluginError, match="Did you mean 'logmel'"):
+        opened("logmell")
+
+
+def test_log_mel_takes_the_stores_rate_and_refuses_another():
+    assert opened(LogMel(mels=64))["logmel"].settings.startswith("logmel rate=16000 n_fft=2048 hop=1024 mels=64")
+    with pytest.raises(FeatureError, match="does not fit a store of 16000 Hz"):
+        opened(LogMel(rate=44_100))
+
+
+def test_log_mel_outside_a_stream_needs_a_rate():
+    with pytest.raises(ValueError, match="write LogMel"):
+        LogMel()(torch.zeros(RATE))
+
+
+def test_clips_that_are_too_short_for_a_feature_are_refused_with_the_length_it_needs():
+    with pytest.raises(FeatureError, match="needs 8192 samples or more"):
+        open_features("logmel", rate=RATE, samples=8_000)
+
+
+def test_settings_of_log_mel_change_the_shape_and_the_cache_key():
+    default, other = LogMel(rate=RATE), LogMel(rate=RATE, n_fft=512, hop=160, mels=40, normalize="none", deltas=False)
+    assert other.shape(SAMPLES) == (40, 101) == tuple(other(torch.randn(SAMPLES)).shape)
+    assert cache_text(default, SAMPLES) != cache_text(other, SAMPLES)
+    assert cache_text(LogMel(rate=RATE, deltas=False), SAMPLES) == cache_text(default, SAMPLES)  # the stored form is the same
+
+
+def test_without_normalisation_log_mel_gives_the_logarithms_that_minmax_scales():
+    wave = 0.1 * torch.randn(SAMPLES, generator=torch.Generator().manual_seed(1))
+    logs, scaled = LogMel(rate=RATE, normalize="none")(wave), LogMel(rate=RATE)(wave)
+    torch.testing.assert_close((logs - logs.min()) / (logs.max() - logs.min()), scaled)
+
+
+def test_a_mapping_names_several_features():
+    assert list(opened({"mel": "static", "energy": energy, "sound": "waveform"})) == ["mel", "energy", "sound"]
+
+
+@pytest.mark.parametrize(
+    ("features", "message"),
+    [
+        ({}, "names no feature"),
+        ({"label": "waveform"}, "cannot be called 'label'"),
+        (["logmel", "waveform"], "write a mapping"),
+        (LogMel, r"write features=LogMel\(\)"),
+        (7, "write a name such as 'logmel'"),
+        (lambda waveform: waveform.tolist(), "must give one real tensor"),
+        (torch.fft.rfft, "a complex tensor"),
+        (lambda waveform: waveform + torch.rand(1), "other numbers for the same waveform"),
+        (lambda waveform: waveform[:0], r"gives \(0,\)"),
+    ],
+)
+def test_what_is_no_feature_is_refused_with_what_to_write(features, message):
+    with pytest.raises(FeatureError, match=message):
+        opened(features)
+
+
+class Scaled(nn.Module):
+    def __init__(self, factor: float, weight: float) -> None:
+        super().__init__()
+        self.factor = factor
+        self.weight = nn.Parameter(torch.tensor([weight]))
+        self.register_buffer("window", torch.hann_window(4), persistent=False)
+
+    def forward(self, waveform: torch.Tensor) -> torch.Tensor:
+        return self.factor * self.weight * waveform
+
+
+def test_the_cache_key_of_a_module_changes_with_its_constants_weights_and_buffers():
+    other = Scaled(1.0, 2.0)
+    other.window[1] = 7.0
+    keys = [FunctionFeature(module).settings for module in (Scaled(1.0, 2.0), Scaled(1.5, 2.0), Scaled(1.0, 2.5), other)]
+    assert len(set(keys)) == 4
+    assert FunctionFeature(Scaled(1.0, 2.0)).settings == keys[0]
+
+
+def test_a_plain_callable_needs_a_cache_key_for_a_cache():
+    with pytest.raises(FeatureError, match="give it an attribute cache_key"):
+        _ = FunctionFeature(energy).settings
+    keyed = FunctionFeature(lambda waveform: waveform)
+    keyed.function.cache_key = "identity 1"
+    assert keyed.settings.endswith("identity 1")
+
+
+def test_a_module_with_a_part_that_has_no_text_needs_a_cache_key_too():
+    module = Scaled(1.0, 1.0)
+    module.after = lambda waveform: waveform
+    with pytest.raises(FeatureError, match="attribute 'after'"):
+        _ = FunctionFeature(module).settings
+
+
+def test_two_settings_of_a_torchaudio_transform_have_two_keys():
+    from torchaudio.transforms import MelSpectrogram
+
+    one, two = (FunctionFeature(MelSpectrogram(RATE, n_mels=mels)) for mels in (40, 41))
+    again = FunctionFeature(MelSpectrogram(RATE, n_mels=40))
+    assert one.settings == again.settings != two.settings
+
+
+def test_shapes_are_known_without_importing_torch():
+    import subprocess
+    import sys
+
+    code = (
+        "import sys; from streamaug.features.registry import open_features\n"
+        "print([f.shape(441000) for f in open_features({'a': 'logmel', 'b': 'waveform'}, rate=44100, samples=441000).values()])\n"
+        "assert 'torch' not in sys.modules"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[(3, 128, 423), (441000,)]"

@@ -1,0 +1,65 @@
+"""Decoding is a pure task: it travels, and gives the same bits wherever it runs."""
+
+import multiprocessing
+import pickle
+
+import pytest
+import torch
+
+from streamaug.errors import CorruptError
+from streamaug.features import LogMel, Waveform
+from streamaug.reading.locations import BitstreamLocations
+from streamaug.store import Store
+from streamaug.streaming.decode import DecodeTask, decode_row, recall_rows
+from tests.streaming.conftest import RATE
+
+
+def task(store: Store, condition: str = "mp3_64", payload: bytes | None = None, *, is_cached: bool = True) -> DecodeTask:
+    location = BitstreamLocations.read(store, condition)
+    start = int(location.offset[3])
+    return DecodeTask(
+        payload=payload or store.folder.read_range(location.path(3), start, start + int(location.size[3])),
+        decoding=location.meta.decoding,
+        rate=RATE,
+        delay=int(location.delay[3]),
+        samples=RATE,
+        features=(LogMel(rate=RATE), Waveform()),
+        is_cached=(is_cached, is_cached),
+    )
+
+
+def carried_out(packed: bytes) -> list[bytes]:
+    torch.set_num_threads(1)
+    work = pickle.loads(packed)
+    outs = [torch.empty(feature.shape(work.samples)) for feature in work.features]
+    decode_row(work, outs)
+    return [out.numpy().tobytes() for out in outs]
+
+
+def test_a_task_gives_the_same_bits_in_another_process(store: Store) -> None:
+    packed = pickle.dumps(task(store))
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        assert pool.apply(carried_out, (packed,)) == carried_out(packed)
+
+
+def test_a_row_from_the_cache_has_the_bits_of_the_row_that_was_cached(store: Store) -> None:
+    work = task(store)
+    outs = [torch.empty(feature.shape(RATE)) for feature in work.features]
+    decoded = decode_row(work, outs)
+    for feature, stored, out in zip(work.features, decoded.stored, outs, strict=True):
+        again = torch.empty_like(out)
+        recall_rows(feature, RATE, [memoryview(bytearray(stored.tobytes()))], [again])
+        assert torch.equal(again, out)
+
+
+def test_without_a_cache_nothing_is_rounded(store: Store) -> None:
+    work = task(store, is_cached=False)
+    logmel, waveform = outs = [torch.empty(feature.shape(RATE)) for feature in work.features]
+    assert decode_row(work, outs).stored == (None, None)
+    assert torch.equal(logmel[0], LogMel(rate=RATE)(waveform)[:, 4:-4])
+
+
+def test_broken_bytes_raise_corrupt_error(store: Store) -> None:
+    work = task(store, payload=bytes(3000))
+    with pytest.raises(CorruptError):
+        decode_row(work, [torch.empty(feature.shape(RATE)) for feature in work.features])
