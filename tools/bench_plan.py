@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,7 +24,7 @@ import numpy as np
 import psutil
 import typer
 
-from streamaug.planning import Column, Groups, Inventory, Plan, Runs
+from streamaug.planning import Column, Grouping, Groups, Inventory, Plan
 from streamaug.recipes import Recipe, Schedule, Share
 
 CONDITIONS = ("original", "aac_32", "aac_48", "aac_64", "he-aac_16", "he-aac_32", "mp3_32", "mp3_64", "opus_32", "opus_64")
@@ -33,8 +33,9 @@ PEER_SIZES = (10**6, 10**7, 10**8)
 TAU = {"train": 13_962, "evaluate": 2_968, "device_a": 10_215}
 
 
-def recipe(draw: str, weight: float = 1, **settings: Any) -> Recipe:
-    return Recipe(title=draw, draw=draw, mixture={name: Share(weight=Schedule.of(weight)) for name in CONDITIONS}, **settings)
+def recipe(draw: str, weight: float = 1, options: Mapping[str, Any] | None = None, **settings: Any) -> Recipe:
+    mixture = {name: Share(weight=Schedule.of(weight)) for name in CONDITIONS}
+    return Recipe(title=draw, draw=draw, mixture=mixture, options=options or {}, **settings)
 
 
 def columns(clips: int) -> list[Column]:
@@ -50,8 +51,8 @@ def inventory(clips: int, shards: int, *, grouped: bool = False) -> Inventory:
     """Ten complete conditions, clips in the order of equal shards; where asked, in groups."""
     return Inventory(
         clips=range(clips),
-        held=dict.fromkeys(CONDITIONS),
-        shards=Runs(order=None, sizes=np.full(shards, clips // shards)),
+        available=dict.fromkeys(CONDITIONS),
+        shards=Grouping(order=None, sizes=np.full(shards, clips // shards)),
         groups=Groups.of(columns(clips)) if grouped else None,
     )
 
@@ -62,14 +63,14 @@ def cases() -> dict[str, Callable[[], tuple[Recipe, Inventory]]]:
         "union": lambda: (recipe("union"), inventory(10**8, 10**4)),
         "union, stratify 256": lambda: (recipe("union", stratify=256), inventory(10**8, 10**4)),
         "union, window of 64": lambda: (recipe("union", window=64), inventory(10**8, 10**4)),
-        "weighted": lambda: (recipe("weighted", rows=10**9), inventory(10**8, 10**4)),
-        "weighted, window of 64": lambda: (recipe("weighted", rows=10**9, window=64), inventory(10**8, 10**4)),
+        "weighted": lambda: (recipe("weighted", options={"rows": 10**9}), inventory(10**8, 10**4)),
+        "weighted, window of 64": lambda: (recipe("weighted", options={"rows": 10**9}, window=64), inventory(10**8, 10**4)),
         "one-per-clip": lambda: (recipe("one-per-clip"), inventory(10**9, 10**5)),
         "one-per-clip, window of 64": lambda: (recipe("one-per-clip", window=64), inventory(10**9, 10**5)),
-        "four views": lambda: (recipe("views", views=4), inventory(10**9, 10**5)),
-        "four views, window of 128": lambda: (recipe("views", views=4, window=128), inventory(10**9, 10**5)),
+        "four views": lambda: (recipe("views", options={"views": 4}), inventory(10**9, 10**5)),
+        "four views, window of 128": lambda: (recipe("views", options={"views": 4}, window=128), inventory(10**9, 10**5)),
         "union, balance": lambda: (recipe("union", weight=10, **groups), inventory(10**7, 10**4, grouped=True)),
-        "weighted, balance": lambda: (recipe("weighted", rows=10**9, **groups), inventory(10**7, 10**4, grouped=True)),
+        "weighted, balance": lambda: (recipe("weighted", options={"rows": 10**9}, **groups), inventory(10**7, 10**4, grouped=True)),
         "one-per-clip, balance": lambda: (recipe("one-per-clip", **groups), inventory(10**7, 10**4, grouped=True)),
     }
 

@@ -13,9 +13,9 @@ def schema() -> None:
     """Print the JSON Schema of recipes, for editors that check YAML as it is written."""
     import json
 
-    from streamaug.recipes.schema import RecipeFile
+    from streamaug.recipes.schema import recipe_file_model
 
-    typer.echo(json.dumps(RecipeFile.model_json_schema(), indent=2))
+    typer.echo(json.dumps(recipe_file_model().model_json_schema(), indent=2))
 
 
 @recipe.command()

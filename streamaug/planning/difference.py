@@ -15,7 +15,7 @@ class PlanDifference:
     """An epoch of two plans, compared by how often each clip is shown in each condition, and position by position.
 
     conditions: of both plans. condition, clip, before, after: each clip and condition shown not equally often, with how often in
-    either plan; int64 of shape (n,). kept: showings that both plans have. in_place: positions with the same row in both.
+    either plan; int64 of shape (n,). kept: showings that both plans have. unmoved: positions with the same row in both.
     """
 
     conditions: tuple[str, ...]
@@ -23,16 +23,16 @@ class PlanDifference:
     clip: np.ndarray
     before: np.ndarray
     after: np.ndarray
-    kept: int
-    in_place: int
+    common: int
+    unmoved: int
 
     @property
-    def gone(self) -> int:
+    def removed(self) -> int:
         """Showings that only the first plan has."""
         return int(np.maximum(self.before - self.after, 0).sum())
 
     @property
-    def come(self) -> int:
+    def added(self) -> int:
         """Showings that only the second plan has."""
         return int(np.maximum(self.after - self.before, 0).sum())
 
@@ -59,12 +59,12 @@ def compare(one: Plan, other: Plan, epoch: int = 0) -> PlanDifference:
         clip=clip,
         before=before[changed],
         after=after[changed],
-        kept=int(np.minimum(before, after).sum()),
-        in_place=_in_place(*rows),
+        common=int(np.minimum(before, after).sum()),
+        unmoved=_unmoved(*rows),
     )
 
 
-def _in_place(one: np.ndarray, other: np.ndarray) -> int:
+def _unmoved(one: np.ndarray, other: np.ndarray) -> int:
     if one.shape[1] != other.shape[1]:
         return 0
     both = min(len(one), len(other))

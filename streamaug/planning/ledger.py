@@ -96,22 +96,24 @@ def _add(counts: np.ndarray, conditions: np.ndarray, codes: np.ndarray) -> None:
 
 
 def _add_epoch(counts: np.ndarray, epoch: Epoch, codes: np.ndarray) -> None:
-    cells, pools = epoch.cells, epoch.pools
-    sizes = pools.sizes[cells.pool]
-    head = np.minimum(-cells.first % sizes, cells.count)  # ranks up to where the first full pass begins
+    cells, candidates = epoch.cells, epoch.candidates
+    sizes = candidates.sizes[cells.candidate_set]
+    head = np.minimum(-cells.first % sizes, cells.count)  # ordinals up to where the first full pass begins
     full = (cells.count - head) // sizes
     tail = cells.count - head - full * sizes
-    if epoch.windows is not None and not cells.passes:  # shards in another order than the circle's: whole rounds only multiply out
+    if epoch.windows is not None and not cells.reshuffles:  # shards in another order than the circle's: whole rounds only multiply out
         full = np.where(cells.count % sizes, 0, cells.count // sizes)
         head, tail = np.where(full, 0, cells.count), np.zeros_like(head)
     histograms: dict[int, np.ndarray] = {}
     for cell in np.flatnonzero(full).tolist():
-        pool = int(cells.pool[cell])
-        if pool not in histograms:
-            places = np.arange(pools.sizes[pool])
-            histograms[pool] = np.bincount(codes[pools.clips(np.full(len(places), pool), places)], minlength=counts.shape[1])
+        candidate_set = int(cells.candidate_set[cell])
+        if candidate_set not in histograms:
+            places = np.arange(candidates.sizes[candidate_set])
+            histograms[candidate_set] = np.bincount(
+                codes[candidates.clips(np.full(len(places), candidate_set), places)], minlength=counts.shape[1]
+            )
         for condition in cells.conditions[cell].tolist():
-            counts[condition] += full[cell] * histograms[pool]
+            counts[condition] += full[cell] * histograms[candidate_set]
     for first, count in ((np.zeros_like(head), head), (cells.count - tail, tail)):
-        for conditions, clips in epoch.drawn(first, count):
+        for conditions, clips in epoch.unordered_rows(first, count):
             _add(counts, conditions, codes[clips])

@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from streamaug.errors import LeakageError, StoreError
 from streamaug.hints import nearest
-from streamaug.planning import Column, Groups, Inventory, Plan, Runs
+from streamaug.planning import Column, Grouping, Groups, Inventory, Plan
 from streamaug.planning.leakage import leaks, other_side
 from streamaug.recipes import Recipe
 from streamaug.splits import Split
@@ -48,25 +48,25 @@ def load_inventory(recipe: Recipe, store: Store, split: str) -> Inventory:
     for column in recipe.columns:
         where = ("balance",) if column in recipe.balance else ("where", column)
         _known(recipe, where, "column", column, clips.column_names, "take it out")
-    held, digests = {}, {}
+    available, digests = {}, {}
     for name in recipe.conditions:
         index = store.index(name)
         has = np.asarray(pc.is_in(clips["clip_id"], index.table["clip_id"].combine_chunks()))
-        held[name], digests[name] = None if has.all() else has, index.digest
+        available[name], digests[name] = None if has.all() else has, index.digest
     whole = len(rows) and rows[-1] - rows[0] == len(rows) - 1
     return Inventory(
         clips=range(int(rows[0]), int(rows[-1]) + 1) if whole else rows,
-        held=held,
-        columns={name: coded(clips, name) for name in recipe.columns},
-        shards=None if recipe.window is None else Runs.of(clips["shard"].to_numpy()),
-        groups=Groups.of([coded(clips, name) for name in recipe.balance]) if recipe.balance else None,
+        available=available,
+        columns={name: factorize(clips, name) for name in recipe.columns},
+        shards=None if recipe.window is None else Grouping.of(clips["shard"].to_numpy()),
+        groups=Groups.of([factorize(clips, name) for name in recipe.balance]) if recipe.balance else None,
         split=str(Split.parse(split)),
         digests=digests,
         clips_digest=_digest(clips, ["clip_id", "label", *recipe.columns, *(["shard"] if recipe.window is not None else [])]),
     )
 
 
-def coded(clips: pa.Table, name: str) -> Column:
+def factorize(clips: pa.Table, name: str) -> Column:
     """A column of a table of clips as codes, values in alphabetical order; a missing value is the empty text. Raises StoreError."""
     if name not in clips.column_names:
         raise StoreError(f"the clips have no column '{name}'; {nearest(name, clips.column_names)}")
@@ -81,7 +81,7 @@ def coded(clips: pa.Table, name: str) -> Column:
 def _known(recipe: Recipe, where: tuple[str, ...], kind: str, name: str, known: Iterable[str], remedy: str) -> None:
     known = tuple(known)
     if name not in known:
-        raise recipe.refuse(where, f"the store has no {kind} '{name}'; {nearest(name, known)}, or {remedy}")
+        raise recipe.error_at(where, f"the store has no {kind} '{name}'; {nearest(name, known)}, or {remedy}")
 
 
 def _digest(clips: pa.Table, names: Iterable[str]) -> str:

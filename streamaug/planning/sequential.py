@@ -38,11 +38,11 @@ class PlanLike(Protocol):
 class SequentialPlan:
     """Every clip once in each condition that holds it: all of the first condition, then all of the second; each epoch the same.
 
-    held: for each condition the row numbers of its clips in the store's clips table.
+    clips_by_condition: for each condition the row numbers of its clips in the store's clips table.
     """
 
     conditions: tuple[str, ...]
-    held: tuple[np.ndarray, ...]
+    clips_by_condition: tuple[np.ndarray, ...]
     identity: Identity
     views: int = 1
 
@@ -56,30 +56,30 @@ class SequentialPlan:
         if by_shard:
             rows = rows[np.argsort(store.clips["shard"].to_numpy()[rows], kind="stable")]
         ids = store.clips["clip_id"].take(rows)
-        held, digests = [], {}
+        clips_by_condition, digests = [], {}
         for name in conditions:
             index = store.index(name)
             here = rows[np.asarray(pc.is_in(ids, index.table["clip_id"].combine_chunks()))]
             if not len(here):
                 raise StoreError(f"store {store.url}: condition '{name}' has no clip of split '{split}'; choose another split or condition")
-            held.append(here)
+            clips_by_condition.append(here)
             digests[name] = index.digest
         identity = Identity(recipe="every clip" + " by shard" * by_shard, split=split, seed=0, clips="", conditions=digests)
-        return cls(conditions=tuple(conditions), held=tuple(held), identity=identity)
+        return cls(conditions=tuple(conditions), clips_by_condition=tuple(clips_by_condition), identity=identity)
 
     @property
     def clips(self) -> np.ndarray:
-        return np.unique(np.concatenate(self.held))
+        return np.unique(np.concatenate(self.clips_by_condition))
 
     def epoch_size(self, epoch: int) -> int:  # noqa: ARG002  every epoch is the same
-        return sum(map(len, self.held))
+        return sum(map(len, self.clips_by_condition))
 
     def rows(self, epoch: int, positions: ArrayLike) -> Rows:  # noqa: ARG002  every epoch is the same
         places = np.asarray(positions, np.int64)
-        ends = np.cumsum([len(clips) for clips in self.held])
+        ends = np.cumsum([len(clips) for clips in self.clips_by_condition])
         condition = np.searchsorted(ends, places, "right")
         clip = np.empty_like(places)
-        for number, (clips, end) in enumerate(zip(self.held, ends, strict=True)):
+        for number, (clips, end) in enumerate(zip(self.clips_by_condition, ends, strict=True)):
             here = condition == number
             clip[here] = clips[places[here] - (end - len(clips))]
         return Rows(condition=condition[:, None], clip=clip)

@@ -23,12 +23,12 @@ def without_each_codec(recipe: Recipe) -> dict[str, Recipe]:
     """
     codecs = sorted({codec for condition in recipe.conditions for codec in codecs_of(condition)})
     if len(codecs) < 2:
-        raise recipe.refuse(("mixture",), f"leaving out one codec needs two or more, and here is {', '.join(codecs) or 'none'}")
+        raise recipe.error_at(("mixture",), f"leaving out one codec needs two or more, and here is {', '.join(codecs) or 'none'}")
     family = {}
     for codec in codecs:
         kept = {name: share for name, share in recipe.mixture.items() if codec not in codecs_of(name)}
         if not kept:
-            raise recipe.refuse(("mixture",), f"without '{codec}' nothing is left; add a condition that it takes no part in")
+            raise recipe.error_at(("mixture",), f"without '{codec}' nothing is left; add a condition that it takes no part in")
         try:
             family[codec] = replace(recipe, title=f"{recipe.title}, without {codec}", mixture=kept)
         except RecipeError as error:

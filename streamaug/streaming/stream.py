@@ -89,7 +89,7 @@ class Stream(IterableDataset[dict[str, Any]]):
             recipe = load_recipe(recipe)
         self.plan: PlanLike = open_plan(recipe, opened, split=split, seed=seed) if isinstance(recipe, Recipe) else recipe
         if isinstance(recipe, Recipe) and recipe.stratify not in (None, batch_size):
-            raise recipe.refuse(
+            raise recipe.error_at(
                 ("stratify",), f"'stratify: {recipe.stratify}' wants global batches of that many rows, not {batch_size}; make them equal"
             )
         self._sharing = RankPartition(batch_size=batch_size, tail=tail)

@@ -93,7 +93,7 @@ def test_files_that_cannot_be_written_are_told_and_leave_nothing(store: Store, t
         (("--ledger", tmp_path / "ledger.txt"), "these endings"),
         (("--ledger", tmp_path / "no" / "ledger.csv"), "cannot be written"),
         (("--picture", tmp_path / "picture.txt"), "ending"),
-        (("--epoch", 1, "--epochs", 2), "give one of them"),
+        (("--epoch", 1, "--epochs", 2), "use one of them"),
         (("--by", "labl"), "did you mean 'label'?"),
     ):
         with pytest.raises(StreamaugError, match=told):
@@ -106,7 +106,7 @@ def test_diff_tells_what_changes_in_settings_counts_and_rows(store: Store, tmp_p
     assert "+  he-aac_16: 1" in told
     line = next(line for line in told.splitlines() if line.startswith("│ he-aac_16"))
     assert line.split("│")[-2].strip() == "0 -> 600"
-    assert "1200 showings of a clip in a condition are in both, 0 go, 600 come" in told
+    assert "clips in a condition: 1200 in both, 0 removed, 600 added" in told
     table = csv.read_csv(tmp_path / "rows.csv")
     assert {(line["condition"], line["before"], line["after"]) for line in table.to_pylist()} == {("he-aac_16", 0, 1)}
     assert table.num_rows == 600
@@ -115,8 +115,8 @@ def test_diff_tells_what_changes_in_settings_counts_and_rows(store: Store, tmp_p
 def test_diff_of_a_recipe_and_its_retitled_self_finds_every_row_in_place(store: Store, tmp_path: Path) -> None:
     (tmp_path / "same.yaml").write_text(f"title: other\nextends: [{TABLE3 / 'row_3.yaml'}]\n")
     told = streamaug("diff", TABLE3 / "row_3.yaml", tmp_path / "same.yaml", store.url)
-    assert "0 go, 0 come" in told
-    assert "1200 rows stand at the same position in both" in told
+    assert "0 removed, 0 added" in told
+    assert "1200 rows are at the same position in both" in told
 
 
 def test_recipe_schema_show_and_leave_one_out(tmp_path: Path) -> None:

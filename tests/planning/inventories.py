@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from hypothesis import strategies as st
 
-from streamaug.planning import Column, Groups, Inventory, Plan, Runs
+from streamaug.planning import Column, Grouping, Groups, Inventory, Plan
 from streamaug.recipes import Recipe, Schedule, Share
 
 CONDITIONS = ("original", "aac_32", "he-aac_16", "mp3_64")
@@ -22,9 +22,12 @@ def mixture(**weights: Any) -> dict[str, Share]:
     return {name: share(weight) for name, weight in weights.items()}
 
 
-def recipe(draw: str, weights: dict[str, Any], **told: Any) -> Recipe:
+def recipe(draw: str, weights: dict[str, Any], *, title: str = "test", **settings: Any) -> Recipe:
+    """A recipe from numbers; `rows`, `views` and `anchor` are options of the draw."""
+    options = {key: settings.pop(key) for key in ("rows", "views", "anchor") if key in settings}
+    options = {key: value for key, value in options.items() if value is not None}
     shares = {name: share(weight) for name, weight in weights.items()}
-    return Recipe(title=told.pop("title", "test"), draw=draw, mixture=shares, **told)  # type: ignore[arg-type]  # pydantic checks it
+    return Recipe(title=title, draw=draw, mixture=shares, options=options, **settings)
 
 
 def inventory(clips: int = 120, *, shards: int = 12, labels: int = 4, missing: dict[str, float] | None = None, seed: int = 0) -> Inventory:
@@ -35,9 +38,9 @@ def inventory(clips: int = 120, *, shards: int = 12, labels: int = 4, missing: d
     label = Column(values=tuple(f"label {number}" for number in range(labels)), codes=codes)
     return Inventory(
         clips=np.sort(rng.permutation(STORE_ROWS)[:clips]),
-        held=held,
+        available=held,
         columns={"label": label},
-        shards=Runs.of(rng.integers(0, shards, clips)),
+        shards=Grouping.of(rng.integers(0, shards, clips)),
         groups=Groups.of([label]),
     )
 

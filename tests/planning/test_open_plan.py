@@ -8,9 +8,9 @@ import pytest
 
 from streamaug.errors import LeakageError, RecipeError, StoreError
 from streamaug.planning import Plan
-from streamaug.planning.costs import FLOAT16, HOP, MELS, EpochCost, costs
+from streamaug.planning.costs import FLOAT16, HOP, MELS, EpochCost, estimate
 from streamaug.planning.ledger import planned
-from streamaug.planning.open_plan import coded, leakage, open_plan
+from streamaug.planning.open_plan import factorize, leakage, open_plan
 from streamaug.reading.locations import BitstreamLocations
 from streamaug.recipes import load_recipe
 from streamaug.store import Store
@@ -69,7 +69,7 @@ def test_a_split_that_no_clip_is_in_is_refused(store: Store, tmp_path: Path) -> 
 def test_where_chooses_clips_for_the_recipe_or_for_one_condition(store: Store, tmp_path: Path) -> None:
     text = "draw: union\nwhere: {fold: [1]}\nmixture: {original: 1, mp3_64: {weight: 2, where: {device: [a]}}, pitch: 1}\n"
     plan = plan_of(store, tmp_path, text)
-    ledger = planned(plan, {"device": coded(store.clips, "device"), "fold": coded(store.clips, "fold")})
+    ledger = planned(plan, {"device": factorize(store.clips, "device"), "fold": factorize(store.clips, "fold")})
     table = {(line["condition"], line["device"], line["fold"]): line["rows"] for line in ledger.table().to_pylist()}
     assert table == {("original", "a", "1"): 5, ("original", "b", "1"): 5, ("mp3_64", "a", "1"): 10, ("pitch", "a", "1"): 5}
 
@@ -93,7 +93,7 @@ class TestLeakage:
     def test_the_permission_is_the_only_way_round_and_stands_in_the_tables(self, tmp_path: Path) -> None:
         leaking = small_store(tmp_path / "leaking", leaking=True)
         plan = plan_of(leaking, tmp_path, self.text + "allow_leakage: true\n")
-        ledger = planned(plan, {"label": coded(leaking.clips, "label")})
+        ledger = planned(plan, {"label": factorize(leaking.clips, "label")})
         assert set(ledger.table()["leakage"].to_pylist()) == {"allowed"}
         assert ledger.by("condition").table()["leakage"].to_pylist() == ["allowed"]
         assert leakage(plan, leaking) == ["1 group is on both sides, for example 'shared'"]
@@ -116,7 +116,7 @@ class TestLeakage:
 
 class TestCosts:
     def of(self, store: Store, plan: Plan) -> EpochCost:
-        return costs(plan, store, [BitstreamLocations.read(store, name) for name in plan.conditions], [0])
+        return estimate(plan, store, [BitstreamLocations.read(store, name) for name in plan.conditions], [0])
 
     def test_are_what_the_rows_add_up_to(self, store: Store, tmp_path: Path) -> None:
         plan = plan_of(store, tmp_path, "draw: union\nmixture: {original: 1, mp3_64: 2}\n")
@@ -127,7 +127,7 @@ class TestCosts:
         shown = [(plan.conditions[condition], name) for (condition,), name in zip(rows.condition.tolist(), names, strict=True)]
         got = self.of(store, plan)
         assert got.seconds == 60 * 10
-        assert got.fetched == sum(sizes[condition][name] for condition, name in shown)
+        assert got.read_bytes == sum(sizes[condition][name] for condition, name in shown)
         assert got.bitstreams == sum(sizes[condition][name] for condition, name in set(shown))
         assert got.features == 40 * MELS * (1 + 10 * RATE // HOP) * FLOAT16 == 40 * 110_336
         assert got.requests == 60
@@ -135,5 +135,5 @@ class TestCosts:
     def test_of_windows_are_fewer_requests_of_the_same_bytes(self, store: Store, tmp_path: Path) -> None:
         full = self.of(store, plan_of(store, tmp_path, "draw: union\nmixture: {original: 1, mp3_64: 1}\n"))
         windowed = self.of(store, plan_of(store, tmp_path, "draw: union\nmixture: {original: 1, mp3_64: 1}\nshuffle: {window: 4}\n"))
-        assert windowed.fetched == full.fetched
+        assert windowed.read_bytes == full.read_bytes
         assert windowed.requests < full.requests

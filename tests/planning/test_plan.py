@@ -47,7 +47,7 @@ def test_a_row_shows_a_clip_of_the_split_in_conditions_that_have_it(case: dict[s
     plan = made(case)
     held = {name: np.zeros(STORE_ROWS, bool) for name in plan.conditions}
     for name in plan.conditions:
-        mask = plan.inventory.held[name]
+        mask = plan.inventory.available[name]
         held[name][np.asarray(plan.inventory.clips)[slice(None) if mask is None else mask]] = True
     conditions, clips = all_rows(plan, epoch)
     for number, name in enumerate(plan.conditions):
@@ -126,7 +126,7 @@ def test_positions_and_epochs_that_are_not_there_are_refused() -> None:
 
 @pytest.mark.parametrize(("weight", "stratify"), [(10**6, None), (10**4, 2)])
 def test_an_epoch_beyond_exact_arithmetic_is_refused(weight: int, stratify: int | None) -> None:
-    held = Inventory(clips=range(10**7), held={"original": None})
+    held = Inventory(clips=range(10**7), available={"original": None})
     with pytest.raises(RecipeError, match="rows in blocks of"):
         Plan(recipe=recipe("union", {"original": weight}, stratify=stratify), inventory=held).epoch_size(0)
 
@@ -134,7 +134,7 @@ def test_an_epoch_beyond_exact_arithmetic_is_refused(weight: int, stratify: int 
 def test_a_condition_that_a_recipe_does_not_use_changes_nothing() -> None:
     held = inventory()
     told = recipe("union", {"original": 1, "mp3_64": 1})
-    fewer = replace(held, held={name: held.held[name] for name in told.conditions})
+    fewer = replace(held, available={name: held.available[name] for name in told.conditions})
     assert Plan(recipe=told, inventory=held).hash == Plan(recipe=told, inventory=fewer).hash
 
 
@@ -145,7 +145,7 @@ def test_identities_tell_what_differs() -> None:
     other = replace(one, split="fold=1", conditions={"original": "c" * 64, "mp3_64": "d" * 64}, recipe="e" * 64)
     lines = "; ".join(one.differences(other))
     for expected in (
-        "recipe says something else",
+        "recipe has another content",
         "split: train here, fold=1 there",
         "'original' has another content",
         "'mp3_64' is only there",
@@ -254,7 +254,7 @@ class TestOnePerClip:
         held = inventory(100, missing={"mp3_64": 0.4})
         plan = Plan(recipe=recipe("one-per-clip", {"original": 1, "mp3_64": 3}), inventory=held)
         conditions, clips = all_rows(plan)
-        mask = held.held["mp3_64"]
+        mask = held.available["mp3_64"]
         assert mask is not None
         has = np.isin(clips, np.asarray(held.clips)[mask])
         assert len(clips) == 100
@@ -281,7 +281,7 @@ class TestViews:
         held = inventory(100, missing={"mp3_64": 0.5, "aac_32": 0.0})
         told = recipe("views", {"original": 1, "mp3_64": 1, "aac_32": 1}, views=2)
         conditions, clips = all_rows(Plan(recipe=told, inventory=held))
-        mask = held.held["mp3_64"]
+        mask = held.available["mp3_64"]
         assert mask is not None
         lacking = ~np.isin(clips, np.asarray(held.clips)[mask])
         assert {tuple(sorted(row)) for row in conditions[lacking].tolist()} == {(0, 1)}
@@ -312,7 +312,7 @@ class TestBalance:
     def test_is_refused_where_a_group_lacks_a_condition(self) -> None:
         held = inventory(40)
         no_first = held.columns["label"].codes != 0
-        held = replace(held, held={**held.held, "mp3_64": no_first})
+        held = replace(held, available={**held.available, "mp3_64": no_first})
         for told in (recipe("weighted", {"original": 1, "mp3_64": 1}, rows=50, balance=("label",)),):
             with pytest.raises(RecipeError, match="no clip of the group label 0 is in 'mp3_64'"):
                 Plan(recipe=told, inventory=held)
@@ -389,4 +389,4 @@ class TestWindows:
         plan = Plan(recipe=recipe("union", {"original": 1, "mp3_64": 1}, window=10), inventory=held)
         windows = plan.epoch(0).windows
         assert windows is not None
-        assert 120 <= windows.runs <= 120 + 2 * (windows.windows - 1)
+        assert 120 <= windows.sequential_reads <= 120 + 2 * (windows.windows - 1)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from streamaug.errors import RecipeError
 from streamaug.recipes import Recipe, Schedule, Share, load_recipe
 from streamaug.recipes.leave_one_out import without_each_codec
-from streamaug.recipes.schema import RecipeFile
+from streamaug.recipes.schema import recipe_file_model
 from tests.planning.settings import some
 
 RECIPES = Path(__file__).parents[2] / "train" / "recipes"
@@ -54,7 +54,7 @@ UNION = "draw: union\nmixture: {original: 1, mp3_64: 1}\n"
         ("draw: union\n", 1, "'mixture' is missing; write for example 'mixture: {original: 1, mp3_64: 1}'"),
         ("mixture: {original: 1}\n", 1, "'draw' is missing; write for example 'draw: union'"),
         (UNION + "where: {device: a}\n", 3, "where.device: 'a': input should be a valid list; write for example 'where: {device: [a, b]}'"),
-        (UNION + "rows: 10\n", 3, "'rows' belongs to 'draw: weighted', and this is 'draw: union'"),
+        (UNION + "rows: 10\n", 3, "'rows' belongs to 'draw: weighted', but this is 'draw: union'"),
         ("draw: weighted\nmixture: {original: 1}\n", 1, "'draw: weighted' needs 'rows'; write for example 'rows: 28000'"),
         (UNION + "views: 2\n", 3, "'views' belongs to 'draw: views'"),
         (UNION + "anchor: original\n", 3, "'anchor' belongs to 'draw: views'"),
@@ -62,7 +62,7 @@ UNION = "draw: union\nmixture: {original: 1, mp3_64: 1}\n"
         (UNION + "shuffle: none\n", 3, "shuffle: 'none' is none of full"),
         (UNION + "shuffle: {window: 3}\n", 3, "write a window of 4 or more"),
         (UNION + "shuffle: {window: 8}\nbalance: [label]\n", 4, "'balance' and a window exclude each other"),
-        (UNION + "balance: [label, label]\n", 3, "a column stands twice"),
+        (UNION + "balance: [label, label]\n", 3, "duplicate column 'label'"),
         (UNION + "stratify: 1\n", 3, "stratify: 1: input should be greater than or equal to 2"),
         (UNION + "draw: weighted\n", 3, "'draw' stands twice, first on line 1; keep one"),
         ("draw: views\nviews: 2\nmixture:\n  original: 2\n  mp3_64: 1\n", 4, "'original' has 2 of the 3 of all weights"),
@@ -127,9 +127,9 @@ wheres = st.dictionaries(st.sampled_from(["device", "fold"]), st.lists(st.sample
     balance=st.sampled_from([(), ("label",), ("label", "device")]),
 )
 def test_a_recipe_and_its_re_serialised_self_have_the_same_hash(
-    tmp_path_factory: pytest.TempPathFactory, draw: str, **told: object
+    tmp_path_factory: pytest.TempPathFactory, draw: str, **settings: object
 ) -> None:
-    recipe = Recipe(title="a: title", draw=draw, rows=7 if draw == "weighted" else None, **told)  # type: ignore[arg-type]  # pydantic checks it
+    recipe = Recipe(title="a: title", draw=draw, options={"rows": 7} if draw == "weighted" else {}, **settings)  # type: ignore[arg-type]  # values of one type
     path = write(tmp_path_factory.mktemp("recipes"), recipe.to_yaml())
     again = load_recipe(path)
     assert again == recipe
@@ -165,7 +165,7 @@ class TestExtends:
     def test_refuses_two_weights_and_says_where_both_stand(self, tmp_path: Path) -> None:
         other = write(tmp_path, UNION, "a.yaml")
         path = write(tmp_path, "extends: [a.yaml]\nmixture:\n  mp3_64: 2\n")
-        assert f"{path}:3: 'mp3_64' has the weight 2 here and 1 in {other}:2; give it one weight" in refusal(path)
+        assert f"{path}:3: 'mp3_64' has the weight 2, but 1 in {other}:2; give it one weight" in refusal(path)
 
     def test_refuses_a_circle(self, tmp_path: Path) -> None:
         write(tmp_path, "extends: [b.yaml]\n", "a.yaml")
@@ -188,8 +188,8 @@ class TestExtends:
 
     def test_lets_a_draw_of_ones_own_leave_the_numbers_of_the_other_behind(self, tmp_path: Path) -> None:
         write(tmp_path, "draw: weighted\nrows: 10\nmixture: {original: 1}\n", "a.yaml")
-        assert load_recipe(write(tmp_path, "extends: [a.yaml]\ndraw: one-per-clip\n")).rows is None
-        assert load_recipe(write(tmp_path, "extends: [a.yaml]\nrows: 11\n")).rows == 11
+        assert "rows" not in load_recipe(write(tmp_path, "extends: [a.yaml]\ndraw: one-per-clip\n")).options
+        assert load_recipe(write(tmp_path, "extends: [a.yaml]\nrows: 11\n")).options == {"rows": 11}
 
     def test_refuses_parents_that_disagree_until_told(self, tmp_path: Path) -> None:
         write(tmp_path, UNION + "stratify: 8\n", "a.yaml")
@@ -204,7 +204,7 @@ class TestExtends:
 
 
 def test_the_json_schema_takes_every_recipe_that_is_here_and_refuses_mistakes() -> None:
-    schema = json.loads(json.dumps(RecipeFile.model_json_schema()))
+    schema = json.loads(json.dumps(recipe_file_model().model_json_schema()))
     validator = jsonschema.Draft202012Validator(schema)
     paths = sorted(RECIPES.rglob("*.yaml"))
     assert len(paths) >= 9
