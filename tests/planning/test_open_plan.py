@@ -37,14 +37,14 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     return small_store(tmp_path_factory.mktemp("stores") / "small")
 
 
-def plan_of(store: Store, folder: Path, text: str, **told: str) -> Plan:
+def plan_of(store: Store, folder: Path, text: str, **settings: str) -> Plan:
     path = folder / "recipe.yaml"
     path.write_text(text)
-    return open_plan(load_recipe(path), store, **told)  # type: ignore[arg-type]  # a mapping has one type of values
+    return open_plan(load_recipe(path), store, **settings)  # type: ignore[arg-type]  # a mapping has one type of values
 
 
 @pytest.mark.parametrize(
-    ("text", "line", "told"),
+    ("text", "line", "expected"),
     [
         ("draw: union\nmixture:\n  original: 1\n  mp3_46: 1\n", 4, "the store has no condition 'mp3_46'; did you mean 'mp3_64'?"),
         ("draw: union\nmixture: {opus_32: 1}\n", 2, "there is original, mp3_64, pitch, or build it with"),
@@ -54,15 +54,17 @@ def plan_of(store: Store, folder: Path, text: str, **told: str) -> Plan:
         ("draw: union\nmixture:\n  pitch: 1\nwhere: {device: [b]}\n", 3, "'pitch' has no clip of split 'train' that the recipe takes"),
     ],
 )
-def test_what_the_store_has_not_is_told_with_line_and_nearest_name(store: Store, tmp_path: Path, text: str, line: int, told: str) -> None:
+def test_what_the_store_lacks_is_named_with_line_and_nearest_name(
+    store: Store, tmp_path: Path, text: str, line: int, expected: str
+) -> None:
     with pytest.raises(RecipeError) as caught:
         plan_of(store, tmp_path, text)
     assert f"recipe.yaml:{line}: " in str(caught.value)
-    assert told in str(caught.value)
+    assert expected in str(caught.value)
 
 
 def test_a_split_that_no_clip_is_in_is_refused(store: Store, tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="no clip has split = tarin; there is evaluate, train"):
+    with pytest.raises(StoreError, match="no clip has split = tarin; choose from evaluate, train"):
         plan_of(store, tmp_path, "draw: union\nmixture: {original: 1}\n", split="tarin")
 
 
@@ -90,7 +92,7 @@ class TestLeakage:
             with pytest.raises(LeakageError, match="1 group is on both sides, for example 'shared'"):
                 plan_of(leaking, tmp_path, self.text, split=split)
 
-    def test_the_permission_is_the_only_way_round_and_stands_in_the_tables(self, tmp_path: Path) -> None:
+    def test_only_the_recipe_can_allow_it_and_every_table_says_so(self, tmp_path: Path) -> None:
         leaking = small_store(tmp_path / "leaking", leaking=True)
         plan = plan_of(leaking, tmp_path, self.text + "allow_leakage: true\n")
         ledger = planned(plan, {"label": factorize(leaking.clips, "label")})
