@@ -1,4 +1,4 @@
-"""Measure how fast a plan opens and gives rows, next to MosaicML Streaming's planning of the same mixture.
+"""Measure how fast a plan opens and gives rows, next to MosaicML Streaming's planning.
 
     python -m tools.bench_plan
     python -m venv PEER && PEER/bin/pip install mosaicml-streaming && python -m tools.bench_plan --peer PEER/bin/python
@@ -76,7 +76,7 @@ def cases() -> dict[str, Callable[[], tuple[Recipe, Inventory]]]:
 
 
 def best(action: Callable[[], object], repeats: int = REPEATS) -> float:
-    """CPU seconds of the quickest of some runs, so that other work on the machine does not count."""
+    """CPU seconds of the quickest of some runs."""
     times = []
     for _ in range(repeats):
         start = time.process_time()
@@ -108,7 +108,7 @@ def measure(name: str) -> dict[str, float]:
 
 
 def measure_peer_size(rows: int) -> dict[str, float]:
-    """streamaug with as many rows as the peer: seconds to open an epoch and for all its rows, bytes."""
+    """streamaug with as many rows as the peer: seconds to open and for all rows, bytes."""
     clips = inventory(rows // 10, max(1, rows // 10 // 10_000))
     mixed = recipe("union", window=64)
     memory = measured_memory(lambda: Plan(recipe=mixed, inventory=clips).rows(0, np.arange(min(rows, RUN))))
@@ -167,7 +167,7 @@ def in_a_process(code: str, *arguments: object, python: str = sys.executable) ->
 
 
 def command_seconds() -> float:
-    """`streamaug plan` of row 7 of Table 3 on a store with the data set's counts, imports included."""
+    """CPU seconds of `streamaug plan` for row 7 of Table 3, imports included."""
     from streamaug.testing import tau2020_store
 
     with tempfile.TemporaryDirectory() as folder:

@@ -84,7 +84,7 @@ def diff(
 
 
 def _counts(conditions: tuple[str, ...], one: "Ledger", other: "Ledger") -> list[list[str]]:
-    """Lines of the table: for each condition and value, its count, or its counts before and after."""
+    """Lines of the table: for each condition and value, its counts before and after."""
     values = one.values[1]
 
     def count(ledger: "Ledger", condition: str, value: int | None) -> int:

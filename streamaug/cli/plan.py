@@ -29,7 +29,7 @@ def plan(
     rows: Annotated[Path | None, typer.Option(help="File for all rows, .parquet; one line per view.")] = None,
     picture: Annotated[Path | None, typer.Option(help="File for a picture of the first epoch, .png or .svg.")] = None,
 ) -> None:
-    """Print the ledger of a recipe on a store: rows by condition and label, the hash of the plan, hours, bytes, requests, disk."""
+    """Print what a recipe gives on a store: rows by condition and label, hash, costs."""
     import numpy as np
 
     from streamaug.cli.console import stdout
@@ -91,7 +91,7 @@ def show(plan: "Plan", ledger: "Ledger", costs: "EpochCost", epochs: range) -> N
 
 
 def ledger_lines(ledger: "Ledger") -> list[list[str]]:
-    """A ledger as lines of text: conditions by the values of one column, or one line per combination of several."""
+    """A ledger as lines of text: conditions by one column, or one line per combination."""
     if len(ledger.columns) > 2:
         table = ledger.table()
         return [table.column_names, *([str(value) for value in line.values()] for line in table.to_pylist())]

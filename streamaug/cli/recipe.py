@@ -1,4 +1,4 @@
-"""streamaug recipe: the JSON Schema of recipes, joined recipes, and leave-one-codec-out families."""
+"""streamaug recipe: JSON Schema, joined recipes, and leave-one-codec-out families."""
 
 from pathlib import Path
 from typing import Annotated
@@ -32,7 +32,7 @@ def leave_one_out(
     path: Annotated[Path, typer.Argument(metavar="RECIPE", help="Recipe whose codecs are left out one at a time, a YAML file.")],
     folder: Annotated[Path, typer.Argument(help="Folder for the recipes.")],
 ) -> None:
-    """Write, for each codec of a recipe, the recipe without that codec at any bitrate, to test on codecs that training never used."""
+    """Write one recipe per codec without that codec, to test on codecs that training never used."""
     from streamaug.cli.tables import whole
     from streamaug.recipes import load_recipe
     from streamaug.recipes.leave_one_out import without_each_codec

@@ -22,7 +22,7 @@ _WIDEST = 10_000
 
 
 def print_lines(lines: Sequence[Sequence[str]]) -> None:
-    """Print a table whose first line is its head, numbers to the right; a narrow terminal does not cut it."""
+    """Print a table, its head first, numbers to the right; a narrow terminal does not cut it."""
     from rich.console import Console
     from rich.measure import Measurement
     from rich.table import Table
@@ -39,7 +39,7 @@ def print_lines(lines: Sequence[Sequence[str]]) -> None:
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """A temporary path to write to; it gets its final name when all is written. Raises StreamaugError if it cannot be written."""
+    """A temporary path that gets its final name when all is written. Raises StreamaugError."""
     part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         yield part
@@ -63,7 +63,7 @@ def write_table(path: Path, table: pa.Table) -> None:
 
 
 def write_picture(path: Path, figure: "Figure") -> None:
-    """Write a figure as PNG or SVG, by the ending of the file's name; without date or version, so that files are reproducible."""
+    """Write a figure as PNG or SVG, by the file's ending; without date, so it is reproducible."""
     metadata: dict[str, dict[str, str | None]] = {".png": {"Software": None}, ".svg": {"Date": None}}
     if path.suffix not in metadata:
         raise StreamaugError(f"{path}: a picture must have the ending .png or .svg; rename the file")
@@ -72,7 +72,7 @@ def write_picture(path: Path, figure: "Figure") -> None:
 
 
 def write_rows(path: Path, plan: "Plan", store: "Store", conditions: Sequence["BitstreamLocations"], epochs: Iterable[int]) -> None:
-    """Write every row of some epochs to a Parquet file, one line per view: clip, condition, and location of its bytes."""
+    """Write every row of some epochs to a Parquet file, one line per view."""
     import pyarrow.parquet
 
     if path.suffix != ".parquet":

@@ -1,4 +1,4 @@
-"""From a recipe and a store to exact rows, before a byte of audio is read; pure, and without torch."""
+"""From a recipe and a store to exact rows, before audio is read; pure, and without torch."""
 
 from streamaug.planning.identity import Identity
 from streamaug.planning.inventory import Column, Grouping, Groups, Inventory

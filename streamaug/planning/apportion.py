@@ -30,7 +30,7 @@ def largest_remainder(total: int, weights: Sequence[int]) -> list[int]:
 
 
 def apportion(totals: Sequence[int], weights: Sequence[Sequence[int]], cap: int | None = None) -> list[list[int]]:
-    """Divide several totals, each by weights of its own, so that the sums of the columns are right, too.
+    """Divide several totals, each by its own weights, so that the sums of columns are right, too.
 
     A group's counts add up to its total, and each is its quota rounded down or up. Those that were
     rounded down so far are rounded up first: the remainders are carried over. So a column's sum is
@@ -70,7 +70,7 @@ def apportion(totals: Sequence[int], weights: Sequence[Sequence[int]], cap: int 
 
 
 def _capped(total: int, shares: Sequence[int], most: int) -> list[int]:
-    """Largest remainder with no count above `most`: fill the largest shares up, divide the rest among the others."""
+    """Largest remainder with no count above `most`: what is above it goes to the others."""
     full: set[int] = set()
     while True:
         rest = [0 if column in full else share for column, share in enumerate(shares)]

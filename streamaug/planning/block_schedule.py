@@ -29,7 +29,7 @@ from streamaug.planning.permutation import derived_key, hash32
 
 _GOLDEN_RATIO = 0.6180339887498949
 _ROWS_AT_ONCE = 1 << 18
-"""Rows of blocks that are computed together, so that any number of positions takes bounded memory."""
+"""Rows that are computed together, so that any number of positions takes bounded memory."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -142,7 +142,7 @@ class BlockSchedule:
         return cells, ordinals
 
     def _blocks_at(self, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Cells and ordinals of the whole blocks at some times, in the order of time; both (times, size)."""
+        """Cells and ordinals of the blocks at some times, in the order of time; (times, size)."""
         shuffles = self._shuffles(times)
         slots = np.arange(self.size) * self.blocks + self.block_at(times)[:, None]
         cells = np.searchsorted(self._ends, slots, "right")  # ascending along a block

@@ -85,6 +85,6 @@ def _unmoved(one: np.ndarray, other: np.ndarray) -> int:
 
 
 def changed_settings(one: Recipe, other: Recipe) -> Sequence[str]:
-    """Lines that differ between two recipes joined with all that they extend: '-' first, '+' second."""
+    """Lines that differ between two joined recipes: '-' in the first, '+' in the second."""
     lines = unified_diff(one.to_yaml().splitlines(), other.to_yaml().splitlines(), n=0, lineterm="")
     return [line for line in lines if not line.startswith(("---", "+++", "@@"))]

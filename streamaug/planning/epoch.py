@@ -18,7 +18,7 @@ _CHUNK = 1 << 17
 
 @dataclass(frozen=True, kw_only=True)
 class Epoch:
-    """Which row is at which position; stores only the cells and, for windows, the order of the shards.
+    """Which row is at which position; stores only the cells and the order of windows.
 
     Args:
         cells: The cells of the epoch.

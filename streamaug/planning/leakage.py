@@ -1,4 +1,4 @@
-"""The leakage guard: no clip, and no recording location or source, on both sides of training and evaluation."""
+"""Check that no clip and no group is in both training and evaluation."""
 
 import numpy as np
 import pyarrow as pa

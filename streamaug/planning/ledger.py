@@ -41,8 +41,8 @@ class Ledger:
         """
         axes = [self.columns.index(column) for column in columns]
         rest = tuple(axis for axis in range(len(self.columns)) if axis not in axes)
-        kept = sorted(axes)
-        counts = self.counts.sum(axis=rest).transpose([kept.index(axis) for axis in axes])
+        ascending = sorted(axes)
+        counts = self.counts.sum(axis=rest).transpose([ascending.index(axis) for axis in axes])
         return Ledger(columns=columns, values=tuple(self.values[axis] for axis in axes), counts=counts, allow_leakage=self.allow_leakage)
 
     def __add__(self, other: "Ledger") -> "Ledger":
@@ -51,7 +51,7 @@ class Ledger:
         return replace(self, counts=self.counts + other.counts)
 
     def table(self) -> pa.Table:
-        """One line per combination that occurs: the columns, `rows`, and `leakage` if the recipe allows it."""
+        """One line per combination: the columns, `rows`, and `leakage` if the recipe allows it."""
         occurring = np.nonzero(self.counts)
         names = {
             column: pa.array(np.array(values, object)[numbers], pa.string())
@@ -100,7 +100,7 @@ def _ledger(plan: Plan, columns: Mapping[str, Column], counts: np.ndarray) -> Le
 
 
 def _joint(columns: Mapping[str, Column]) -> tuple[np.ndarray, Sequence[int]]:
-    """One code per clip of the store for its combination of values, and each column's number of values."""
+    """One code per clip for its combination of values, and each column's number of values."""
     shape = [len(column.values) for column in columns.values()]
     return np.ravel_multi_index([column.codes for column in columns.values()], shape).astype(np.int64), shape
 

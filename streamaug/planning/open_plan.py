@@ -93,7 +93,7 @@ def load_inventory(recipe: Recipe, store: Store, split: str) -> Inventory:
 
 
 def factorize(clips: pa.Table, name: str) -> Column:
-    """A column of a clips table as codes, values in alphabetical order; a missing value is the empty text.
+    """A column of a clips table as codes, values sorted; a missing value is the empty text.
 
     Args:
         clips: The clips table.

@@ -21,7 +21,7 @@ from numpy.typing import ArrayLike
 
 _SMALL, _TINY = 1024, 16
 _CHUNK = 1 << 15
-"""Elements that are permuted together, so that intermediate arrays stay in the processor's cache."""
+"""Elements that are permuted together, so that arrays stay in the processor's cache."""
 
 _M32, _M64 = (1 << 32) - 1, (1 << 64) - 1
 MAX_SIZE = 1 << 50
@@ -60,7 +60,7 @@ def derived_key(key: Any, number: Any) -> Any:
 
 
 def hash32(words: np.ndarray) -> np.ndarray:
-    """Scramble uint32 words, in place; two multiplications (the constants are those of C. Wellons' "lowbias32")."""
+    """Scramble uint32 words in place; the constants are those of C. Wellons' "lowbias32"."""
     words ^= words >> np.uint32(16)
     words *= np.uint32(0x7FEB352D)
     words ^= words >> np.uint32(15)

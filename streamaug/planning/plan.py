@@ -43,7 +43,7 @@ class Rows:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """Row i of epoch e as a pure function of recipe, inventory, seed, e and i; stores only an epoch's counts.
+    """Row i of epoch e as a pure function of recipe, inventory, seed, e and i.
 
     Args:
         recipe: The recipe.

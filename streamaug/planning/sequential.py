@@ -36,7 +36,7 @@ class PlanLike(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class SequentialPlan:
-    """Every clip once in each condition that contains it: the first condition, then the second, in every epoch.
+    """Every clip once in each condition that contains it, one condition after the other.
 
     Args:
         conditions: Names of the conditions.

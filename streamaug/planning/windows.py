@@ -68,7 +68,7 @@ class Windows:
 
     @cached_property
     def _offsets(self) -> np.ndarray:
-        """For each visit, the index in the candidate set minus the slot on the line, of each of its clips."""
+        """For each visit, index in the candidate set minus slot on the line, of all its clips."""
         offsets = self.starts.copy()
         offsets[1:] -= self.ends[:-1]
         return offsets
@@ -89,14 +89,14 @@ class Windows:
         return np.asarray(low + permute(ordinal - low, high - low, keys))
 
     def indices(self, cell: np.ndarray, ordinal: np.ndarray) -> np.ndarray:
-        """Indices in their candidate sets of the clips at shuffled ordinals; int64 of shape (n,)."""
+        """Indices in candidate sets of the clips at shuffled ordinals; int64 of shape (n,)."""
         line = self._lines[cell] + ordinal
         visit = np.searchsorted(self.ends, line, "right")
         return np.asarray(self._offsets[visit] + line)
 
     @property
     def sequential_reads(self) -> int:
-        """Ranges that an epoch reads in one go: visits of shards, cut where a window ends inside one."""
+        """Ranges that are read in one go: visits of shards, cut where a window ends inside."""
         counts, lines = self.cells.count[:, None], self._lines[:, None]
         edges = np.unique(lines + np.arange(self.windows) * counts // self.windows)
         return len(np.union1d(edges, np.concatenate([[0], self.ends[:-1]])))
@@ -148,7 +148,7 @@ class _ShardOrders:
 
 
 def _shard_visits(cells: Cells, cell: int, orders: _ShardOrders, key: int) -> tuple[np.ndarray, np.ndarray]:
-    """The shards that a cell visits in an epoch: index of the first clip and number of clips of each visit.
+    """The shards that a cell visits in an epoch: first index and number of clips of each visit.
 
     The order of the shards, on the circle or in each pass, decides which clips the epoch has. If it is
     the same in all epochs, the epoch visits these shards in an order of its own.

@@ -75,7 +75,7 @@ def draw_names(*, plug_ins: bool = True) -> tuple[str, ...]:
 
 
 def plug_in_version(name: str) -> str:
-    """Name and version of a plug-in's draw; empty for a built-in one, which the format of plans covers."""
+    """Name and version of a plug-in's draw; empty for a built-in one."""
     return "" if name in _BUILT_IN else f"{name} {find_draw(name).version}"
 
 

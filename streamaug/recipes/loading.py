@@ -101,7 +101,7 @@ def _part_of(file: RecipeFile, source_locations: dict[KeyPath, str]) -> _Part:
 
 
 def _share(name: str, weight: Any, source_location: str) -> Share:
-    """A condition's share from its weight, or from its weight and choice of clips. Raises RecipeError."""
+    """A condition's share from its weight and choice of clips. Raises RecipeError."""
     share = weight if isinstance(weight, ShareFile) else ShareFile(weight=weight)
     try:
         Condition.parse(name)
@@ -114,7 +114,7 @@ def _share(name: str, weight: Any, source_location: str) -> Share:
 
 
 def _inherited(parent: _Part, file: RecipeFile) -> _Part:
-    """What a file inherits of a parent: all but what it says itself, and no options if it has a draw of its own."""
+    """What a file inherits: all that it does not set; no options if it sets the draw."""
     for key in (*_NOT_INHERITED, *_PLAIN):
         if key in _NOT_INHERITED or getattr(file, key) is not None:
             parent.values.pop(key, None)
@@ -140,7 +140,7 @@ def _merge_parent(parents: _Part, parent: _Part) -> None:
 
 
 def _override(parents: _Part, own: _Part) -> _Part:
-    """A file on top of its parents. Raises RecipeError if a condition has two weights, or no clip would be left."""
+    """A file on top of its parents. Raises RecipeError if a condition has two weights."""
     _merge_mixture(parents, own)
     _merge_where(parents, own)
     own_locations = {

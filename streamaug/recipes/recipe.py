@@ -16,7 +16,7 @@ from streamaug.recipes.schedule import Schedule
 from streamaug.recipes.yaml_lines import KeyPath
 
 Where = tuple[tuple[str, tuple[str, ...]], ...]
-"""Columns and the values that are kept, both sorted."""
+"""Columns and the values to choose, both sorted."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,7 +170,7 @@ def _check(recipe: Recipe) -> None:
 
 
 def _check_options(recipe: Recipe) -> None:
-    """Check that a recipe has the keys that its draw needs, and no other draw's. Raises RecipeError."""
+    """Check that a recipe has its draw's keys, and no other draw's. Raises RecipeError."""
     options = find_draw(recipe.draw).options
     for key in recipe.options:
         if key not in options.model_fields:

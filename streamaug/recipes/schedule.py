@@ -16,7 +16,7 @@ def exact(number: float) -> Fraction:
 
 @dataclass(frozen=True)
 class Schedule:
-    """Steps of (first epoch, weight). The first step begins at epoch 0, and the last one never ends.
+    """Steps of (first epoch, weight). The first one begins at epoch 0, the last never ends.
 
     >>> fading = Schedule.of({0: 1.0, 50: 0.25})
     >>> fading.at(49), fading.at(50)
@@ -29,7 +29,7 @@ class Schedule:
 
     @classmethod
     def of(cls, weight: float | Mapping[int, float]) -> "Schedule":
-        """A schedule from a number, or from steps {first epoch: weight}; steps that change nothing are joined."""
+        """A schedule from a number, or from steps {first epoch: weight}."""
         steps: list[tuple[int, Fraction]] = []
         for epoch, value in sorted((weight if isinstance(weight, Mapping) else {0: weight}).items()):
             if not steps or steps[-1][1] != exact(value):

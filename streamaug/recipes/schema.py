@@ -1,4 +1,4 @@
-"""What a recipe file may contain, strictly typed: for its checks and for the JSON Schema that editors use.
+"""What a recipe file may contain: for its checks and for the JSON Schema that editors use.
 
 The keys that only one draw takes come from the draws that are installed.
 """
@@ -113,7 +113,7 @@ def recipe_file_model(*, plug_ins: bool = True) -> type[RecipeFile]:
 
 
 def _optional(about: FieldInfo) -> tuple[Any, Any]:
-    """A draw's key as a file may have it: left out, because a recipe that it extends may have it."""
+    """A draw's key as a file may have it: optional, because a parent may have it."""
     constrained: Any = Annotated[(about.annotation, *about.metadata)] if about.metadata else about.annotation
     return constrained | None, Field(None, description=about.description, examples=about.examples)
 
@@ -145,7 +145,7 @@ def read_recipe_file(path: Path) -> tuple[RecipeFile, dict[KeyPath, int]]:
 
 
 def _needs_plug_ins(data: Mapping[Any, Any]) -> bool:
-    """Whether a file has a draw or a key that is not built in; finding plug-ins takes a tenth of a second."""
+    """Whether a draw or a key is not built in; finding plug-ins takes a tenth of a second."""
     unknown = data.keys() - recipe_file_model(plug_ins=False).model_fields.keys()
     return bool(unknown) or data.get("draw") not in (None, *draw_names(plug_ins=False))
 

@@ -31,7 +31,7 @@ def recipe(draw: str, weights: dict[str, Any], *, title: str = "test", **setting
 
 
 def inventory(clips: int = 120, *, shards: int = 12, labels: int = 4, missing: dict[str, float] | None = None, seed: int = 0) -> Inventory:
-    """Inventory of some of a store's rows; `missing` says the fraction of the clips that a condition lacks."""
+    """Some clips of a store; `missing` is the fraction of them that a condition lacks."""
     rng = np.random.default_rng(seed)
     available = {name: None if name not in (missing or {}) else rng.random(clips) >= (missing or {})[name] for name in CONDITIONS}
     codes = rng.integers(0, labels, clips).astype(np.int32)

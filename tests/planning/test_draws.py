@@ -1,4 +1,4 @@
-"""A draw from a plug-in is found by its entry point, brings its own recipe keys, and is part of a plan's identity."""
+"""A plug-in's draw is found, brings its own recipe keys, and is part of a plan's identity."""
 
 from collections.abc import Iterator
 from importlib.metadata import EntryPoint, EntryPoints

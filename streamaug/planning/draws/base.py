@@ -84,7 +84,7 @@ CellsOfEpoch = Callable[[int], Cells]
 
 
 class Draw(DrawRules, Protocol):
-    """The rule from weights to rows: what a recipe may write for it, and the cells of each epoch."""
+    """The rule from weights to rows: its recipe keys, and the cells of each epoch."""
 
     def open(self, recipe: Recipe, inventory: Inventory, seed: int) -> tuple[CandidateSets, CellsOfEpoch]:
         """The sets of clips that a recipe draws from, and the cells of each epoch.

@@ -43,7 +43,7 @@ class ViewsOptions(BaseModel):
 
 
 class ViewsDraw:
-    """Each clip once, in several distinct conditions, with an anchor as the first of them on request."""
+    """Each clip once, in several distinct conditions; an anchor is the first of them."""
 
     name = "views"
     version = "1"
@@ -113,7 +113,7 @@ def _check_shares(recipe: Recipe, drawn: dict[str, Share], views: int) -> None:
 
 
 def _check_views(recipe: Recipe, inventory: Inventory, strata: Sequence[Stratum], views: int, anchor: int | None) -> None:
-    """Check that every clip is available in as many conditions as a row has views. Raises RecipeError."""
+    """Check that every clip has as many conditions as a row has views. Raises RecipeError."""
     for epoch in recipe.weight_steps(recipe.mixture):
         weighted = {number for number, share in enumerate(recipe.mixture.values()) if share.weight.at(epoch)}
         for stratum in strata:
