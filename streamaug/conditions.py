@@ -1,13 +1,13 @@
-"""The grammar of conditions: what was done to the audio before it reached the classifier.
+"""The grammar of conditions: what was done to a clip before it reached the classifier.
 
     condition := "original" | step ("+" step)*
     step      := name | name "_" kbps
     name      := lower-case letters and digits, starting with a letter, in groups joined by "-"
     kbps      := a decimal number without leading zeros
 
-A step with a bitrate is a codec (`mp3_64`, `he-aac_16`, `amr-nb_12.2`), one without is an effect (`pitch`). Steps
-are applied from left to right: `sbc_64+aac_64` is coded by SBC, decoded, and coded by AAC. The grammar knows no
-codec by name; whether one exists is for `streamaug.codecs` to say.
+A step with a bitrate is a codec (`mp3_64`, `he-aac_16`, `amr-nb_12.2`), one without is an effect (`pitch`).
+Steps are applied from left to right: `sbc_64+aac_64` is encoded by SBC, decoded, and encoded by AAC. The
+grammar knows no codec by name; `streamaug.codecs` decides which ones exist.
 """
 
 import re
@@ -22,10 +22,11 @@ _HELP = "write 'original', a codec and its kbps such as 'mp3_64', an effect such
 
 @dataclass(frozen=True, kw_only=True)
 class Step:
-    """One link of a chain.
+    """One step of a chain.
 
-    name: of a codec or an effect.
-    bitrate: asked kbps as spelt (so that `12.2` stays `12.2`), or None for an effect.
+    Args:
+        name: Name of a codec or an effect.
+        bitrate: Requested kbps as spelt, so that `12.2` stays `12.2`. Default: None, an effect.
     """
 
     name: str
@@ -33,11 +34,12 @@ class Step:
 
     @property
     def is_codec(self) -> bool:
+        """Whether the step encodes and decodes."""
         return self.bitrate is not None
 
     @property
     def kbps(self) -> float:
-        """Asked kilobits a second. Raises ConditionError for an effect, which has none."""
+        """Requested kilobits per second. Raises ConditionError for an effect, which has none."""
         if self.bitrate is None:
             raise ConditionError(f"effect '{self.name}' has no bitrate")
         return float(self.bitrate)
@@ -48,7 +50,7 @@ class Step:
 
 @dataclass(frozen=True, kw_only=True)
 class Condition:
-    """A chain of steps; the empty chain is the original.
+    """A chain of steps. The empty chain is the original.
 
     >>> Condition.parse("sbc_64+aac_64").steps
     (Step(name='sbc', bitrate='64'), Step(name='aac', bitrate='64'))
@@ -62,22 +64,26 @@ class Condition:
 
     @classmethod
     def parse(cls, text: str) -> "Condition":
-        """Read a condition from its one spelling. Raises ConditionError."""
+        """Read a condition from its only spelling.
+
+        Raises:
+            ConditionError: The text is not a condition.
+        """
         if text == "original":
             return cls()
         steps = []
         for part in text.split("+"):
             match = _STEP.fullmatch(part)
             if match is None or part == "original":
-                raise ConditionError(f"condition '{text}': '{part}' is no step; {_HELP}")
+                raise ConditionError(f"condition '{text}': '{part}' is not a step; {_HELP}")
             steps.append(Step(name=match["name"], bitrate=match["kbps"]))
         if any(step.is_codec and step.kbps == 0 for step in steps):
-            raise ConditionError(f"condition '{text}': a bitrate of 0 kbps; {_HELP}")
+            raise ConditionError(f"condition '{text}': the bitrate is 0 kbps; {_HELP}")
         return cls(steps=tuple(steps))
 
     @cached_property
     def generations(self) -> int:
-        """How many times the audio was coded."""
+        """How many times the audio was encoded."""
         return sum(step.is_codec for step in self.steps)
 
     def __str__(self) -> str:
@@ -85,12 +91,12 @@ class Condition:
 
 
 def parse_conditions(text: str) -> tuple[Condition, ...]:
-    """Read a comma-separated list, as the command line takes it; each condition once, in the order given.
+    """Read a comma-separated list of conditions; each appears once, in the order of the text.
 
     >>> [str(condition) for condition in parse_conditions("original, mp3_64,mp3_64")]
     ['original', 'mp3_64']
     """
     names = [part.strip() for part in text.split(",") if part.strip()]
     if not names:
-        raise ConditionError(f"no condition given; {_HELP}")
+        raise ConditionError(f"the list of conditions is empty; {_HELP}")
     return tuple(dict.fromkeys(Condition.parse(name) for name in names))

@@ -1,4 +1,4 @@
-"""Which clips a run takes: a named split, or a choice on any column of the clips table."""
+"""Choose the clips of a run: a named split, or a choice on any column of the clips table."""
 
 from dataclasses import dataclass
 
@@ -13,6 +13,11 @@ from streamaug.errors import StoreError
 class Split:
     """A choice of clips by the values of one column.
 
+    Args:
+        column: The column of the clips table.
+        values: Its values.
+        keep: Whether the clips with these values are chosen, or all others.
+
     >>> Split.parse("train")
     Split(column='split', values=('train',), keep=True)
     >>> str(Split.parse("fold=1,2,3")), str(Split.parse("fold!=4"))
@@ -25,7 +30,14 @@ class Split:
 
     @classmethod
     def parse(cls, text: str) -> "Split":
-        """Read `train` (a value of the column `split`), `fold=1,2` or `fold!=4`. Raises StoreError."""
+        """Read a split from text.
+
+        Args:
+            text: `train` (a value of the column `split`), `fold=1,2` or `fold!=4`.
+
+        Raises:
+            StoreError: The text is not a split.
+        """
         column, sign, values = text.partition("=")
         keep = not column.endswith("!")
         column = column.removesuffix("!").strip()
@@ -43,15 +55,19 @@ class Split:
     def rows(self, clips: pa.Table) -> np.ndarray:
         """Row numbers of the chosen clips, ascending, int64 of shape (clips,).
 
-        Raises StoreError where the column, or one of the values, is not in the table.
+        Args:
+            clips: The store's clips table.
+
+        Raises:
+            StoreError: The column, or one of the values, is not in the table.
         """
         if self.column not in clips.column_names:
-            raise StoreError(f"split '{self}': the clips have no column '{self.column}'; there are {', '.join(clips.column_names)}")
+            raise StoreError(f"split '{self}': the clips table has no column '{self.column}'; choose from {', '.join(clips.column_names)}")
         column = pc.cast(clips[self.column], pa.string())
         known = set(column.unique().to_pylist())
         unknown = [value for value in self.values if value not in known]
         if unknown:
-            there = ", ".join(sorted(str(value) for value in known if value is not None))
-            raise StoreError(f"split '{self}': no clip has {self.column} = {', '.join(unknown)}; there is {there}")
+            available = ", ".join(sorted(str(value) for value in known if value is not None))
+            raise StoreError(f"split '{self}': no clip has {self.column} = {', '.join(unknown)}; choose from {available}")
         chosen = pc.is_in(column, pa.array(self.values, pa.string()))
         return np.flatnonzero(np.asarray(chosen) == self.keep)

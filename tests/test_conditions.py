@@ -53,5 +53,5 @@ def test_generations_count_codings_and_not_effects():
 
 def test_a_list_keeps_its_order_and_drops_repeats():
     assert [str(condition) for condition in parse_conditions("mp3_64, original,mp3_64")] == ["mp3_64", "original"]
-    with pytest.raises(ConditionError, match="no condition given"):
+    with pytest.raises(ConditionError, match="list of conditions is empty"):
         parse_conditions(" , ")

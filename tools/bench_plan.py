@@ -1,11 +1,11 @@
-"""How fast a plan is: opened, read in runs of rows, and row by row; beside MosaicML Streaming's planning of the same mixture.
+"""Measure how fast a plan opens and gives rows, next to MosaicML Streaming's planning.
 
     python -m tools.bench_plan
     python -m venv PEER && PEER/bin/pip install mosaicml-streaming && python -m tools.bench_plan --peer PEER/bin/python
 
-10^9 rows over 10^5 shards: ten complete conditions of 10^8 clips in 10^4 shards each (`balance`: 10^7 clips). Every case runs in
-a process of its own, on one core; times are the processor's, the best of five, and memory is the most that was resident above
-the store's arrays.
+10^9 rows over 10^5 shards: ten complete conditions of 10^8 clips in 10^4 shards each (`balance`: 10^7
+clips). Every case runs in a process of its own, on one core. Times are CPU times, the best of five; memory
+is the peak of resident memory above the store's arrays.
 """
 
 import json
@@ -15,7 +15,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from importlib.metadata import version
 from pathlib import Path
 from typing import Annotated, Any
@@ -24,7 +24,7 @@ import numpy as np
 import psutil
 import typer
 
-from streamaug.planning import Column, Groups, Inventory, Plan, Runs
+from streamaug.planning import Column, Grouping, Groups, Inventory, Plan
 from streamaug.recipes import Recipe, Schedule, Share
 
 CONDITIONS = ("original", "aac_32", "aac_48", "aac_64", "he-aac_16", "he-aac_32", "mp3_32", "mp3_64", "opus_32", "opus_64")
@@ -33,12 +33,13 @@ PEER_SIZES = (10**6, 10**7, 10**8)
 TAU = {"train": 13_962, "evaluate": 2_968, "device_a": 10_215}
 
 
-def recipe(draw: str, weight: float = 1, **settings: Any) -> Recipe:
-    return Recipe(title=draw, draw=draw, mixture={name: Share(weight=Schedule.of(weight)) for name in CONDITIONS}, **settings)
+def recipe(draw: str, weight: float = 1, options: Mapping[str, Any] | None = None, **settings: Any) -> Recipe:
+    mixture = {name: Share(weight=Schedule.of(weight)) for name in CONDITIONS}
+    return Recipe(title=draw, draw=draw, mixture=mixture, options=options or {}, **settings)
 
 
 def columns(clips: int) -> list[Column]:
-    """Label and device of clips, which make 90 groups."""
+    """Label and device of clips; together they make 90 groups."""
     rng = np.random.default_rng(0)
     return [
         Column(values=tuple(f"{name} {number}" for number in range(count)), codes=rng.integers(0, count, clips, dtype=np.int32))
@@ -47,11 +48,11 @@ def columns(clips: int) -> list[Column]:
 
 
 def inventory(clips: int, shards: int, *, grouped: bool = False) -> Inventory:
-    """Ten complete conditions, clips in the order of equal shards; where asked, in groups."""
+    """Ten complete conditions, clips in the order of equal shards, and optionally in groups."""
     return Inventory(
         clips=range(clips),
-        held=dict.fromkeys(CONDITIONS),
-        shards=Runs(order=None, sizes=np.full(shards, clips // shards)),
+        available=dict.fromkeys(CONDITIONS),
+        shards=Grouping(order=None, sizes=np.full(shards, clips // shards)),
         groups=Groups.of(columns(clips)) if grouped else None,
     )
 
@@ -62,20 +63,20 @@ def cases() -> dict[str, Callable[[], tuple[Recipe, Inventory]]]:
         "union": lambda: (recipe("union"), inventory(10**8, 10**4)),
         "union, stratify 256": lambda: (recipe("union", stratify=256), inventory(10**8, 10**4)),
         "union, window of 64": lambda: (recipe("union", window=64), inventory(10**8, 10**4)),
-        "weighted": lambda: (recipe("weighted", rows=10**9), inventory(10**8, 10**4)),
-        "weighted, window of 64": lambda: (recipe("weighted", rows=10**9, window=64), inventory(10**8, 10**4)),
+        "weighted": lambda: (recipe("weighted", options={"rows": 10**9}), inventory(10**8, 10**4)),
+        "weighted, window of 64": lambda: (recipe("weighted", options={"rows": 10**9}, window=64), inventory(10**8, 10**4)),
         "one-per-clip": lambda: (recipe("one-per-clip"), inventory(10**9, 10**5)),
         "one-per-clip, window of 64": lambda: (recipe("one-per-clip", window=64), inventory(10**9, 10**5)),
-        "four views": lambda: (recipe("views", views=4), inventory(10**9, 10**5)),
-        "four views, window of 128": lambda: (recipe("views", views=4, window=128), inventory(10**9, 10**5)),
+        "four views": lambda: (recipe("views", options={"views": 4}), inventory(10**9, 10**5)),
+        "four views, window of 128": lambda: (recipe("views", options={"views": 4}, window=128), inventory(10**9, 10**5)),
         "union, balance": lambda: (recipe("union", weight=10, **groups), inventory(10**7, 10**4, grouped=True)),
-        "weighted, balance": lambda: (recipe("weighted", rows=10**9, **groups), inventory(10**7, 10**4, grouped=True)),
+        "weighted, balance": lambda: (recipe("weighted", options={"rows": 10**9}, **groups), inventory(10**7, 10**4, grouped=True)),
         "one-per-clip, balance": lambda: (recipe("one-per-clip", **groups), inventory(10**7, 10**4, grouped=True)),
     }
 
 
 def best(action: Callable[[], object], repeats: int = REPEATS) -> float:
-    """Seconds of the processor that the quickest of some runs took, so that other work on the machine does not count."""
+    """CPU seconds of the quickest of some runs."""
     times = []
     for _ in range(repeats):
         start = time.process_time()
@@ -85,8 +86,8 @@ def best(action: Callable[[], object], repeats: int = REPEATS) -> float:
 
 
 def measured_memory(action: Callable[[], object]) -> int:
-    """The most bytes resident during an action above those before it."""
-    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak is counted from now on
+    """Peak of resident bytes during an action, above those before it."""
+    Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak starts again from here
     before = psutil.Process().memory_info().rss
     action()
     status = Path("/proc/self/status").read_text(encoding="ascii")
@@ -94,25 +95,25 @@ def measured_memory(action: Callable[[], object]) -> int:
 
 
 def measure(name: str) -> dict[str, float]:
-    """One case: rows, seconds to open, for a run of rows and for a single row, bytes."""
-    asked, held = cases()[name]()
-    size = Plan(recipe=asked, inventory=held).epoch_size(0)
-    opening = best(lambda: Plan(recipe=asked, inventory=held).epoch_size(0))
-    plan = Plan(recipe=asked, inventory=held)
+    """One case: rows, seconds to open, for RUN rows in order and for a single row, bytes."""
+    mixed, clips = cases()[name]()
+    size = Plan(recipe=mixed, inventory=clips).epoch_size(0)
+    opening = best(lambda: Plan(recipe=mixed, inventory=clips).epoch_size(0))
+    plan = Plan(recipe=mixed, inventory=clips)
     memory = measured_memory(lambda: plan.rows(0, np.arange(RUN)))
     run = best(lambda: plan.rows(0, np.arange(size // 2, size // 2 + RUN)))
-    places = np.random.default_rng(0).integers(0, size, SINGLES).tolist()
-    single = best(lambda: [plan.row(0, place) for place in places]) / SINGLES
+    positions = np.random.default_rng(0).integers(0, size, SINGLES).tolist()
+    single = best(lambda: [plan.row(0, position) for position in positions]) / SINGLES
     return {"rows": size, "opening": opening, "run": run, "single": single, "memory": memory}
 
 
 def measure_peer_size(rows: int) -> dict[str, float]:
-    """Ours for a number of rows that the peer plans: to open an epoch, and to have all its rows."""
-    held = inventory(rows // 10, max(1, rows // 10 // 10_000))
-    asked = recipe("union", window=64)
-    memory = measured_memory(lambda: Plan(recipe=asked, inventory=held).rows(0, np.arange(min(rows, RUN))))
-    opening = best(lambda: Plan(recipe=asked, inventory=held).epoch_size(0))
-    plan = Plan(recipe=asked, inventory=held)
+    """streamaug with as many rows as the peer: seconds to open and for all rows, bytes."""
+    clips = inventory(rows // 10, max(1, rows // 10 // 10_000))
+    mixed = recipe("union", window=64)
+    memory = measured_memory(lambda: Plan(recipe=mixed, inventory=clips).rows(0, np.arange(min(rows, RUN))))
+    opening = best(lambda: Plan(recipe=mixed, inventory=clips).epoch_size(0))
+    plan = Plan(recipe=mixed, inventory=clips)
 
     def all_rows() -> None:
         for start in range(0, rows, RUN):
@@ -153,7 +154,7 @@ peak = int(Path("/proc/self/status").read_text().split("VmHWM:")[1].split()[0])
 assert np.bincount(order[order >= 0]).tolist() == [1] * rows if rows <= 10**6 else True
 print(json.dumps({"whole": min(times), "memory": (peak - before) * 1024, "version": version("mosaicml-streaming")}))
 """
-"""What StreamingDataset does when an epoch begins: its own functions, told of shards that hold no data."""
+"""What StreamingDataset does when an epoch begins: its own functions, on shards without data."""
 
 
 def in_a_process(code: str, *arguments: object, python: str = sys.executable) -> dict[str, Any]:
@@ -161,12 +162,12 @@ def in_a_process(code: str, *arguments: object, python: str = sys.executable) ->
     ran = subprocess.run([python, "-c", code, *map(str, arguments)], capture_output=True, text=True, env=environment, check=False)
     if ran.returncode:
         raise SystemExit(f"{python} failed:\n{ran.stderr}")
-    told: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
-    return told
+    result: dict[str, Any] = json.loads(ran.stdout.splitlines()[-1])
+    return result
 
 
 def command_seconds() -> float:
-    """`streamaug plan` of row 7 of Table 3 on a store with the data set's counts, imports included."""
+    """CPU seconds of `streamaug plan` for row 7 of Table 3, imports included."""
     from streamaug.testing import tau2020_store
 
     with tempfile.TemporaryDirectory() as folder:
@@ -188,14 +189,14 @@ def main(peer: Annotated[Path | None, typer.Option(help="Python of an environmen
     print("\n| plan | rows | open | 10^6 rows in a run | one row | memory |\n|---|---|---|---|---|---|")
     ours = "import json, sys; from tools import bench_plan; print(json.dumps(bench_plan.{}({})))"
     for name in cases():
-        told = in_a_process(ours.format("measure", "sys.argv[1]"), name)
+        result = in_a_process(ours.format("measure", "sys.argv[1]"), name)
         print(
-            f"| {name} | {told['rows']:.0e} | {told['opening'] * 1e3:.1f} ms | {told['run'] * 1e3:.0f} ms | "
-            f"{told['single'] * 1e6:.0f} µs | {told['memory'] / 1e6:.0f} MB |",
+            f"| {name} | {result['rows']:.0e} | {result['opening'] * 1e3:.1f} ms | {result['run'] * 1e3:.0f} ms | "
+            f"{result['single'] * 1e6:.0f} µs | {result['memory'] / 1e6:.0f} MB |",
             flush=True,
         )
-    coded = columns(10**7)
-    print(f"\ngrouping 10^7 clips for `balance`: {best(lambda: Groups.of(coded)) * 1e3:.0f} ms")
+    factorized = columns(10**7)
+    print(f"\ngrouping 10^7 clips for `balance`: {best(lambda: Groups.of(factorized)) * 1e3:.0f} ms")
     print(f"\n`streamaug plan` of row 7 on the data set's counts, imports included: {command_seconds():.2f} s")
     if peer is None:
         return

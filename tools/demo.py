@@ -19,7 +19,7 @@ from streamaug.building.build import Built, build
 from streamaug.cli.console import ProgressBar
 from streamaug.cli.main import run
 from streamaug.planning.ledger import planned
-from streamaug.planning.open_plan import coded, open_plan
+from streamaug.planning.open_plan import factorize, open_plan
 from streamaug.recipes import load_recipe
 from streamaug.store import Store
 from streamaug.streaming import Stream
@@ -74,7 +74,7 @@ def one_clip(store: Store, conditions: list[str]) -> tuple[str, Mapping[str, np.
 
 def ledger(store: Store, recipe: Path) -> Table:
     """Rows that a recipe gives in its first epoch, by condition and label."""
-    counts = planned(open_plan(load_recipe(recipe), store), {"label": coded(store.clips, "label")})
+    counts = planned(open_plan(load_recipe(recipe), store), {"label": factorize(store.clips, "label")})
     lines = [[name, *map(str, line), str(sum(line))] for name, line in zip(counts.values[0], counts.counts.tolist(), strict=True)]
     return Table(header=["condition", *counts.values[1], "all"], rows=lines)
 

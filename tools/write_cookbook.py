@@ -1,7 +1,7 @@
-"""Write the ledgers and pictures of docs/recipes.md again: `python -m tools.write_cookbook`.
+"""Write the ledgers and pictures of docs/recipes.md: `python -m tools.write_cookbook`.
 
-Every recipe of the page begins with a comment: the name of its picture, and options for `streamaug plan`. What the command
-prints on a small store in the shape of the TAU 2020 Mobile set is put behind the recipe.
+Every recipe of the page begins with a comment: the name of its picture, and options for `streamaug plan`.
+The output of the command on a small store in the shape of the TAU 2020 Mobile set goes after the recipe.
 """
 
 import re
@@ -23,13 +23,21 @@ COUNTS = {"train": 1396, "evaluate": 297, "device_a": 1021, "clips_per_shard": 2
 
 
 def output(name: str, options: str, text: str, store: str, folder: Path) -> str:
-    """What `streamaug plan` prints of a recipe, and its picture."""
+    """The output of `streamaug plan` for a recipe, and its picture.
+
+    Args:
+        name: Name of the recipe and its picture.
+        options: Options for the command.
+        text: The recipe.
+        store: Folder of the store.
+        folder: Folder for the recipe.
+    """
     recipe = folder / f"{name}.yaml"
     recipe.write_text(text, encoding="utf-8")
-    asked = [f"{name}.yaml", store, "--by", "device", *options.split(), "--picture", str(DOCS / "pictures" / f"{name}.png")]
-    command = [sys.executable, "-c", "from streamaug.cli.main import main; main()", "plan", *asked]
-    told = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
-    shown = "".join(line for line in told.splitlines(keepends=True) if not line.startswith("wrote"))
+    arguments = [f"{name}.yaml", store, "--by", "device", *options.split(), "--picture", str(DOCS / "pictures" / f"{name}.png")]
+    command = [sys.executable, "-c", "from streamaug.cli.main import main; main()", "plan", *arguments]
+    printed = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout
+    shown = "".join(line for line in printed.splitlines(keepends=True) if not line.startswith("wrote"))
     call = " ".join(["streamaug plan", f"{name}.yaml", "STORE --by device", *options.split()])
     return f"\n```text\n$ {call}\n{shown}```\n\n![{name}](pictures/{name}.png)\n"
 
@@ -39,10 +47,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         store = tau2020_store(Path(folder) / "store", **COUNTS)
 
-        def written(found: re.Match[str]) -> str:
-            return found[1] + output(found["name"], found["options"], found["text"], store.url, Path(folder))
+        def with_output(match: re.Match[str]) -> str:
+            return match[1] + output(match["name"], match["options"], match["text"], store.url, Path(folder))
 
-        PAGE.write_text(RECIPE.sub(written, page), encoding="utf-8")
+        PAGE.write_text(RECIPE.sub(with_output, page), encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -88,7 +88,7 @@ def measure(store: Store, conditions: Sequence[str], split: str, clips: int, *, 
     """Distances over up to so many clips of a split, drawn at random. Raises StoreError, RecipeError."""
     mixture = {name: Share(weight=Schedule.of(Fraction(1))) for name in conditions}
     # Every row shows its clip under all conditions.
-    recipe = Recipe(title="all conditions of a clip", draw="views", views=len(conditions), mixture=mixture, allow_leakage=True)
+    recipe = Recipe(title="all conditions of a clip", draw="views", options={"views": len(conditions)}, mixture=mixture, allow_leakage=True)
     stream = Stream(recipe, store, split=split, seed=seed, batch_size=_BATCH, features="static", tail="keep", threads=threads)
     labels = store.meta.labels
     squared, counts = None, np.zeros(len(labels), np.int64)

@@ -34,7 +34,7 @@ from streamaug.cli.main import run as run_app
 from streamaug.features import EDGE, LogMel
 from streamaug.planning import Plan
 from streamaug.planning.ledger import planned
-from streamaug.planning.open_plan import coded, open_plan
+from streamaug.planning.open_plan import factorize, open_plan
 from streamaug.recipes import Recipe, load_recipe
 from streamaug.store import Store
 from streamaug.streaming import Stream
@@ -280,7 +280,7 @@ def read_log(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 def ledger_of(run: Run) -> Table:
     """Planned rows of the first epoch by condition and label."""
-    ledger = planned(run.plan, {"label": coded(run.store.clips, "label")})
+    ledger = planned(run.plan, {"label": factorize(run.store.clips, "label")})
     rows = [
         [condition, *map(str, counts), str(sum(counts))] for condition, counts in zip(ledger.values[0], ledger.counts.tolist(), strict=True)
     ]

@@ -15,14 +15,17 @@ _EXAMPLES = 5
 
 def diff(
     first: Annotated[Path, typer.Argument(help="Recipe, a YAML file.")],
-    second: Annotated[Path, typer.Argument(help="The recipe to compare it with.")],
+    second: Annotated[Path, typer.Argument(help="Recipe to compare it with, a YAML file.")],
     store: Annotated[str, typer.Argument(help="Folder or URL of the store.")],
-    split: Annotated[str, typer.Option(help="Clips to draw from: train, or a choice on a column such as fold=1,2.")] = "train",
-    evaluate: Annotated[str | None, typer.Option(help="Clips that none may be shared with; as for 'streamaug plan'.")] = None,
-    seed: Annotated[int, typer.Option(help="Of all shuffles.")] = 0,
-    epoch: Annotated[int, typer.Option(min=0, help="Epoch to compare, the first is 0.")] = 0,
+    split: Annotated[str, typer.Option(help="Split to draw from: train, or a choice on a column such as fold=1,2.")] = "train",
+    evaluate: Annotated[
+        str | None,
+        typer.Option(help="Split that must not share clips or groups with training. Default: every split that is not trained on."),
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed for all shuffles.")] = 0,
+    epoch: Annotated[int, typer.Option(min=0, help="Epoch to compare; the first is 0.")] = 0,
     by: Annotated[str, typer.Option(help="Column of the clips to count by.")] = "label",
-    rows: Annotated[Path | None, typer.Option(help="Write every clip and condition that changes to this .csv or .parquet file.")] = None,
+    rows: Annotated[Path | None, typer.Option(help="File for all clips and conditions that change, .csv or .parquet.")] = None,
 ) -> None:
     """Print what changes from one recipe to another on a store: settings, counts, rows."""
     from rich.markup import escape
@@ -31,16 +34,16 @@ def diff(
     from streamaug.cli.tables import print_lines, write_table
     from streamaug.planning.difference import changed_settings, compare
     from streamaug.planning.ledger import planned
-    from streamaug.planning.open_plan import coded, open_plan
+    from streamaug.planning.open_plan import factorize, open_plan
     from streamaug.recipes import load_recipe
     from streamaug.store import Store
 
     if "," in by:
-        raise RecipeError(f"--by '{by}': two recipes are compared by one column; 'streamaug plan --by {by}' counts by several")
+        raise RecipeError(f"--by '{by}': two recipes are compared by one column; use 'streamaug plan --by {by}' to count by several")
     opened = Store.open(store)
     one, other = (open_plan(load_recipe(path), opened, split=split, seed=seed, evaluate=evaluate) for path in (first, second))
-    columns = {by: coded(opened.clips, by)}
-    found = compare(one, other, epoch)
+    columns = {by: factorize(opened.clips, by)}
+    difference = compare(one, other, epoch)
 
     def say(text: str) -> None:
         stdout.print(text, highlight=False)
@@ -52,43 +55,49 @@ def diff(
             say(f"[bold red]allow_leakage: true[/] in {escape(plan.recipe.title)}")
     for line in changed_settings(one.recipe, other.recipe):
         say(f"  {escape(line)}")
-    print_lines(_counts(found.conditions, planned(one, columns, [epoch]), planned(other, columns, [epoch])))
-    say(f"epoch {epoch}: {found.kept} showings of a clip in a condition are in both, {found.gone} go, {found.come} come")
-    say(f"{found.in_place} rows stand at the same position in both")
-    names = opened.clips["clip_id"].take(found.clip).to_pylist()
-    told = [
-        f"{before} -> {after}  {found.conditions[condition]}  {name}"
-        for condition, name, before, after in zip(found.condition, names, found.before, found.after, strict=True)
+    print_lines(_counts(difference.conditions, planned(one, columns, [epoch]), planned(other, columns, [epoch])))
+    say(f"epoch {epoch}: clips in a condition: {difference.common} in both, {difference.removed} removed, {difference.added} added")
+    say(f"{difference.unmoved} rows are at the same position in both")
+    names = opened.clips["clip_id"].take(difference.clip).to_pylist()
+    changes = [
+        f"{before} -> {after}  {difference.conditions[condition]}  {name}"
+        for condition, name, before, after in zip(difference.condition, names, difference.before, difference.after, strict=True)
     ]
-    for line in told[:_EXAMPLES]:
+    for line in changes[:_EXAMPLES]:
         say(f"  {escape(line)}")
-    if len(told) > _EXAMPLES:
-        say(f"  and {len(told) - _EXAMPLES} more; --rows FILE.csv writes them all")
+    if len(changes) > _EXAMPLES:
+        say(f"  and {len(changes) - _EXAMPLES} more; use --rows FILE.csv to write all of them")
     if rows is not None:
         import pyarrow as pa
 
-        shown = [found.conditions[condition] for condition in found.condition]
-        labels = opened.clips["label"].take(found.clip).combine_chunks()
-        columns_out = {"condition": shown, "clip_id": names, "label": labels, "before": found.before, "after": found.after}
+        names_of_conditions = [difference.conditions[condition] for condition in difference.condition]
+        labels = opened.clips["label"].take(difference.clip).combine_chunks()
+        columns_out = {
+            "condition": names_of_conditions,
+            "clip_id": names,
+            "label": labels,
+            "before": difference.before,
+            "after": difference.after,
+        }
         write_table(rows, pa.table(columns_out))
         say(f"wrote {rows}")
 
 
 def _counts(conditions: tuple[str, ...], one: "Ledger", other: "Ledger") -> list[list[str]]:
-    """Lines of the table: for each condition and value, the count, or what it was and what it becomes."""
+    """Lines of the table: for each condition and value, its counts before and after."""
     values = one.values[1]
 
-    def count(ledger: "Ledger", condition: str, place: int | None) -> int:
+    def count(ledger: "Ledger", condition: str, value: int | None) -> int:
         if condition not in ledger.values[0]:
             return 0
         counts = ledger.counts[ledger.values[0].index(condition)]
-        return int(counts.sum() if place is None else counts[place])
+        return int(counts.sum() if value is None else counts[value])
 
-    def told(condition: str, place: int | None) -> str:
-        before, after = count(one, condition, place), count(other, condition, place)
+    def cell(condition: str, value: int | None) -> str:
+        before, after = count(one, condition, value), count(other, condition, value)
         return str(before) if before == after else f"{before} -> {after}"
 
-    used = [place for place in range(len(values)) if one.counts[:, place].any() or other.counts[:, place].any()]
-    lines = [["condition", *(values[place] or "-" for place in used), "rows"]]
-    lines += [[name, *(told(name, place) for place in used), told(name, None)] for name in conditions]
+    used = [number for number in range(len(values)) if one.counts[:, number].any() or other.counts[:, number].any()]
+    lines = [["condition", *(values[number] or "-" for number in used), "rows"]]
+    lines += [[name, *(cell(name, number) for number in used), cell(name, None)] for name in conditions]
     return lines

@@ -1,4 +1,4 @@
-"""streamaug plan: what an epoch will hold and cost, before it is trained on."""
+"""streamaug plan: the content and cost of an epoch, before it is trained on."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -16,55 +16,55 @@ if TYPE_CHECKING:
 def plan(
     recipe: Annotated[Path, typer.Argument(help="Recipe, a YAML file.")],
     store: Annotated[str, typer.Argument(help="Folder or URL of the store.")],
-    split: Annotated[str, typer.Option(help="Clips to draw from: train, or a choice on a column such as fold=1,2.")] = "train",
+    split: Annotated[str, typer.Option(help="Split to draw from: train, or a choice on a column such as fold=1,2.")] = "train",
     evaluate: Annotated[
         str | None,
-        typer.Option(help="Clips that none may be shared with; unless said 'evaluate', or what a choice on a column leaves out."),
+        typer.Option(help="Split that must not share clips or groups with training. Default: every split that is not trained on."),
     ] = None,
-    seed: Annotated[int, typer.Option(help="Of all shuffles.")] = 0,
-    epoch: Annotated[int, typer.Option(min=0, help="Epoch to count, the first is 0.")] = 0,
-    epochs: Annotated[int | None, typer.Option(min=1, help="Count this many epochs together, from 0 on.")] = None,
-    by: Annotated[str, typer.Option(help="Columns of the clips to count by, with commas between.")] = "label",
-    ledger: Annotated[Path | None, typer.Option(help="Write the ledger to this .csv or .parquet file.")] = None,
-    rows: Annotated[Path | None, typer.Option(help="Write every row to this .parquet file, a line a view.")] = None,
-    picture: Annotated[Path | None, typer.Option(help="Draw rows x conditions over the (first) epoch into this .png or .svg file.")] = None,
+    seed: Annotated[int, typer.Option(help="Seed for all shuffles.")] = 0,
+    epoch: Annotated[int, typer.Option(min=0, help="Epoch to count; the first is 0.")] = 0,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Number of epochs to count together, from epoch 0.")] = None,
+    by: Annotated[str, typer.Option(help="Columns of the clips to count by, separated by commas.")] = "label",
+    ledger: Annotated[Path | None, typer.Option(help="File for the ledger, .csv or .parquet.")] = None,
+    rows: Annotated[Path | None, typer.Option(help="File for all rows, .parquet; one line per view.")] = None,
+    picture: Annotated[Path | None, typer.Option(help="File for a picture of the first epoch, .png or .svg.")] = None,
 ) -> None:
-    """Print the ledger of a recipe on a store: rows by condition and label, the plan's hash, hours, bytes, requests, disk."""
+    """Print what a recipe gives on a store: rows by condition and label, hash, costs."""
     import numpy as np
 
     from streamaug.cli.console import stdout
     from streamaug.cli.tables import write_picture, write_rows, write_table
-    from streamaug.planning.costs import costs
+    from streamaug.planning.costs import estimate
     from streamaug.planning.ledger import planned
-    from streamaug.planning.open_plan import coded, open_plan
+    from streamaug.planning.open_plan import factorize, open_plan
     from streamaug.reading.locations import BitstreamLocations
     from streamaug.recipes import load_recipe
     from streamaug.store import Store
 
     if epochs is not None and epoch:
-        raise RecipeError("--epoch counts one epoch and --epochs several from the first on; give one of them")
+        raise RecipeError("--epoch counts one epoch and --epochs counts several from epoch 0; use one of them")
     counted = range(epochs) if epochs is not None else range(epoch, epoch + 1)
     opened = Store.open(store)
-    made = open_plan(load_recipe(recipe), opened, split=split, seed=seed, evaluate=evaluate)
-    columns = {name: coded(opened.clips, name) for name in by.split(",")}
-    counts = planned(made, columns, counted)
-    bitstreams = [BitstreamLocations.read(opened, condition) for condition in made.conditions]
-    show(made, counts, costs(made, opened, bitstreams, counted), counted)
+    opened_plan = open_plan(load_recipe(recipe), opened, split=split, seed=seed, evaluate=evaluate)
+    columns = {name: factorize(opened.clips, name) for name in by.split(",")}
+    counts = planned(opened_plan, columns, counted)
+    bitstreams = [BitstreamLocations.read(opened, condition) for condition in opened_plan.conditions]
+    show(opened_plan, counts, estimate(opened_plan, opened, bitstreams, counted), counted)
     if ledger is not None:
         write_table(ledger, counts.table())
     if rows is not None:
-        write_rows(rows, made, opened, bitstreams, counted)
+        write_rows(rows, opened_plan, opened, bitstreams, counted)
     if picture is not None:
         from streamaug.planning.picture import picture_of
 
         shards = opened.clips["shard"].to_numpy()
-        write_picture(picture, picture_of(made, counted.start, np.argsort(np.argsort(shards, kind="stable")) / len(shards)))
+        write_picture(picture, picture_of(opened_plan, counted.start, np.argsort(np.argsort(shards, kind="stable")) / len(shards)))
     for written in filter(None, (ledger, rows, picture)):
         stdout.print(f"wrote {written}", highlight=False)
 
 
 def show(plan: "Plan", ledger: "Ledger", costs: "EpochCost", epochs: range) -> None:
-    """Print a plan: head, ledger, costs."""
+    """Print a plan: settings, ledger, costs."""
     from rich.markup import escape
 
     from streamaug.cli.console import stdout
@@ -84,21 +84,21 @@ def show(plan: "Plan", ledger: "Ledger", costs: "EpochCost", epochs: range) -> N
         stdout.print("[bold red]allow_leakage: true[/] - clips or groups may be on both sides of training and evaluation", highlight=False)
     print_lines(ledger_lines(ledger))
     stdout.print(
-        f"{costs.seconds / 3600:.1f} h of audio, {costs.fetched / 1e6:.1f} MB to fetch in {costs.requests} requests; "
+        f"{costs.seconds / 3600:.1f} h of audio, {costs.read_bytes / 1e6:.1f} MB to read in {costs.requests} requests; "
         f"caches take {costs.bitstreams / 1e6:.1f} MB for bitstreams, {costs.features / 1e6:.1f} MB for features",
         highlight=False,
     )
 
 
 def ledger_lines(ledger: "Ledger") -> list[list[str]]:
-    """A ledger as lines of text: conditions by the values of one column, or a line for each combination of several."""
+    """A ledger as lines of text: conditions by one column, or one line per combination."""
     if len(ledger.columns) > 2:
         table = ledger.table()
         return [table.column_names, *([str(value) for value in line.values()] for line in table.to_pylist())]
     conditions, values = ledger.values
-    used = [place for place in range(len(values)) if ledger.counts[:, place].any()]
-    lines = [["condition", *(values[place] or "-" for place in used), "rows"]]
+    used = [number for number in range(len(values)) if ledger.counts[:, number].any()]
+    lines = [["condition", *(values[number] or "-" for number in used), "rows"]]
     for condition, counts in zip(conditions, ledger.counts, strict=True):
-        lines.append([condition, *(str(counts[place]) for place in used), str(counts.sum())])
-    lines.append(["all", *(str(ledger.counts[:, place].sum()) for place in used), str(ledger.total)])
+        lines.append([condition, *(str(counts[number]) for number in used), str(counts.sum())])
+    lines.append(["all", *(str(ledger.counts[:, number].sum()) for number in used), str(ledger.total)])
     return lines

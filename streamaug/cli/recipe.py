@@ -1,21 +1,21 @@
-"""streamaug recipe: the recipe language for editors, recipes written out, and families of them."""
+"""streamaug recipe: JSON Schema, joined recipes, and leave-one-codec-out families."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-recipe = typer.Typer(no_args_is_help=True, help="Recipes: their JSON Schema, one written out, leave-one-codec-out families.")
+recipe = typer.Typer(no_args_is_help=True, help="Recipes: JSON Schema, joined recipes, leave-one-codec-out families.")
 
 
 @recipe.command()
 def schema() -> None:
-    """Print the JSON Schema of recipes, for editors that check YAML as it is written."""
+    """Print the JSON Schema of recipes, for editors that check YAML while you type."""
     import json
 
-    from streamaug.recipes.schema import RecipeFile
+    from streamaug.recipes.schema import recipe_file_model
 
-    typer.echo(json.dumps(RecipeFile.model_json_schema(), indent=2))
+    typer.echo(json.dumps(recipe_file_model().model_json_schema(), indent=2))
 
 
 @recipe.command()
@@ -29,10 +29,10 @@ def show(path: Annotated[Path, typer.Argument(metavar="RECIPE", help="Recipe, a 
 
 @recipe.command()
 def leave_one_out(
-    path: Annotated[Path, typer.Argument(metavar="RECIPE", help="Recipe whose codecs are left out one at a time.")],
-    folder: Annotated[Path, typer.Argument(help="Folder to write the recipes to.")],
+    path: Annotated[Path, typer.Argument(metavar="RECIPE", help="Recipe whose codecs are left out one at a time, a YAML file.")],
+    folder: Annotated[Path, typer.Argument(help="Folder for the recipes.")],
 ) -> None:
-    """Write, for each codec of a recipe, the recipe without that codec at any bitrate: to test on codecs never heard in training."""
+    """Write one recipe per codec without that codec, to test on codecs that training never used."""
     from streamaug.cli.tables import whole
     from streamaug.recipes import load_recipe
     from streamaug.recipes.leave_one_out import without_each_codec

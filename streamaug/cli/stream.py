@@ -37,7 +37,7 @@ def stream(
     from streamaug.cli.console import stderr, stdout
     from streamaug.cli.tables import print_lines
     from streamaug.planning.ledger import planned
-    from streamaug.planning.open_plan import coded, open_plan
+    from streamaug.planning.open_plan import factorize, open_plan
     from streamaug.reading.cache import Cache
     from streamaug.recipes import load_recipe
     from streamaug.store import Store
@@ -50,7 +50,7 @@ def stream(
         plan, opened, batch_size=batch_size, features=features, threads=threads, tail="keep", feature_cache=folder,
         byte_cache=folder, on_corrupt="replace" if replace else "raise",
     )  # fmt: skip
-    expected = planned(plan, {"label": coded(opened.clips, "label")}, range(epochs))
+    expected = planned(plan, {"label": factorize(opened.clips, "label")}, range(epochs))
     served, replaced = Counter[tuple[str, str]](), Counter[str]()
     with Live(console=stderr, refresh_per_second=4, transient=True) as live:
         for batch in itertools.chain.from_iterable(itertools.repeat(running, epochs)):

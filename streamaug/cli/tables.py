@@ -1,4 +1,4 @@
-"""Tables on the screen and in files."""
+"""Print tables, and write tables, rows and pictures to files."""
 
 import os
 from collections.abc import Iterable, Iterator, Sequence
@@ -22,14 +22,14 @@ _WIDEST = 10_000
 
 
 def print_lines(lines: Sequence[Sequence[str]]) -> None:
-    """Print a table, numbers to the right, its head first; as wide as it must be, however narrow the terminal."""
+    """Print a table, its head first, numbers to the right; a narrow terminal does not cut it."""
     from rich.console import Console
     from rich.measure import Measurement
     from rich.table import Table
 
     table = Table(*lines[0])
-    for place, column in enumerate(table.columns):
-        if all(line[place].lstrip("+-").isdigit() for line in lines[1:]):
+    for number, column in enumerate(table.columns):
+        if all(line[number].lstrip("+-").isdigit() for line in lines[1:]):
             column.justify = "right"
     for line in lines[1:]:
         table.add_row(*line)
@@ -39,44 +39,44 @@ def print_lines(lines: Sequence[Sequence[str]]) -> None:
 
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
-    """A path to write to, which takes the wanted name when all is written. Raises StreamaugError where it cannot be written."""
+    """A temporary path that gets its final name when all is written. Raises StreamaugError."""
     part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         yield part
         part.replace(path)
     except OSError as error:
-        raise StreamaugError(f"{path}: cannot be written: {error.strerror or error}; name a file in a folder that exists") from error
+        raise StreamaugError(f"{path}: cannot be written: {error.strerror or error}; choose a file in a folder that exists") from error
     finally:
         part.unlink(missing_ok=True)
 
 
 def write_table(path: Path, table: pa.Table) -> None:
-    """Write a table as CSV or Parquet, as the file's name asks."""
+    """Write a table as CSV or Parquet, by the ending of the file's name."""
     import pyarrow.csv
     import pyarrow.parquet
 
     writers = {".csv": pyarrow.csv.write_csv, ".parquet": pyarrow.parquet.write_table}
     if path.suffix not in writers:
-        raise StreamaugError(f"{path}: a table is written as .csv or .parquet; give the file one of these endings")
+        raise StreamaugError(f"{path}: a table must have the ending .csv or .parquet; rename the file")
     with whole(path) as part:
         writers[path.suffix](table, part)
 
 
 def write_picture(path: Path, figure: "Figure") -> None:
-    """Write a figure as PNG or SVG, as the file's name asks; without date or version, so that the same is drawn again."""
+    """Write a figure as PNG or SVG, by the file's ending; without date, so it is reproducible."""
     metadata: dict[str, dict[str, str | None]] = {".png": {"Software": None}, ".svg": {"Date": None}}
     if path.suffix not in metadata:
-        raise StreamaugError(f"{path}: a picture is written as .png or .svg; give the file one of these endings")
+        raise StreamaugError(f"{path}: a picture must have the ending .png or .svg; rename the file")
     with whole(path) as part:
         figure.savefig(part, format=path.suffix[1:], metadata=metadata[path.suffix])
 
 
 def write_rows(path: Path, plan: "Plan", store: "Store", conditions: Sequence["BitstreamLocations"], epochs: Iterable[int]) -> None:
-    """Write every row of some epochs to a Parquet file, a line a view: what is shown when, and where its bytes lie."""
+    """Write every row of some epochs to a Parquet file, one line per view."""
     import pyarrow.parquet
 
     if path.suffix != ".parquet":
-        raise StreamaugError(f"{path}: rows are written as Parquet; give the file the ending .parquet")
+        raise StreamaugError(f"{path}: rows must have the ending .parquet; rename the file")
     writer = None
     with whole(path) as part:
         try:
@@ -97,18 +97,18 @@ def _rows(plan: "Plan", store: "Store", conditions: Sequence["BitstreamLocations
     rows = plan.rows(epoch, np.arange(start, stop))
     condition, clip = rows.condition.reshape(-1), np.repeat(rows.clip, plan.views)
     paths: list[str] = []
-    first = []
+    first_path = []
     for bitstreams in conditions:
-        first.append(len(paths))
+        first_path.append(len(paths))
         paths += bitstreams.paths()
 
-    def found(name: str) -> np.ndarray:
+    def location(name: str) -> np.ndarray:
         values = np.empty(len(clip), np.int64)
         for number, bitstreams in enumerate(conditions):
             values[condition == number] = getattr(bitstreams, name)[clip[condition == number]]
         return values
 
-    def named(names: Sequence[str], numbers: np.ndarray) -> pa.Array:
+    def dictionary(names: Sequence[str], numbers: np.ndarray) -> pa.Array:
         return pa.DictionaryArray.from_arrays(pa.array(numbers, pa.int32()), pa.array(names, pa.string()))
 
     columns = {
@@ -116,11 +116,11 @@ def _rows(plan: "Plan", store: "Store", conditions: Sequence["BitstreamLocations
         "position": pa.array(np.repeat(np.arange(start, stop), plan.views), pa.int64()),
         "view": pa.array(np.tile(np.arange(plan.views), stop - start), pa.int8()),
         "clip_id": store.clips["clip_id"].take(pa.array(clip)).combine_chunks(),
-        "condition": named(plan.conditions, condition),
+        "condition": dictionary(plan.conditions, condition),
         "label": store.clips["label"].take(pa.array(clip)).combine_chunks(),
-        "shard": named(paths, found("shard") + np.array(first)[condition]),
-        "offset": pa.array(found("offset"), pa.int64()),
-        "size": pa.array(found("size"), pa.int64()),
+        "shard": dictionary(paths, location("shard") + np.array(first_path)[condition]),
+        "offset": pa.array(location("offset"), pa.int64()),
+        "size": pa.array(location("size"), pa.int64()),
     }
     if plan.recipe.allow_leakage:
         columns["leakage"] = pa.array(["allowed"] * len(clip), pa.string())

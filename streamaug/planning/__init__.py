@@ -1,7 +1,7 @@
-"""A recipe on a store, settled to the row before the first byte of audio is read; pure, and without torch."""
+"""From a recipe and a store to exact rows, before audio is read; pure, and without torch."""
 
 from streamaug.planning.identity import Identity
-from streamaug.planning.inventory import Column, Groups, Inventory, Runs
+from streamaug.planning.inventory import Column, Grouping, Groups, Inventory
 from streamaug.planning.plan import Plan, Rows
 
-__all__ = ["Column", "Groups", "Identity", "Inventory", "Plan", "Rows", "Runs"]
+__all__ = ["Column", "Grouping", "Groups", "Identity", "Inventory", "Plan", "Rows"]

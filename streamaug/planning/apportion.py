@@ -1,4 +1,4 @@
-"""Whole numbers from shares: how many rows each condition gets, never one too many or too few."""
+"""Whole numbers from shares: how many rows each condition gets, exact to the row."""
 
 import math
 from collections.abc import Sequence
@@ -7,7 +7,7 @@ from itertools import accumulate
 
 
 def integer_shares(weights: Sequence[Fraction]) -> list[int]:
-    """Weights in the smallest whole numbers of the same proportions.
+    """Weights as the smallest whole numbers in the same proportions.
 
     >>> integer_shares([Fraction("0.5"), Fraction("0.25"), Fraction(0)])
     [2, 1, 0]
@@ -19,7 +19,9 @@ def integer_shares(weights: Sequence[Fraction]) -> list[int]:
 
 
 def largest_remainder(total: int, weights: Sequence[int]) -> list[int]:
-    """Share a total out by weight: each gets its quota rounded down or up, the largest remainders up; ties to the earlier.
+    """Divide a total by weight: each quota is rounded down or up, the largest remainders up.
+
+    Of equal remainders, the earlier one is rounded up.
 
     >>> largest_remainder(10, [1, 1, 1])
     [4, 3, 3]
@@ -28,15 +30,21 @@ def largest_remainder(total: int, weights: Sequence[int]) -> list[int]:
 
 
 def apportion(totals: Sequence[int], weights: Sequence[Sequence[int]], cap: int | None = None) -> list[list[int]]:
-    """Share several totals out, each by weights of its own, so that what each column gets over all of them is right too.
+    """Divide several totals, each by its own weights, so that the sums of columns are right, too.
 
-    totals: one for each group. weights: for each group one weight a column, whole numbers, not all zero where the total is not.
-    Returns counts (groups, columns): a group's counts sum to its total, and each is its quota rounded down or up. Which are
-    rounded up is settled by what a column has been owed so far (the remainder carried over), so that a column's sum stays
-    within a row or so of the sum of its quotas however many groups there are.
+    A group's counts add up to its total, and each is its quota rounded down or up. Those that were
+    rounded down so far are rounded up first: the remainders are carried over. So a column's sum is
+    within about a row of the sum of its quotas, no matter how many groups there are.
 
-    cap: a group of `total` rows gives at most `total / cap` of them to one column; what would be above it goes to the others in
-    proportion to their weights. For k views a clip, cap = k: no clip has the same view twice.
+    Args:
+        totals: One total per group.
+        weights: For each group one weight per column, whole numbers; not all zero unless the total is.
+        cap: If given, a column gets at most total / cap of a group's rows; the rest goes to the other
+            columns in proportion to their weights. With k views per row, a cap of k keeps a clip from
+            having the same view twice.
+
+    Returns:
+        Counts, (groups, columns).
     """
     sums = [sum(row) for row in weights]
     unit = math.lcm(*(value for value in sums if value))  # remainders of all groups are counted in this fraction of a row
@@ -62,7 +70,7 @@ def apportion(totals: Sequence[int], weights: Sequence[Sequence[int]], cap: int 
 
 
 def _capped(total: int, shares: Sequence[int], most: int) -> list[int]:
-    """Largest remainder with no count above `most`: fill the largest shares to the brim, share the rest among the others."""
+    """Largest remainder with no count above `most`: what is above it goes to the others."""
     full: set[int] = set()
     while True:
         rest = [0 if column in full else share for column, share in enumerate(shares)]
@@ -75,7 +83,7 @@ def _capped(total: int, shares: Sequence[int], most: int) -> list[int]:
 
 
 def cuts(counts: Sequence[int]) -> list[int]:
-    """Where counts end when laid one after the other.
+    """Where counts end when they are put one after the other.
 
     >>> cuts([2, 0, 3])
     [2, 2, 5]

@@ -1,6 +1,6 @@
-"""CandidateSets: the sets of clips that rows are drawn from."""
+"""Candidate sets: the sets of clips that rows are drawn from."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,11 +16,15 @@ Mask = np.ndarray | None
 
 @dataclass(frozen=True, kw_only=True)
 class CandidateSets:
-    """Sets of clips, one laid after the other.
+    """Sets of clips, stored one after the other.
 
-    sizes, starts: clips of each pool, and where it begins, int64 of shape (pools,). members: the clips' rows in the store, all
-    pools in a line; None where a pool's rows are starts, starts + 1, … themselves. shard_sizes: for each pool, its clips shard by
-    shard (where windows are asked for; then members are in this order).
+    Args:
+        sizes: Clips in each set, int64 of shape (sets,).
+        starts: Where each set begins in `members`, int64 of shape (sets,).
+        members: Rows in the store's clips table, all sets in one array; None if the members of a
+            set that starts at s are the rows s, s + 1, ... themselves.
+        shard_sizes: For each set, its clips per shard; `members` is then sorted by shard. Empty
+            without a shuffle in windows.
     """
 
     sizes: np.ndarray
@@ -28,96 +32,129 @@ class CandidateSets:
     members: np.ndarray | None
     shard_sizes: tuple[np.ndarray, ...] = ()
 
-    def clips(self, pool: np.ndarray, place: np.ndarray) -> np.ndarray:
-        """Rows in the store of the clips at places within pools; all of shape (n,)."""
-        where = self.starts[pool] + place
-        return where if self.members is None else np.asarray(self.members[where], np.int64)
+    def clips(self, candidate_set: np.ndarray, index: np.ndarray) -> np.ndarray:
+        """Rows in the store of the clips with an index in a candidate set; all of shape (n,)."""
+        slots = self.starts[candidate_set] + index
+        return slots if self.members is None else np.asarray(self.members[slots], np.int64)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stratum:
+    """A candidate set as a draw sees it: clips that are drawn from by the same rule.
+
+    Args:
+        name: What the stratum is made of; keys of shuffles are derived from it.
+        candidate_set: Number of its candidate set.
+        size: Clips in it.
+        conditions: Numbers of the conditions that its clips can be drawn in.
+    """
+
+    name: tuple[str, ...]
+    candidate_set: int
+    size: int
+    conditions: tuple[int, ...]
 
 
 class CandidateSetBuilder:
-    """Collects sets of clips into pools; the same set twice is one pool."""
+    """Makes strata of clips, and collects their candidate sets; clips added twice are one set.
 
-    def __init__(self, inventory: Inventory, *, by_shard: bool) -> None:
-        self._holdings = inventory
-        self._shards = inventory.shards if by_shard else None
-        self._numbers: dict[tuple[bool, bytes | None], list[int]] = {}
+    Args:
+        recipe: Its `balance` splits every stratum by group, its window sorts clips by shard.
+        inventory: The clips.
+    """
+
+    def __init__(self, recipe: Recipe, inventory: Inventory) -> None:
+        self._inventory = inventory
+        self._shards = None if recipe.window is None else inventory.shards
+        self._groups = inventory.groups if recipe.balance else None
+        self._numbers: dict[bytes | None, list[int]] = {}
         self._clips: list[np.ndarray | range] = []
         self._shard_sizes: list[np.ndarray] = []
 
-    def add(self, mask: Mask) -> int:
-        """The number of the pool with these clips."""
-        return self._once(mask, False, self._add)[0]
+    def strata(self, name: tuple[str, ...], mask: Mask, conditions: tuple[int, ...]) -> list[Stratum]:
+        """The strata of some clips: a single one, or one per group if the recipe balances groups.
 
-    def add_groups(self, mask: Mask) -> list[int]:
-        """The numbers of the pools that these clips make group by group."""
-        return self._once(mask, True, self._add_groups)
-
-    def _once(self, mask: Mask, grouped: bool, put: Callable[[Mask], None]) -> list[int]:
-        name = (grouped, None if mask is None else np.packbits(mask).tobytes())
-        if name not in self._numbers:
+        Args:
+            name: What the clips have in common; a group's values are appended.
+            mask: The clips.
+            conditions: Numbers of the conditions that these clips can be drawn in.
+        """
+        key = None if mask is None else np.packbits(mask).tobytes()
+        if key not in self._numbers:
             first = len(self._clips)
-            put(mask)
-            self._numbers[name] = list(range(first, len(self._clips)))
-        return self._numbers[name]
+            self._add(mask)
+            self._numbers[key] = list(range(first, len(self._clips)))
+        groups = [()] if self._groups is None else self._groups.names
+        return [
+            Stratum(name=(*name, *group), candidate_set=number, size=len(self._clips[number]), conditions=conditions)
+            for group, number in zip(groups, self._numbers[key], strict=True)
+        ]
 
     def _add(self, mask: Mask) -> None:
-        if self._shards is None:
-            self._clips.append(self._holdings.clips if mask is None else self._rows(np.flatnonzero(mask)))
-            return
-        runs = self._shards.within(mask)
-        self._clips.append(self._holdings.clips if runs.order is None else self._rows(runs.order))
-        self._shard_sizes.append(runs.sizes[runs.sizes > 0])
-
-    def _add_groups(self, mask: Mask) -> None:
-        assert self._holdings.groups is not None
-        runs = self._holdings.groups.runs.within(mask)
-        rows = self._rows(runs.order if runs.order is not None else np.arange(len(self._holdings)))
-        self._clips.extend(np.split(rows, np.cumsum(runs.sizes)[:-1]))
+        clips = self._inventory.clips
+        if self._groups is not None:
+            grouping = self._groups.grouping.within(mask)
+            rows = self._rows(grouping.order if grouping.order is not None else np.arange(len(clips)))
+            self._clips.extend(np.split(rows, np.cumsum(grouping.sizes)[:-1]))
+        elif self._shards is not None:
+            grouping = self._shards.within(mask)
+            self._clips.append(clips if grouping.order is None else self._rows(grouping.order))
+            self._shard_sizes.append(grouping.sizes[grouping.sizes > 0])
+        else:
+            self._clips.append(clips if mask is None else self._rows(np.flatnonzero(mask)))
 
     def _rows(self, numbers: np.ndarray) -> np.ndarray:
-        clips = self._holdings.clips
+        """Rows in the store of clips that are numbered within the split."""
+        clips = self._inventory.clips
         return np.asarray(numbers + numbers.dtype.type(clips.start) if isinstance(clips, range) else clips[numbers])
 
-    def pools(self) -> CandidateSets:
+    def build(self) -> CandidateSets:
+        """All candidate sets of the strata that were made."""
         sizes = np.array([len(clips) for clips in self._clips], np.int64)
-        if all(isinstance(clips, range) for clips in self._clips):
-            starts = np.array([clips.start for clips in self._clips], np.int64)  # type: ignore[union-attr]  # all are ranges
-            return CandidateSets(sizes=sizes, starts=starts, members=None, shard_sizes=tuple(self._shard_sizes))
-        members = np.concatenate([np.asarray(clips) for clips in self._clips], dtype=_row_type(self._holdings), casting="same_kind")
-        return CandidateSets(sizes=sizes, starts=np.cumsum(sizes) - sizes, members=members, shard_sizes=tuple(self._shard_sizes))
+        shard_sizes = tuple(self._shard_sizes)
+        ranges = [clips for clips in self._clips if isinstance(clips, range)]
+        if len(ranges) == len(self._clips):
+            starts = np.array([clips.start for clips in ranges], np.int64)
+            return CandidateSets(sizes=sizes, starts=starts, members=None, shard_sizes=shard_sizes)
+        members = np.concatenate([np.asarray(clips) for clips in self._clips], dtype=_row_type(self._inventory), casting="same_kind")
+        return CandidateSets(sizes=sizes, starts=np.cumsum(sizes) - sizes, members=members, shard_sizes=shard_sizes)
 
 
 def _row_type(inventory: Inventory) -> type[np.integer]:
     return np.int32 if not len(inventory) or inventory.clips[-1] < 1 << 31 else np.int64
 
 
-def chosen(recipe: Recipe, inventory: Inventory) -> dict[str, Mask]:
-    """For each condition of a recipe, the clips that may be drawn in it. Raises RecipeError where there are none."""
-    everywhere = _kept(recipe, inventory, recipe.where, ("where",))
+def eligible_clips(recipe: Recipe, inventory: Inventory) -> dict[str, Mask]:
+    """For each condition of a recipe, the clips that may be drawn in it.
+
+    Raises:
+        RecipeError: A condition has no such clip, or `where` names a value that no clip has.
+    """
+    everywhere = _where_mask(recipe, inventory, recipe.where, ("where",))
     masks: dict[str, Mask] = {}
     for name, share in recipe.mixture.items():
-        mask = _and(everywhere, inventory.held[name])
-        mask = _and(mask, _kept(recipe, inventory, share.where, ("mixture", name, "where")))
+        mask = _and(everywhere, inventory.available[name])
+        mask = _and(mask, _where_mask(recipe, inventory, share.where, ("mixture", name, "where")))
         if not len(inventory) or (mask is not None and not mask.any()):
-            raise recipe.refuse(
-                ("mixture", name), f"'{name}' has no clip of split '{inventory.split}' that the recipe takes; take it out or widen 'where'"
+            raise recipe.error_at(
+                ("mixture", name), f"'{name}' has no clip of split '{inventory.split}' that the recipe takes; remove it or widen 'where'"
             )
         masks[name] = mask
     return masks
 
 
-def _kept(recipe: Recipe, inventory: Inventory, where: Where, place: KeyPath) -> Mask:
+def _where_mask(recipe: Recipe, inventory: Inventory, where: Where, key_path: KeyPath) -> Mask:
     mask: Mask = None
-    for column, values in where:
-        coded = inventory.columns[column]
-        unknown = [value for value in values if value not in coded.values]
+    for name, values in where:
+        column = inventory.columns[name]
+        unknown = [value for value in values if value not in column.values]
         if unknown:
-            raise recipe.refuse(
-                (*place, column),
-                f"where: no clip of split '{inventory.split}' has {column} = '{unknown[0]}'; {nearest(unknown[0], coded.values)}",
+            raise recipe.error_at(
+                (*key_path, name),
+                f"where: no clip of split '{inventory.split}' has {name} = '{unknown[0]}'; {nearest(unknown[0], column.values)}",
             )
-        keep = np.isin(np.array(coded.values), values)
-        mask = _and(mask, keep[coded.codes])
+        matches = np.isin(np.array(column.values), values)
+        mask = _and(mask, matches[column.codes])
     return mask
 
 
@@ -137,19 +174,27 @@ def any_of(masks: Mapping[str, Mask]) -> Mask:
     return union
 
 
-def classes(masks: Mapping[str, Mask], total: int) -> list[tuple[tuple[str, ...], Mask]]:
-    """Clips sorted by the conditions that they can be drawn in: each class's conditions and clips; the class of none is left out."""
+def availability_classes(masks: Mapping[str, Mask], total: int) -> list[tuple[tuple[str, ...], Mask]]:
+    """Clips by the conditions that they can be drawn in, sorted.
+
+    Args:
+        masks: For each condition, the clips that can be drawn in it.
+        total: Clips of the split.
+
+    Returns:
+        The conditions and the clips of each class. Clips without any condition are left out.
+    """
     partial = {name: mask for name, mask in masks.items() if mask is not None}
     if not partial:
         return [(tuple(masks), None)]
     codes = np.zeros(total, np.int64)
     for mask in partial.values():
         codes = np.unique(codes * 2 + mask, return_inverse=True)[1]
-    found = []
+    classes = []
     for number in range(int(codes.max()) + 1):
         mask = codes == number
         example = int(np.argmax(mask))
         names = tuple(name for name in masks if name not in partial or partial[name][example])
         if names:
-            found.append((names, mask))
-    return sorted(found, key=lambda each: each[0])
+            classes.append((names, mask))
+    return sorted(classes, key=lambda each: each[0])

@@ -1,4 +1,4 @@
-"""What changes from one plan to another on the same store: settings, counts, and single rows."""
+"""Compare two plans on the same store: settings, counts, and single rows."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,10 +12,17 @@ from streamaug.recipes.recipe import Recipe
 
 @dataclass(frozen=True, kw_only=True)
 class PlanDifference:
-    """An epoch of two plans, compared by how often each clip is shown in each condition, and position by position.
+    """How an epoch of two plans differs: by clip in a condition, and by position.
 
-    conditions: of both plans. condition, clip, before, after: each clip and condition shown not equally often, with how often in
-    either plan; int64 of shape (n,). kept: showings that both plans have. in_place: positions with the same row in both.
+    Args:
+        conditions: Names of the conditions of both plans.
+        condition: Number of the condition of each clip in a condition whose count changes, int64 of
+            shape (n,).
+        clip: Its clip, a row number in the store's clips table.
+        before: Its count in the first plan.
+        after: Its count in the second plan.
+        common: Clips in a condition that both plans have, by count.
+        unmoved: Positions with the same row in both plans.
     """
 
     conditions: tuple[str, ...]
@@ -23,22 +30,28 @@ class PlanDifference:
     clip: np.ndarray
     before: np.ndarray
     after: np.ndarray
-    kept: int
-    in_place: int
+    common: int
+    unmoved: int
 
     @property
-    def gone(self) -> int:
-        """Showings that only the first plan has."""
+    def removed(self) -> int:
+        """Clips in a condition that only the first plan has, by count."""
         return int(np.maximum(self.before - self.after, 0).sum())
 
     @property
-    def come(self) -> int:
-        """Showings that only the second plan has."""
+    def added(self) -> int:
+        """Clips in a condition that only the second plan has, by count."""
         return int(np.maximum(self.after - self.before, 0).sum())
 
 
 def compare(one: Plan, other: Plan, epoch: int = 0) -> PlanDifference:
-    """Compare an epoch of two plans on the same store; takes memory for the epochs' rows."""
+    """Compare an epoch of two plans on the same store, in memory for all its rows.
+
+    Args:
+        one: The first plan.
+        other: The second plan.
+        epoch: Number of the epoch. Default: 0.
+    """
     conditions = tuple(sorted({*one.conditions, *other.conditions}, key=lambda name: (name != "original", name)))
     counted, rows = [], []
     for plan in (one, other):
@@ -59,12 +72,12 @@ def compare(one: Plan, other: Plan, epoch: int = 0) -> PlanDifference:
         clip=clip,
         before=before[changed],
         after=after[changed],
-        kept=int(np.minimum(before, after).sum()),
-        in_place=_in_place(*rows),
+        common=int(np.minimum(before, after).sum()),
+        unmoved=_unmoved(*rows),
     )
 
 
-def _in_place(one: np.ndarray, other: np.ndarray) -> int:
+def _unmoved(one: np.ndarray, other: np.ndarray) -> int:
     if one.shape[1] != other.shape[1]:
         return 0
     both = min(len(one), len(other))
@@ -72,6 +85,6 @@ def _in_place(one: np.ndarray, other: np.ndarray) -> int:
 
 
 def changed_settings(one: Recipe, other: Recipe) -> Sequence[str]:
-    """Lines of the recipes that differ, written out without their `extends`: '-' those of the first, '+' those of the second."""
+    """Lines that differ between two joined recipes: '-' in the first, '+' in the second."""
     lines = unified_diff(one.to_yaml().splitlines(), other.to_yaml().splitlines(), n=0, lineterm="")
     return [line for line in lines if not line.startswith(("---", "+++", "@@"))]

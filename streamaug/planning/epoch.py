@@ -1,4 +1,4 @@
-"""One epoch of a plan, opened: cells, their order in time, and the clip of each rank."""
+"""One epoch of a plan: its cells, their order in time, and the clip at each ordinal."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,20 +13,28 @@ from streamaug.planning.permutation import derived_key, permute, permute_one
 from streamaug.planning.windows import Windows
 
 _CHUNK = 1 << 17
-"""Rows worked on at once: few enough for the processor's cache, enough for NumPy."""
+"""Rows that are computed together: few enough for the processor's cache, enough for NumPy."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Epoch:
-    """Answers which row stands at a position; keeps nothing but the cells and, for windows, the order of the shards."""
+    """Which row is at which position; stores only the cells and the order of windows.
+
+    Args:
+        cells: The cells of the epoch.
+        candidates: The sets of clips that the cells draw from.
+        ordering: From a position to a cell and an ordinal in it.
+        windows: The windows of a shuffle in windows. Default: none, a full shuffle.
+    """
 
     cells: Cells
-    pools: CandidateSets
-    layout: Shuffled | Blocks
+    candidates: CandidateSets
+    ordering: Shuffled | Blocks
     windows: Windows | None = None
 
     @property
     def size(self) -> int:
+        """Rows."""
         return int(self.cells.count.sum())
 
     def rows(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -34,50 +42,57 @@ class Epoch:
         conditions, clips = np.empty((len(positions), self.cells.conditions.shape[1]), np.int64), np.empty(len(positions), np.int64)
         for start in range(0, len(positions), _CHUNK):
             part = slice(start, start + _CHUNK)
-            cell, rank = self.layout.locate(positions[part])
+            cell, ordinal = self.ordering.locate(positions[part])
             if self.windows is not None:
-                rank = self.windows.shuffled(cell, rank)
-            conditions[part], clips[part] = self.cells.conditions[cell], self.clips(cell, rank)
+                ordinal = self.windows.shuffle(cell, ordinal)
+            conditions[part], clips[part] = self.cells.conditions[cell], self.clips(cell, ordinal)
         return conditions, clips
 
-    def clips(self, cell: np.ndarray, rank: np.ndarray) -> np.ndarray:
-        """Rows in the store of the clips at ranks of cells, shape (n,)."""
-        pool = self.cells.pool[cell]
+    def clips(self, cell: np.ndarray, ordinal: np.ndarray) -> np.ndarray:
+        """Rows in the store of the clips at ordinals of cells, shape (n,)."""
+        candidate_set = self.cells.candidate_set[cell]
         if self.windows is not None:
-            return self.pools.clips(pool, self.windows.places(cell, rank))
-        size, key = self.pools.sizes[pool], self.cells.key[cell]
-        turn, place = np.divmod(self.cells.first[cell] + rank, size)
-        return self.pools.clips(pool, permute(place, size, derived_key(key, turn) if self.cells.passes else key))
+            return self.candidates.clips(candidate_set, self.windows.indices(cell, ordinal))
+        size, key = self.candidates.sizes[candidate_set], self.cells.key[cell]
+        pass_number, index = np.divmod(self.cells.first[cell] + ordinal, size)
+        return self.candidates.clips(candidate_set, permute(index, size, derived_key(key, pass_number) if self.cells.reshuffles else key))
 
-    def drawn(self, first: np.ndarray | None = None, count: np.ndarray | None = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-        """Conditions (n, views) and clips (n,) of ranks first..first+count-1 of every cell, all ranks unless said, in no order of time.
+    def unordered_rows(self, first: np.ndarray | None = None, count: np.ndarray | None = None) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """The rows of some ordinals of every cell, in no order of time, in pieces of bounded size.
 
-        Quicker than `rows` where the order does not matter; comes in pieces of bounded size.
+        This is quicker than `rows` if the order does not matter.
+
+        Args:
+            first: First ordinal of each cell, int64 of shape (cells,). Default: 0.
+            count: Number of ordinals of each cell, int64 of shape (cells,). Default: all.
+
+        Yields:
+            Conditions (n, views) and clips (n,).
         """
         count = self.cells.count if count is None else count
         first = np.zeros_like(count) if first is None else first
         ends = np.cumsum(count)
         total = int(ends[-1]) if len(ends) else 0
         for start in range(0, total, _CHUNK):
-            places = np.arange(start, min(start + _CHUNK, total))
-            cell = np.searchsorted(ends, places, "right")
-            yield self.cells.conditions[cell], self.clips(cell, places - (ends - count)[cell] + first[cell])
+            slots = np.arange(start, min(start + _CHUNK, total))
+            cell = np.searchsorted(ends, slots, "right")
+            yield self.cells.conditions[cell], self.clips(cell, slots - (ends - count)[cell] + first[cell])
 
     def row(self, position: int) -> tuple[tuple[int, ...], int]:
-        """The same for one position, at the speed of Python integers."""
-        cell, rank = self.layout.locate_one(position)
+        """The same as `rows` for one position, at the speed of Python integers."""
+        cell, ordinal = self.ordering.locate_one(position)
         conditions, start, size, first, key = self._plain[cell]
         if self.windows is not None:
-            place = self.windows.place_one(cell, self.windows.shuffled_one(cell, rank))
+            index = self.windows.index_one(cell, self.windows.shuffle_one(cell, ordinal))
         else:
-            turn, place = divmod(first + rank, size)
-            place = permute_one(place, size, derived_key(key, turn) if self.cells.passes else key)
-        place += start
-        return conditions, place if self.pools.members is None else int(self.pools.members[place])
+            pass_number, index = divmod(first + ordinal, size)
+            index = permute_one(index, size, derived_key(key, pass_number) if self.cells.reshuffles else key)
+        index += start
+        return conditions, index if self.candidates.members is None else int(self.candidates.members[index])
 
     @cached_property
     def _plain(self) -> list[tuple[tuple[int, ...], int, int, int, int]]:
-        """For each cell: conditions, its pool's start and size, first rank, key."""
-        cells, pools = self.cells, self.pools
-        columns = (pools.starts[cells.pool], pools.sizes[cells.pool], cells.first, cells.key)
+        """For each cell: conditions, start and size of its candidate set, first ordinal, key."""
+        cells, candidates = self.cells, self.candidates
+        columns = (candidates.starts[cells.candidate_set], candidates.sizes[cells.candidate_set], cells.first, cells.key)
         return list(zip(map(tuple, cells.conditions.tolist()), *(column.tolist() for column in columns), strict=True))

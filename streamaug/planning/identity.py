@@ -7,15 +7,21 @@ from dataclasses import asdict, dataclass
 from typing import Any
 
 FORMAT = 1
-"""Counts up whenever the same recipe, store and seed come to give other rows."""
+"""Counts up when the same recipe, store and seed come to give other rows."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Identity:
-    """What a plan is made of. Plans with one identity have the same rows.
+    """What a plan is made of. Plans with the same identity have the same rows.
 
-    recipe: hash of what it says. split: as written. seed: of all shuffles. clips: digest of the clips and what the store says about
-    them. conditions: the digest of each condition that the recipe uses. format: of planning itself; another one shuffles otherwise.
+    Args:
+        recipe: Hash of the recipe.
+        split: The split as the user wrote it.
+        seed: Seed for all shuffles.
+        clips: Digest of the clips and of their columns that the plan depends on.
+        conditions: Digest of each condition that the recipe uses.
+        format: Version of planning itself; another version shuffles in another way.
+        draw: Name and version of a plug-in's draw. Default: empty, a built-in draw.
     """
 
     recipe: str
@@ -24,31 +30,38 @@ class Identity:
     clips: str
     conditions: Mapping[str, str]
     format: int = FORMAT
+    draw: str = ""
 
     @property
     def hash(self) -> str:
-        return hashlib.sha256(json.dumps(asdict(self), sort_keys=True).encode()).hexdigest()
+        """Names the identity: 64 hexadecimal digits."""
+        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
 
     def to_dict(self) -> dict[str, Any]:
-        return asdict(self)
+        """The identity as plain data; `draw` only for a plug-in's draw."""
+        fields = asdict(self)
+        if not self.draw:
+            del fields["draw"]
+        return fields
 
     @classmethod
-    def from_dict(cls, told: Mapping[str, Any]) -> "Identity":
-        return cls(**told)
+    def from_dict(cls, fields: Mapping[str, Any]) -> "Identity":
+        """The identity from what `to_dict` returned."""
+        return cls(**fields)
 
     def differences(self, other: "Identity") -> list[str]:
-        """What the other has otherwise, a line each, for people; empty where nothing differs.
+        """What is not the same in another identity, one line each, for people.
 
         >>> mine = Identity(recipe="ab", split="train", seed=0, clips="cd", conditions={"original": "12"})
         >>> mine.differences(Identity(recipe="ab", split="train", seed=1, clips="cd", conditions={"original": "34"}))
         ['seed: 0 here, 1 there', "condition 'original' has another content: 12 here, 34 there"]
         """
         lines = []
-        for name, meaning in (("recipe", "the recipe says something else"), ("clips", "the store's clips are not the same")):
+        for name, meaning in (("recipe", "the recipe has another content"), ("clips", "the clips of the store are not the same")):
             mine, theirs = getattr(self, name), getattr(other, name)
             if mine != theirs:
                 lines.append(f"{meaning}: {mine[:12]} here, {theirs[:12]} there")
-        for name in ("split", "seed", "format"):
+        for name in ("split", "seed", "format", "draw"):
             mine, theirs = getattr(self, name), getattr(other, name)
             if mine != theirs:
                 lines.append(f"{name}: {mine} here, {theirs} there")

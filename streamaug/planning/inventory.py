@@ -1,4 +1,4 @@
-"""What a store holds of a split, as arrays: all that a plan needs to know, so that planning reads no file."""
+"""What a plan needs to know about a split of a store, as arrays, so that planning reads no file."""
 
 import math
 from collections.abc import Mapping, Sequence
@@ -11,14 +11,14 @@ _COUNTABLE = 1 << 16
 
 @dataclass(frozen=True, kw_only=True)
 class Column:
-    """A column of the clips, coded: clip i has `values[codes[i]]`."""
+    """A column of the clips table as codes: clip i has the value `values[codes[i]]`."""
 
     values: tuple[str, ...]
     codes: np.ndarray
 
     @classmethod
     def of(cls, texts: list[str | None]) -> "Column":
-        """From plain values; a missing one is the empty text.
+        """A column from plain values; a missing value is the empty text.
 
         >>> Column.of(["b", "a", None, "b"]).values
         ('', 'a', 'b')
@@ -28,51 +28,59 @@ class Column:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Runs:
-    """The split's clips sorted into runs: shard by shard, or group by group.
+class Grouping:
+    """The split's clips sorted by shard, or by group.
 
-    order: the clips, numbered within the split, run after run; None where they lie in that order already. sizes: clips in each run.
+    Args:
+        order: Clips, numbered within the split, one shard or group after the other; None if that
+            is their order already.
+        sizes: Clips in each shard or group.
     """
 
     order: np.ndarray | None
     sizes: np.ndarray
 
     @classmethod
-    def of(cls, numbers: np.ndarray) -> "Runs":
-        """From each clip's number of a shard or group, shape (clips,); numbers that do not occur make empty runs.
+    def of(cls, numbers: np.ndarray) -> "Grouping":
+        """Group clips by number of shard or group, shape (clips,). An unused number has size 0.
 
-        >>> runs = Runs.of(np.array([1, 0, 1]))
-        >>> runs.order.tolist(), runs.sizes.tolist()
+        >>> grouping = Grouping.of(np.array([1, 0, 1]))
+        >>> grouping.order.tolist(), grouping.sizes.tolist()
         ([1, 0, 2], [1, 2])
         """
         small = numbers.astype(np.min_scalar_type(int(numbers.max(initial=0))))  # up to 16 bits, sorting takes linear time
         return cls(order=_sorted(small), sizes=np.bincount(small))
 
-    def within(self, mask: np.ndarray | None) -> "Runs":
-        """The runs of only some of the clips, bool of shape (clips,); runs may become empty."""
+    def within(self, mask: np.ndarray | None) -> "Grouping":
+        """The same for some of the clips, bool of shape (clips,); sizes may become 0."""
         if mask is None:
             return self
         order = np.flatnonzero(mask) if self.order is None else self.order[mask[self.order]]
         kept = np.concatenate([[0], np.cumsum(mask if self.order is None else mask[self.order])])
         ends = np.concatenate([[0], np.cumsum(self.sizes)])
-        return Runs(order=order, sizes=np.diff(kept[ends]))
+        return Grouping(order=order, sizes=np.diff(kept[ends]))
 
 
 def _sorted(numbers: np.ndarray) -> np.ndarray:
-    """The order that sorts numbers, ties as they stand, in the smallest type that holds it."""
+    """The stable order that sorts numbers, in the smallest type that holds it."""
     return np.argsort(numbers, kind="stable").astype(np.min_scalar_type(-len(numbers)))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Groups:
-    """The groups that some columns make of the split's clips. names: each group's values; runs: its clips."""
+    """The split's clips grouped by some columns.
+
+    Args:
+        names: The values of each group.
+        grouping: The clips of each group.
+    """
 
     names: Sequence[tuple[str, ...]]
-    runs: Runs
+    grouping: Grouping
 
     @classmethod
     def of(cls, columns: Sequence[Column]) -> "Groups":
-        """Groups of the values that occur together, sorted.
+        """One group per combination of values that occurs, sorted.
 
         >>> Groups.of([Column.of(["x", "x", "y"]), Column.of(["b", "a", "b"])]).names
         [('x', 'a'), ('x', 'b'), ('y', 'b')]
@@ -83,29 +91,35 @@ class Groups:
             codes = codes * codes.dtype.type(len(column.values)) + column.codes.astype(codes.dtype)
         if math.prod(shape) <= max(_COUNTABLE, len(codes)):
             counts = np.bincount(codes)  # counting is much faster than the sorting that np.unique does
-            found = np.flatnonzero(counts)
-            sizes = counts[found]
+            occurring = np.flatnonzero(counts)
+            sizes = counts[occurring]
         else:
-            found, sizes = np.unique(codes, return_counts=True)
-        places = np.stack(np.unravel_index(found, shape), axis=1).tolist()
-        names = [tuple(column.values[place] for column, place in zip(columns, row, strict=True)) for row in places]
-        return cls(names=names, runs=Runs(order=_sorted(codes), sizes=sizes))
+            occurring, sizes = np.unique(codes, return_counts=True)
+        numbers = np.stack(np.unravel_index(occurring, shape), axis=1).tolist()
+        names = [tuple(column.values[number] for column, number in zip(columns, row, strict=True)) for row in numbers]
+        return cls(names=names, grouping=Grouping(order=_sorted(codes), sizes=sizes))
 
 
 @dataclass(frozen=True, kw_only=True)
 class Inventory:
-    """The clips of one split of a store, and which conditions have them.
+    """The clips of one split of a store, and the conditions that contain them.
 
-    clips: their row numbers in the store's clips table, ascending, shape (clips,), or a range of them.
-    held: for each condition that a recipe asks for, which of these clips it has, bool of shape (clips,); None for all of them.
-    columns: those of the clips table that a recipe chooses by. shards: where windows are asked for. groups: where balance is.
-    split: as written. digests: names the content of each condition. clips_digest: names the clips and what is said about them.
+    Args:
+        clips: Row numbers in the store's clips table, ascending, shape (clips,), or a range.
+        available: For each condition, which of these clips it contains, bool of shape (clips,);
+            None if it contains all of them.
+        columns: The columns that a recipe chooses or balances by.
+        shards: The clips by shard; needed for a shuffle in windows.
+        groups: The clips by group; needed for `balance`.
+        split: The split as the user wrote it.
+        digests: A digest of the content of each condition.
+        clips_digest: A digest of the clips and of their columns that a plan depends on.
     """
 
     clips: np.ndarray | range
-    held: Mapping[str, np.ndarray | None]
+    available: Mapping[str, np.ndarray | None]
     columns: Mapping[str, Column] = field(default_factory=dict)
-    shards: Runs | None = None
+    shards: Grouping | None = None
     groups: Groups | None = None
     split: str = "train"
     digests: Mapping[str, str] = field(default_factory=dict)

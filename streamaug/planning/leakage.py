@@ -1,4 +1,4 @@
-"""The leakage guard: no clip, and no recording location or source, on both sides of training and evaluation."""
+"""Check that no clip and no group is in both training and evaluation."""
 
 import numpy as np
 import pyarrow as pa
@@ -8,8 +8,14 @@ from streamaug.splits import Split
 
 
 def other_side(split: Split, clips: pa.Table) -> Split | None:
-    """The side that a split must be kept apart from: `evaluate` for training, `train` for evaluation, and for a choice on another
-    column all the clips that it leaves out. None where the clips have no such side.
+    """The clips that a split must not share clips or groups with.
+
+    For `train` this is `evaluate`, for `evaluate` it is `train`, and for a choice on another column all
+    clips that the choice leaves out. None if there are no such clips.
+
+    Args:
+        split: The split.
+        clips: The store's clips table.
 
     >>> str(other_side(Split.parse("fold=1,2,3"), pa.table({"fold": [1, 2, 3, 4]})))
     'fold!=1,2,3'
@@ -22,19 +28,22 @@ def other_side(split: Split, clips: pa.Table) -> Split | None:
 
 
 def leaks(clips: pa.Table, rows: np.ndarray, others: np.ndarray) -> list[str]:
-    """What stands on both sides, said for people; empty where nothing does.
+    """Clips and groups that are on both sides, as text for people.
 
-    rows, others: numbers of clips in the table, of either side.
+    Args:
+        clips: The store's clips table.
+        rows: Row numbers of one side.
+        others: Row numbers of the other side.
     """
-    found = []
+    problems = []
     both = np.intersect1d(rows, others)
     if len(both):
         example = clips["clip_id"][int(both[0])].as_py()
-        found.append(f"{len(both)} clip{'s are' if len(both) > 1 else ' is'} on both sides, for example '{example}'")
+        problems.append(f"{len(both)} clip{'s are' if len(both) > 1 else ' is'} on both sides, for example '{example}'")
     groups = clips["group"].combine_chunks()
     shared = set(pc.unique(groups.take(pa.array(rows))).to_pylist()) & set(pc.unique(groups.take(pa.array(others))).to_pylist())
     shared.discard(None)
     if shared:
         example = min(shared)
-        found.append(f"{len(shared)} group{'s are' if len(shared) > 1 else ' is'} on both sides, for example '{example}'")
-    return found
+        problems.append(f"{len(shared)} group{'s are' if len(shared) > 1 else ' is'} on both sides, for example '{example}'")
+    return problems

@@ -1,4 +1,4 @@
-"""The ledger: how many rows a plan gives each condition and, inside it, each label or any other column; exact, before training."""
+"""The ledger: a plan's exact counts of rows by condition and by any column, before training."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -13,10 +13,13 @@ from streamaug.planning.plan import Plan
 
 @dataclass(frozen=True, kw_only=True)
 class Ledger:
-    """Counts of rows; for `views`, of views: a row counts once in each condition that it shows.
+    """Counts of rows. A row with several views counts once in each condition that it shows.
 
-    columns: what is counted by, `condition` first. values: for each column what occurs, in order. counts: int64, one axis a column.
-    allow_leakage: whether the recipe allows it, which every table then says.
+    Args:
+        columns: Names of the columns, `condition` first.
+        values: For each column its values, in order.
+        counts: Rows of each combination, int64, one axis per column.
+        allow_leakage: Whether the recipe allows leakage; every table then has a column that says so.
     """
 
     columns: tuple[str, ...]
@@ -26,10 +29,11 @@ class Ledger:
 
     @property
     def total(self) -> int:
+        """The sum of all counts."""
         return int(self.counts.sum())
 
     def by(self, *columns: str) -> "Ledger":
-        """The same counts by fewer columns, in the order asked.
+        """The same counts by fewer columns, in the given order.
 
         >>> ledger = Ledger(columns=("condition", "label"), values=(("original",), ("bus", "park")), counts=np.array([[2, 3]]))
         >>> ledger.by("label").counts.tolist()
@@ -37,21 +41,21 @@ class Ledger:
         """
         axes = [self.columns.index(column) for column in columns]
         rest = tuple(axis for axis in range(len(self.columns)) if axis not in axes)
-        kept = sorted(axes)
-        counts = self.counts.sum(axis=rest).transpose([kept.index(axis) for axis in axes])
+        ascending = sorted(axes)
+        counts = self.counts.sum(axis=rest).transpose([ascending.index(axis) for axis in axes])
         return Ledger(columns=columns, values=tuple(self.values[axis] for axis in axes), counts=counts, allow_leakage=self.allow_leakage)
 
     def __add__(self, other: "Ledger") -> "Ledger":
         if self.columns != other.columns or self.values != other.values:
-            raise ValueError("only ledgers of the same columns and values add up")
+            raise ValueError("only ledgers with the same columns and values can be added")
         return replace(self, counts=self.counts + other.counts)
 
     def table(self) -> pa.Table:
-        """One line for each combination that occurs: the columns, `rows`, and `leakage` where it is allowed."""
+        """One line per combination: the columns, `rows`, and `leakage` if the recipe allows it."""
         occurring = np.nonzero(self.counts)
         names = {
-            column: pa.array(np.array(values, object)[places], pa.string())
-            for column, values, places in zip(self.columns, self.values, occurring, strict=True)
+            column: pa.array(np.array(values, object)[numbers], pa.string())
+            for column, values, numbers in zip(self.columns, self.values, occurring, strict=True)
         }
         rows = {"rows": pa.array(self.counts[occurring], pa.int64())}
         leakage = {"leakage": pa.array(["allowed"] * len(rows["rows"]), pa.string())} if self.allow_leakage else {}
@@ -59,9 +63,14 @@ class Ledger:
 
 
 def planned(plan: Plan, columns: Mapping[str, Column], epochs: Iterable[int] = (0,)) -> Ledger:
-    """What a plan gives over some epochs, by condition and columns of the store's clips (`Column.codes` has one code a store row).
+    """Count the rows of a plan's epochs by condition and other columns.
 
-    Full passes over a set of clips are multiplied out, only what is left of one is enumerated.
+    Full passes over a candidate set are multiplied out; only the rest of a pass is enumerated.
+
+    Args:
+        plan: The plan.
+        columns: Columns of the store's clips table; `Column.codes` has one code per clip of the store.
+        epochs: Numbers of the epochs. Default: the first.
     """
     codes, shape = _joint(columns)
     counts = np.zeros((len(plan.conditions), int(np.prod(shape))), np.int64)
@@ -71,7 +80,14 @@ def planned(plan: Plan, columns: Mapping[str, Column], epochs: Iterable[int] = (
 
 
 def served(plan: Plan, columns: Mapping[str, Column], condition: np.ndarray, clip: np.ndarray) -> Ledger:
-    """The ledger of given rows: numbers of conditions (n, views) and of clips in the store (n,), as `Plan.rows` gives them."""
+    """Count rows that were served.
+
+    Args:
+        plan: The plan that the rows belong to.
+        columns: Columns of the store's clips table, as for `planned`.
+        condition: Numbers of conditions, (n, views), as in `Rows`.
+        clip: Row numbers in the store's clips table, (n,), as in `Rows`.
+    """
     codes, shape = _joint(columns)
     counts = np.zeros((len(plan.conditions), int(np.prod(shape))), np.int64)
     _add(counts, condition, codes[clip])
@@ -84,7 +100,7 @@ def _ledger(plan: Plan, columns: Mapping[str, Column], counts: np.ndarray) -> Le
 
 
 def _joint(columns: Mapping[str, Column]) -> tuple[np.ndarray, Sequence[int]]:
-    """One code a store row for the combination of columns, and how many values each column has."""
+    """One code per clip for its combination of values, and each column's number of values."""
     shape = [len(column.values) for column in columns.values()]
     return np.ravel_multi_index([column.codes for column in columns.values()], shape).astype(np.int64), shape
 
@@ -96,22 +112,26 @@ def _add(counts: np.ndarray, conditions: np.ndarray, codes: np.ndarray) -> None:
 
 
 def _add_epoch(counts: np.ndarray, epoch: Epoch, codes: np.ndarray) -> None:
-    cells, pools = epoch.cells, epoch.pools
-    sizes = pools.sizes[cells.pool]
-    head = np.minimum(-cells.first % sizes, cells.count)  # ranks up to where the first full pass begins
+    cells, candidates = epoch.cells, epoch.candidates
+    sizes = candidates.sizes[cells.candidate_set]
+    head = np.minimum(-cells.first % sizes, cells.count)  # ordinals before the first full pass
     full = (cells.count - head) // sizes
     tail = cells.count - head - full * sizes
-    if epoch.windows is not None and not cells.passes:  # shards in another order than the circle's: whole rounds only multiply out
+    if (
+        epoch.windows is not None and not cells.reshuffles
+    ):  # shards come in another order than on the circle: only whole rounds can be multiplied out
         full = np.where(cells.count % sizes, 0, cells.count // sizes)
         head, tail = np.where(full, 0, cells.count), np.zeros_like(head)
     histograms: dict[int, np.ndarray] = {}
     for cell in np.flatnonzero(full).tolist():
-        pool = int(cells.pool[cell])
-        if pool not in histograms:
-            places = np.arange(pools.sizes[pool])
-            histograms[pool] = np.bincount(codes[pools.clips(np.full(len(places), pool), places)], minlength=counts.shape[1])
+        candidate_set = int(cells.candidate_set[cell])
+        if candidate_set not in histograms:
+            members = np.arange(candidates.sizes[candidate_set])
+            histograms[candidate_set] = np.bincount(
+                codes[candidates.clips(np.full(len(members), candidate_set), members)], minlength=counts.shape[1]
+            )
         for condition in cells.conditions[cell].tolist():
-            counts[condition] += full[cell] * histograms[pool]
+            counts[condition] += full[cell] * histograms[candidate_set]
     for first, count in ((np.zeros_like(head), head), (cells.count - tail, tail)):
-        for conditions, clips in epoch.drawn(first, count):
+        for conditions, clips in epoch.unordered_rows(first, count):
             _add(counts, conditions, codes[clips])

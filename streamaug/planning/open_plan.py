@@ -1,4 +1,4 @@
-"""From a store to a plan: reads what the recipe needs to know, and guards against leakage."""
+"""Open a plan on a store: read what the recipe depends on, and check for leakage."""
 
 import hashlib
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ import pyarrow.compute as pc
 
 from streamaug.errors import LeakageError, StoreError
 from streamaug.hints import nearest
-from streamaug.planning import Column, Groups, Inventory, Plan, Runs
+from streamaug.planning import Column, Grouping, Groups, Inventory, Plan
 from streamaug.planning.leakage import leaks, other_side
 from streamaug.recipes import Recipe
 from streamaug.splits import Split
@@ -17,75 +17,109 @@ from streamaug.store import Store
 
 
 def open_plan(recipe: Recipe, store: Store, *, split: str = "train", seed: int = 0, evaluate: str | None = None) -> Plan:
-    """The plan of a recipe on a split of a store.
+    """Plan a recipe on a split of a store.
 
-    split: `train`, or a choice on any column such as `fold=1,2,3`. evaluate: the side that no clip and no group may be shared with;
-    unless said `evaluate`, or for a choice on another column the clips that it leaves out.
-    Raises RecipeError where the recipe names what the store has not, LeakageError where the sides share a clip or a group.
+    Args:
+        recipe: The recipe.
+        store: The store.
+        split: `train`, or a choice on any column such as `fold=1,2,3`. Default: `train`.
+        seed: Seed for all shuffles. Default: 0.
+        evaluate: Split that must not share clips or groups with this one. Default: `evaluate`; for a
+            choice on another column, the clips that it leaves out.
+
+    Raises:
+        RecipeError: The recipe names a condition, column or value that the store does not have.
+        LeakageError: Both sides share a clip or a group.
+        StoreError: The split does not fit the store.
     """
     plan = Plan(recipe=recipe, inventory=load_inventory(recipe, store, split), seed=seed)
-    found = [] if recipe.allow_leakage else leakage(plan, store, evaluate)
-    if found:
+    problems = [] if recipe.allow_leakage else leakage(plan, store, evaluate)
+    if problems:
         raise LeakageError(
-            f"recipe '{recipe.title}' on split '{split}' of {store.url} leaks into its evaluation: {'; '.join(found)}; move these clips to "
-            "one side, leave them out with 'where', or write 'allow_leakage: true' into the recipe to train all the same"
+            f"recipe '{recipe.title}' on split '{split}' of {store.url} leaks into its evaluation: {'; '.join(problems)}; "
+            "move these clips to one side, leave them out with 'where', or write 'allow_leakage: true' into the recipe "
+            "to train anyway"
         )
     return plan
 
 
 def leakage(plan: Plan, store: Store, evaluate: str | None = None) -> list[str]:
-    """What a plan's clips share with the evaluation side (with the training side, if the plan is for evaluation), for people."""
+    """What a plan's clips share with the other side, as text for people.
+
+    Args:
+        plan: The plan.
+        store: The store that it was opened on.
+        evaluate: The other side, as for `open_plan`.
+    """
     side = Split.parse(evaluate) if evaluate else other_side(Split.parse(plan.inventory.split), store.clips)
     return [] if side is None else leaks(store.clips, plan.clips, side.rows(store.clips))
 
 
 def load_inventory(recipe: Recipe, store: Store, split: str) -> Inventory:
-    """What a store holds of a split, as far as a recipe asks."""
+    """Read the clips of a split, and which of them a recipe's conditions contain.
+
+    Args:
+        recipe: The recipe; only its conditions and columns are read.
+        store: The store.
+        split: The split as text.
+
+    Raises:
+        RecipeError: The store has no such condition or column.
+        StoreError: The split does not fit the store.
+    """
     rows = Split.parse(split).rows(store.clips)
     clips = store.clips.take(pa.array(rows))
     for name in recipe.conditions:
-        _known(recipe, ("mixture", name), "condition", name, store.conditions, f"build it with 'streamaug build --conditions {name}'")
+        _check_known(recipe, ("mixture", name), "condition", name, store.conditions, f"build it with 'streamaug build --conditions {name}'")
     for column in recipe.columns:
-        where = ("balance",) if column in recipe.balance else ("where", column)
-        _known(recipe, where, "column", column, clips.column_names, "take it out")
-    held, digests = {}, {}
+        key_path = ("balance",) if column in recipe.balance else ("where", column)
+        _check_known(recipe, key_path, "column", column, clips.column_names, "remove it")
+    available, digests = {}, {}
     for name in recipe.conditions:
         index = store.index(name)
-        has = np.asarray(pc.is_in(clips["clip_id"], index.table["clip_id"].combine_chunks()))
-        held[name], digests[name] = None if has.all() else has, index.digest
+        contained = np.asarray(pc.is_in(clips["clip_id"], index.table["clip_id"].combine_chunks()))
+        available[name], digests[name] = None if contained.all() else contained, index.digest
     whole = len(rows) and rows[-1] - rows[0] == len(rows) - 1
     return Inventory(
         clips=range(int(rows[0]), int(rows[-1]) + 1) if whole else rows,
-        held=held,
-        columns={name: coded(clips, name) for name in recipe.columns},
-        shards=None if recipe.window is None else Runs.of(clips["shard"].to_numpy()),
-        groups=Groups.of([coded(clips, name) for name in recipe.balance]) if recipe.balance else None,
+        available=available,
+        columns={name: factorize(clips, name) for name in recipe.columns},
+        shards=None if recipe.window is None else Grouping.of(clips["shard"].to_numpy()),
+        groups=Groups.of([factorize(clips, name) for name in recipe.balance]) if recipe.balance else None,
         split=str(Split.parse(split)),
         digests=digests,
         clips_digest=_digest(clips, ["clip_id", "label", *recipe.columns, *(["shard"] if recipe.window is not None else [])]),
     )
 
 
-def coded(clips: pa.Table, name: str) -> Column:
-    """A column of a table of clips as codes, values in alphabetical order; a missing value is the empty text. Raises StoreError."""
+def factorize(clips: pa.Table, name: str) -> Column:
+    """A column of a clips table as codes, values sorted; a missing value is the empty text.
+
+    Args:
+        clips: The clips table.
+        name: The column.
+
+    Raises:
+        StoreError: There is no such column.
+    """
     if name not in clips.column_names:
-        raise StoreError(f"the clips have no column '{name}'; {nearest(name, clips.column_names)}")
+        raise StoreError(f"the clips table has no column '{name}'; {nearest(name, clips.column_names)}")
     column = pc.fill_null(pc.cast(clips[name], pa.string()), "").combine_chunks().dictionary_encode()
     values = column.dictionary.to_pylist()
     order = sorted(range(len(values)), key=values.__getitem__)
-    place = np.empty(len(values), np.int32)
-    place[order] = np.arange(len(values), dtype=np.int32)
-    return Column(values=tuple(values[number] for number in order), codes=place[column.indices.to_numpy()])
+    new_codes = np.empty(len(values), np.int32)
+    new_codes[order] = np.arange(len(values), dtype=np.int32)
+    return Column(values=tuple(values[number] for number in order), codes=new_codes[column.indices.to_numpy()])
 
 
-def _known(recipe: Recipe, where: tuple[str, ...], kind: str, name: str, known: Iterable[str], remedy: str) -> None:
+def _check_known(recipe: Recipe, key_path: tuple[str, ...], kind: str, name: str, known: Iterable[str], remedy: str) -> None:
     known = tuple(known)
     if name not in known:
-        raise recipe.refuse(where, f"the store has no {kind} '{name}'; {nearest(name, known)}, or {remedy}")
+        raise recipe.error_at(key_path, f"the store has no {kind} '{name}'; {nearest(name, known)}, or {remedy}")
 
 
 def _digest(clips: pa.Table, names: Iterable[str]) -> str:
-    """Names what columns of a table say, however its memory is cut."""
+    """Digest of some columns of a table, no matter how its memory is divided into chunks."""
     digest = hashlib.sha256()
     for name in names:
         column = pc.fill_null(pc.cast(clips[name], pa.string()), "\0").combine_chunks()

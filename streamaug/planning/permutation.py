@@ -1,12 +1,13 @@
-"""Keyed permutations: a shuffle that is computed element by element, with nothing kept in memory.
+"""Keyed permutations: a shuffle that is computed element by element, with nothing stored in memory.
 
-Positions 0..size-1 are laid on a grid of a x b squares, a = ceil(sqrt(size)), b = ceil(size / a), and sent through a numeric
-Feistel network: in turn, the row is moved by a hash of the column and the column by a hash of the row. Each round can be undone,
-so the whole is a bijection of the grid; what lands on one of the fewer than a squares past `size` goes through again ("cycle
-walking"). Six rounds are needed: with three or four the position is uniform, but neighbours at the distances a and b are not.
+Positions 0 .. size-1 are put on a grid of a x b squares, with a = ceil(sqrt(size)) and b = ceil(size / a),
+and go through a numeric Feistel network: alternately, the row is moved by a hash of the column, and the
+column by a hash of the row. Each round can be undone, so the whole is a bijection of the grid. What lands
+on one of the fewer than a squares past `size` goes through again ("cycle walking"). Six rounds are needed:
+with three or four the position is uniform, but neighbours at the distances a and b are not.
 
-Small sets are harder on a Feistel network: below 1024 twelve rounds, below 16 a Fisher-Yates shuffle in which one element
-is followed through its swaps.
+Small sets are harder for a Feistel network. Below 1024 it has twelve rounds; below 16 it is replaced by a
+Fisher-Yates shuffle in which one element is followed through its swaps.
 """
 
 import hashlib
@@ -20,11 +21,11 @@ from numpy.typing import ArrayLike
 
 _SMALL, _TINY = 1024, 16
 _CHUNK = 1 << 15
-"""Elements worked on at once, so that the intermediate arrays stay in the processor's cache."""
+"""Elements that are permuted together, so that arrays stay in the processor's cache."""
 
 _M32, _M64 = (1 << 32) - 1, (1 << 64) - 1
 MAX_SIZE = 1 << 50
-"""Sizes above are refused: up to here roots and quotients in floating point are exact once rounded to whole numbers."""
+"""The largest size: up to here, roots and quotients in floating point are exact after rounding."""
 
 
 def named_key(seed: int, *words: object) -> int:
@@ -40,7 +41,12 @@ def named_key(seed: int, *words: object) -> int:
 
 
 def derived_key(key: Any, number: Any) -> Any:
-    """The key number `number` of a family; takes Python integers, or uint64 arrays. The finaliser of splitmix64."""
+    """The key with a number in a family of keys, by the finaliser of splitmix64.
+
+    Args:
+        key: Names the family; an integer or a uint64 array.
+        number: Which key; an integer or an array.
+    """
     if isinstance(key, int) and isinstance(number, int):
         word = (key + (number + 1) * 0x9E3779B97F4A7C15) & _M64
         word = ((word ^ (word >> 30)) * 0xBF58476D1CE4E5B9) & _M64
@@ -54,7 +60,7 @@ def derived_key(key: Any, number: Any) -> Any:
 
 
 def hash32(words: np.ndarray) -> np.ndarray:
-    """Scramble uint32 words, in place; two multiplications (the constants are those of C. Wellons' "lowbias32")."""
+    """Scramble uint32 words in place; the constants are those of C. Wellons' "lowbias32"."""
     words ^= words >> np.uint32(16)
     words *= np.uint32(0x7FEB352D)
     words ^= words >> np.uint32(15)
@@ -72,7 +78,12 @@ def _hash32_one(word: int) -> int:
 
 
 def permute_one(position: int, size: int, key: int) -> int:
-    """Where one position goes. The same as `permute`, for a single row at the speed of Python integers.
+    """Where one position goes: the same as `permute`, at the speed of Python integers.
+
+    Args:
+        position: An integer in [0, size).
+        size: Elements of the permutation.
+        key: Names the permutation.
 
     >>> [permute_one(3, 1000, key=1)] == permute([3], 1000, key=1).tolist()
     True
@@ -101,33 +112,42 @@ def permute_one(position: int, size: int, key: int) -> int:
 def permute(positions: ArrayLike, size: ArrayLike, key: ArrayLike) -> np.ndarray:
     """Where positions go under the permutation of 0..size-1 that a key names.
 
-    positions: integers in [0, size), shape (n,). size, key: scalars, or an array with one for each position, so that
-    elements of many sets are permuted in one call. Returns int64 of shape (n,).
+    Args:
+        positions: Integers in [0, size), shape (n,).
+        size: Elements of the permutation; an integer, or one per position, so that elements of many
+            sets are permuted in one call.
+        key: Names the permutation; an integer, or one per position.
+
+    Returns:
+        The new positions, int64 of shape (n,).
+
+    Raises:
+        ValueError: A size is above MAX_SIZE.
 
     >>> sorted(permute(range(1000), 1000, key=7)) == list(range(1000))
     True
     """
-    places = np.asarray(positions, np.int64)
+    elements = np.asarray(positions, np.int64)
     sizes, keys = np.asarray(size, np.int64), np.asarray(key, np.uint64)
     if sizes.size and sizes.max() > MAX_SIZE:
-        raise ValueError(f"a permutation of {sizes.max()} elements: at most {MAX_SIZE} can be exact")
-    result = np.empty_like(places)
-    for start in range(0, len(places), _CHUNK):
+        raise ValueError(f"a permutation of {sizes.max()} elements cannot be exact; at most {MAX_SIZE}")
+    result = np.empty_like(elements)
+    for start in range(0, len(elements), _CHUNK):
         part = slice(start, start + _CHUNK)
-        result[part] = _permute_chunk(places[part], sizes[part] if sizes.ndim else sizes, keys[part] if keys.ndim else keys)
+        result[part] = _permute_chunk(elements[part], sizes[part] if sizes.ndim else sizes, keys[part] if keys.ndim else keys)
     return result
 
 
-def _permute_chunk(places: np.ndarray, sizes: np.ndarray, keys: np.ndarray) -> np.ndarray:
+def _permute_chunk(positions: np.ndarray, sizes: np.ndarray, keys: np.ndarray) -> np.ndarray:
     if not sizes.ndim:
-        return _method(int(sizes))(places, sizes, keys)
-    result = np.empty_like(places)
+        return _method(int(sizes))(positions, sizes, keys)
+    result = np.empty_like(positions)
     for low, high in ((0, _TINY), (_TINY, _SMALL), (_SMALL, MAX_SIZE + 1)):
         chosen = (sizes >= low) & (sizes < high)
         if chosen.all():
-            return _method(low)(places, sizes, keys)
+            return _method(low)(positions, sizes, keys)
         if chosen.any():
-            result[chosen] = _method(low)(places[chosen], sizes[chosen], keys[chosen] if keys.ndim else keys)
+            result[chosen] = _method(low)(positions[chosen], sizes[chosen], keys[chosen] if keys.ndim else keys)
     return result
 
 
@@ -144,30 +164,30 @@ def _halves(keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return (keys & np.uint64(_M32)).astype(np.uint32), (keys >> np.uint64(32)).astype(np.uint32) | np.uint32(1)
 
 
-def _swaps(places: np.ndarray, sizes: np.ndarray, keys: np.ndarray) -> np.ndarray:
+def _swaps(positions: np.ndarray, sizes: np.ndarray, keys: np.ndarray) -> np.ndarray:
     first, second = _halves(np.atleast_1d(keys))
     for i in range(_TINY - 2, 0, -1):
         other = (hash32(first + np.uint32(i) * second).astype(np.int64) * (i + 1)) >> 32
-        swapped = np.where(places == i, other, np.where(places == other, i, places))
-        places = np.where(i < sizes, swapped, places)
-    return places
+        swapped = np.where(positions == i, other, np.where(positions == other, i, positions))
+        positions = np.where(i < sizes, swapped, positions)
+    return positions
 
 
-def _walk(places: np.ndarray, sizes: np.ndarray, keys: np.ndarray, rounds: int) -> np.ndarray:
+def _walk(positions: np.ndarray, sizes: np.ndarray, keys: np.ndarray, rounds: int) -> np.ndarray:
     a = np.ceil(np.sqrt(sizes.astype(np.float64))).astype(np.int64)
     b = -(-sizes // a)
-    result = _feistel(places, a, b, keys, rounds)
+    result = _feistel(positions, a, b, keys, rounds)
     while True:
         outside = np.flatnonzero(result >= sizes)
         if not len(outside):
             return result
-        there = [value[outside] if value.ndim else value for value in (a, b, keys)]
-        result[outside] = _feistel(result[outside], there[0], there[1], there[2], rounds)
+        again = [value[outside] if value.ndim else value for value in (a, b, keys)]
+        result[outside] = _feistel(result[outside], again[0], again[1], again[2], rounds)
 
 
-def _feistel(places: np.ndarray, a: np.ndarray, b: np.ndarray, keys: np.ndarray, rounds: int) -> np.ndarray:
-    quotient = (places / b).astype(np.int64)
-    half, other = quotient.astype(np.uint32), (places - quotient * b).astype(np.uint32)
+def _feistel(positions: np.ndarray, a: np.ndarray, b: np.ndarray, keys: np.ndarray, rounds: int) -> np.ndarray:
+    quotient = (positions / b).astype(np.int64)
+    half, other = quotient.astype(np.uint32), (positions - quotient * b).astype(np.uint32)
     size, other_size = a.astype(np.uint32), b.astype(np.uint32)
     subkey, step = _halves(np.atleast_1d(keys))
     for _ in range(rounds):

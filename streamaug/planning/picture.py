@@ -1,4 +1,4 @@
-"""A picture of an epoch: which row comes when, in which condition, of which clip."""
+"""Draw an epoch: which row comes when, in which condition, of which clip."""
 
 from typing import TYPE_CHECKING
 
@@ -12,11 +12,17 @@ if TYPE_CHECKING:
 _FIRST, _DOTS, _BATCHES = 256, 20_000, 200
 
 
-def picture_of(plan: Plan, epoch: int, place: np.ndarray) -> "Figure":
-    """Three panels: the first rows; the whole epoch, each clip at its place in its condition's lane; each condition's share in batches.
+def picture_of(plan: Plan, epoch: int, shard_order: np.ndarray) -> "Figure":
+    """Draw three panels: the first rows, the whole epoch, and each condition's share in batches.
 
-    place: for each row of the store's clips table, where it lies among the shards, in [0, 1): reads in a window of shards
-    then show as stripes. A full shuffle fills the lanes evenly; stratified batches have straight shares.
+    The whole epoch has a lane per condition, in which clips are in the order of their shards: reads in
+    windows of shards show as stripes, and a full shuffle fills the lanes evenly. Stratified batches have
+    straight shares.
+
+    Args:
+        plan: The plan.
+        epoch: Number of the epoch.
+        shard_order: For each clip of the store, its position in the order of shards, in [0, 1).
     """
     from matplotlib.figure import Figure
 
@@ -37,8 +43,8 @@ def picture_of(plan: Plan, epoch: int, place: np.ndarray) -> "Figure":
     seen = plan.rows(epoch, positions)
     for view in range(plan.views):
         for number in range(count):
-            here = seen.condition[:, view] == number
-            whole.plot(positions[here], number + 0.45 - 0.9 * place[seen.clip[here]], ".", ms=1.6, mew=0, color=colours[number])
+            shown = seen.condition[:, view] == number
+            whole.plot(positions[shown], number + 0.45 - 0.9 * shard_order[seen.clip[shown]], ".", ms=1.6, mew=0, color=colours[number])
     whole.set(title="the whole epoch; inside a lane, clips in the order of their shards", xlim=(0, size), xlabel="position")
 
     starts = np.unique(np.linspace(0, max(0, size // batch - 1), _BATCHES).astype(np.int64)) * batch

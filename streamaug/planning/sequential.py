@@ -1,4 +1,4 @@
-"""A plan without a mixture: every clip of a split once in each of some conditions, in the order of the clips."""
+"""A plan without a mixture: every clip of a split once per condition, in order."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from streamaug.store import Store
 
 
 class PlanLike(Protocol):
-    """What a stream asks of a plan; `streamaug.planning.Plan` is one."""
+    """What a stream needs of a plan; `streamaug.planning.Plan` is one."""
 
     @property
     def conditions(self) -> tuple[str, ...]: ...
@@ -36,50 +36,64 @@ class PlanLike(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class SequentialPlan:
-    """Every clip once in each condition that holds it: all of the first condition, then all of the second; each epoch the same.
+    """Every clip once in each condition that contains it, one condition after the other.
 
-    held: for each condition the row numbers of its clips in the store's clips table.
+    Args:
+        conditions: Names of the conditions.
+        clips_by_condition: For each condition, its clips as row numbers in the store's clips table.
+        identity: What decides the rows.
+        views: Conditions per row, 1.
     """
 
     conditions: tuple[str, ...]
-    held: tuple[np.ndarray, ...]
+    clips_by_condition: tuple[np.ndarray, ...]
     identity: Identity
     views: int = 1
 
     @classmethod
     def of(cls, store: Store, conditions: Sequence[str], split: str, *, by_shard: bool = False) -> "SequentialPlan":
-        """The clips of a split. by_shard: in the order in which they lie in the shards, to be read one after another.
+        """Plan all clips of a split.
 
-        Raises StoreError where a condition is not in the store, or has none of these clips.
+        Args:
+            store: The store.
+            conditions: Names of the conditions.
+            split: The split as text.
+            by_shard: Whether to order the clips by shard, for sequential reads. Default: by clip_id.
+
+        Raises:
+            StoreError: A condition is not in the store, or has none of these clips.
         """
         rows = Split.parse(split).rows(store.clips)
         if by_shard:
             rows = rows[np.argsort(store.clips["shard"].to_numpy()[rows], kind="stable")]
         ids = store.clips["clip_id"].take(rows)
-        held, digests = [], {}
+        clips_by_condition, digests = [], {}
         for name in conditions:
             index = store.index(name)
-            here = rows[np.asarray(pc.is_in(ids, index.table["clip_id"].combine_chunks()))]
-            if not len(here):
+            contained = rows[np.asarray(pc.is_in(ids, index.table["clip_id"].combine_chunks()))]
+            if not len(contained):
                 raise StoreError(f"store {store.url}: condition '{name}' has no clip of split '{split}'; choose another split or condition")
-            held.append(here)
+            clips_by_condition.append(contained)
             digests[name] = index.digest
         identity = Identity(recipe="every clip" + " by shard" * by_shard, split=split, seed=0, clips="", conditions=digests)
-        return cls(conditions=tuple(conditions), held=tuple(held), identity=identity)
+        return cls(conditions=tuple(conditions), clips_by_condition=tuple(clips_by_condition), identity=identity)
 
     @property
     def clips(self) -> np.ndarray:
-        return np.unique(np.concatenate(self.held))
+        """Row numbers in the store of all clips, ascending."""
+        return np.unique(np.concatenate(self.clips_by_condition))
 
-    def epoch_size(self, epoch: int) -> int:  # noqa: ARG002  every epoch is the same
-        return sum(map(len, self.held))
+    def epoch_size(self, epoch: int) -> int:  # noqa: ARG002  # every epoch is the same
+        """Rows in an epoch."""
+        return sum(map(len, self.clips_by_condition))
 
-    def rows(self, epoch: int, positions: ArrayLike) -> Rows:  # noqa: ARG002  every epoch is the same
-        places = np.asarray(positions, np.int64)
-        ends = np.cumsum([len(clips) for clips in self.held])
-        condition = np.searchsorted(ends, places, "right")
-        clip = np.empty_like(places)
-        for number, (clips, end) in enumerate(zip(self.held, ends, strict=True)):
-            here = condition == number
-            clip[here] = clips[places[here] - (end - len(clips))]
+    def rows(self, epoch: int, positions: ArrayLike) -> Rows:  # noqa: ARG002  # every epoch is the same
+        """The rows at positions from 0 to epoch_size - 1, shape (n,)."""
+        numbers = np.asarray(positions, np.int64)
+        ends = np.cumsum([len(clips) for clips in self.clips_by_condition])
+        condition = np.searchsorted(ends, numbers, "right")
+        clip = np.empty_like(numbers)
+        for number, (clips, end) in enumerate(zip(self.clips_by_condition, ends, strict=True)):
+            rows = condition == number
+            clip[rows] = clips[numbers[rows] - (end - len(clips))]
         return Rows(condition=condition[:, None], clip=clip)

@@ -1,9 +1,9 @@
-"""The windowed shuffle: reads that go from shard to shard, for stores where a single row costs a request.
+"""The shuffle in windows: reads go from shard to shard, for stores where each request is slow.
 
-Each cell's ranks follow its shards, in an order of the epoch's own. Over all cells W shards are open at a time: the epoch is cut
-into V windows, of which window v has the ranks floor(v R / V) to floor((v + 1) R / V) of a cell of R rows, and the ranks are
-shuffled inside their window. So every window holds every cell's share to the row; where a window ends inside a shard, the next
-one goes on with it.
+The ordinals of each cell follow its shards, in an order of the epoch's own. Over all cells W shards are
+open together: the epoch is cut into V windows. Window v has the ordinals floor(v R / V) to
+floor((v + 1) R / V) of a cell of R rows, shuffled inside the window. So every window holds every cell's
+share to the row; where a window ends inside a shard, the next one continues with that shard.
 """
 
 from dataclasses import dataclass
@@ -20,8 +20,14 @@ from streamaug.planning.permutation import derived_key, named_key, permute, perm
 class Windows:
     """The shards that an epoch visits, and the windows that it visits them in.
 
-    starts, ends: of each visit, its first clip's place in the pool, and where its ranks end on the epoch's line of cells; int64 of
-    shape (visits,), cell by cell. windows: how many. keys: of each cell's shuffles, uint64 of shape (cells,).
+    Args:
+        cells: The cells of the epoch.
+        sizes: Clips in the candidate set of each cell, int64 of shape (cells,).
+        starts: Index in the candidate set of the first clip of each visit, int64 of shape (visits,),
+            cell by cell.
+        ends: Where each visit ends on the line of all cells' ordinals, int64 of shape (visits,).
+        windows: Number of windows.
+        keys: Names the shuffles of each cell, uint64 of shape (cells,).
     """
 
     cells: Cells
@@ -32,15 +38,28 @@ class Windows:
     keys: np.ndarray
 
     @classmethod
-    def of(cls, cells: Cells, pools: CandidateSets, *, shards: int, seed: int, epoch: int) -> "Windows":
-        """The windows of an epoch. shards: W, that are open at a time."""
-        orders = _Orders(pools)
-        visits = [_visits(cells, cell, orders, named_key(seed, "shards", epoch)) for cell in range(len(cells.count))]
+    def of(cls, cells: Cells, candidates: CandidateSets, *, shards: int, seed: int, epoch: int) -> "Windows":
+        """The windows of an epoch.
+
+        Args:
+            cells: The cells of the epoch.
+            candidates: The candidate sets, sorted by shard.
+            shards: Shards that are open together.
+            seed: Seed for all shuffles.
+            epoch: Number of the epoch.
+        """
+        orders = _ShardOrders(candidates)
+        visits = [_shard_visits(cells, cell, orders, named_key(seed, "shards", epoch)) for cell in range(len(cells.count))]
         starts = np.concatenate([starts for starts, _ in visits])
         ends = np.cumsum(np.concatenate([lengths for _, lengths in visits]))
         keys = derived_key(cells.key, named_key(seed, "window", epoch) >> 1)
         return cls(
-            cells=cells, sizes=pools.sizes[cells.pool], starts=starts, ends=ends, windows=max(1, -(-len(starts) // shards)), keys=keys
+            cells=cells,
+            sizes=candidates.sizes[cells.candidate_set],
+            starts=starts,
+            ends=ends,
+            windows=max(1, -(-len(starts) // shards)),
+            keys=keys,
         )
 
     @cached_property
@@ -49,47 +68,52 @@ class Windows:
 
     @cached_property
     def _offsets(self) -> np.ndarray:
-        """For each visit, the place in the pool less the rank on the line of its clips."""
+        """For each visit, index in the candidate set minus slot on the line, of all its clips."""
         offsets = self.starts.copy()
         offsets[1:] -= self.ends[:-1]
         return offsets
 
-    def shuffled(self, cell: np.ndarray, rank: np.ndarray) -> np.ndarray:
-        """Ranks shuffled inside their windows; int64 of shape (n,). Passes are kept apart: no clip before all others came."""
-        count = self.cells.count[cell]
-        window = ((rank + 1) * self.windows - 1) // count
-        low, high = window * count // self.windows, (window + 1) * count // self.windows
-        keys = derived_key(self.keys[cell], window)
-        if self.cells.passes:
-            first, size = self.cells.first[cell], self.sizes[cell]
-            turn = (first + rank) // size
-            low, high = np.maximum(low, turn * size - first), np.minimum(high, (turn + 1) * size - first)
-        return np.asarray(low + permute(rank - low, high - low, keys))
+    def shuffle(self, cell: np.ndarray, ordinal: np.ndarray) -> np.ndarray:
+        """Shuffle ordinals inside their windows; int64 of shape (n,).
 
-    def places(self, cell: np.ndarray, rank: np.ndarray) -> np.ndarray:
-        """Places in their pools of the clips at (shuffled) ranks; int64 of shape (n,)."""
-        line = self._lines[cell] + rank
+        Passes over the candidate set stay apart: no clip comes again before all others came.
+        """
+        rows = self.cells.count[cell]
+        window = ((ordinal + 1) * self.windows - 1) // rows
+        low, high = window * rows // self.windows, (window + 1) * rows // self.windows
+        keys = derived_key(self.keys[cell], window)
+        if self.cells.reshuffles:
+            first, size = self.cells.first[cell], self.sizes[cell]
+            pass_number = (first + ordinal) // size
+            low, high = np.maximum(low, pass_number * size - first), np.minimum(high, (pass_number + 1) * size - first)
+        return np.asarray(low + permute(ordinal - low, high - low, keys))
+
+    def indices(self, cell: np.ndarray, ordinal: np.ndarray) -> np.ndarray:
+        """Indices in candidate sets of the clips at shuffled ordinals; int64 of shape (n,)."""
+        line = self._lines[cell] + ordinal
         visit = np.searchsorted(self.ends, line, "right")
         return np.asarray(self._offsets[visit] + line)
 
     @property
-    def runs(self) -> int:
-        """Stretches of a shard that an epoch reads in one go: visits, cut where a window ends inside one."""
+    def sequential_reads(self) -> int:
+        """Ranges that are read in one go: visits of shards, cut where a window ends inside."""
         counts, lines = self.cells.count[:, None], self._lines[:, None]
         edges = np.unique(lines + np.arange(self.windows) * counts // self.windows)
         return len(np.union1d(edges, np.concatenate([[0], self.ends[:-1]])))
 
-    def shuffled_one(self, cell: int, rank: int) -> int:
-        count, key, first, size, _ = self._plain[cell]
-        window = ((rank + 1) * self.windows - 1) // count
-        low, high = window * count // self.windows, (window + 1) * count // self.windows
-        if self.cells.passes:
-            turn = (first + rank) // size
-            low, high = max(low, turn * size - first), min(high, (turn + 1) * size - first)
-        return low + permute_one(rank - low, high - low, derived_key(key, window))
+    def shuffle_one(self, cell: int, ordinal: int) -> int:
+        """The same as `shuffle` for one row, at the speed of Python integers."""
+        rows, key, first, size, _ = self._plain[cell]
+        window = ((ordinal + 1) * self.windows - 1) // rows
+        low, high = window * rows // self.windows, (window + 1) * rows // self.windows
+        if self.cells.reshuffles:
+            pass_number = (first + ordinal) // size
+            low, high = max(low, pass_number * size - first), min(high, (pass_number + 1) * size - first)
+        return low + permute_one(ordinal - low, high - low, derived_key(key, window))
 
-    def place_one(self, cell: int, rank: int) -> int:
-        line = self._plain[cell][4] + rank
+    def index_one(self, cell: int, ordinal: int) -> int:
+        """The same as `indices` for one row."""
+        line = self._plain[cell][4] + ordinal
         visit = int(np.searchsorted(self.ends, line, "right"))
         return int(self._offsets[visit]) + line
 
@@ -99,45 +123,50 @@ class Windows:
         return list(zip(*(column.tolist() for column in columns), strict=True))
 
 
-class _Orders:
-    """Orders of the shards of pools, each computed once."""
+class _ShardOrders:
+    """Orders of the shards of candidate sets, each computed once."""
 
-    def __init__(self, pools: CandidateSets) -> None:
-        self._sizes = pools.shard_sizes
+    def __init__(self, candidates: CandidateSets) -> None:
+        self._sizes = candidates.shard_sizes
         self._known: dict[tuple[int, int], tuple[np.ndarray, np.ndarray, np.ndarray]] = {}
 
-    def size(self, pool: int) -> int:
-        return int(self._sizes[pool].sum())
+    def size(self, candidate_set: int) -> int:
+        return int(self._sizes[candidate_set].sum())
 
-    def get(self, pool: int, key: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Of the shards in the order that a key names: first clip's place in the pool, clips, and where they end in the order."""
-        if (pool, key) not in self._known:
-            sizes = self._sizes[pool]
+    def get(self, candidate_set: int, key: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """The shards of a candidate set in the order that a key names.
+
+        Returns:
+            Index in the candidate set of each shard's first clip, clips per shard, and where each shard
+            ends in the order.
+        """
+        if (candidate_set, key) not in self._known:
+            sizes = self._sizes[candidate_set]
             order = permute(np.arange(len(sizes)), len(sizes), key)
-            self._known[pool, key] = (np.cumsum(sizes) - sizes)[order], sizes[order], np.cumsum(sizes[order])
-        return self._known[pool, key]
+            self._known[candidate_set, key] = (np.cumsum(sizes) - sizes)[order], sizes[order], np.cumsum(sizes[order])
+        return self._known[candidate_set, key]
 
 
-def _visits(cells: Cells, cell: int, orders: _Orders, key: int) -> tuple[np.ndarray, np.ndarray]:
-    """The shards that a cell visits in an epoch: the first clip's place in the pool, and how many clips, of each visit.
+def _shard_visits(cells: Cells, cell: int, orders: _ShardOrders, key: int) -> tuple[np.ndarray, np.ndarray]:
+    """The shards that a cell visits in an epoch: first index and number of clips of each visit.
 
-    The order of the shards round the pool's circle (or in each of its passes) settles which clips the epoch has; where it is the
-    same in all epochs, the epoch visits these shards in an order of its own.
+    The order of the shards, on the circle or in each pass, decides which clips the epoch has. If it is
+    the same in all epochs, the epoch visits these shards in an order of its own.
     """
-    pool, own = int(cells.pool[cell]), int(cells.key[cell])
-    first, left, size = int(cells.first[cell]), int(cells.count[cell]), orders.size(pool)
+    candidate_set, own = int(cells.candidate_set[cell]), int(cells.key[cell])
+    first, left, size = int(cells.first[cell]), int(cells.count[cell]), orders.size(candidate_set)
     starts, lengths = [], []
     while left:
-        turn, place = divmod(first, size)
-        begins, sizes, ends = orders.get(pool, derived_key(own, turn) if cells.passes else own)
-        stop = min(place + left, size)
-        seen = slice(int(np.searchsorted(ends, place, "right")), int(np.searchsorted(ends, stop, "left")) + 1)
-        skipped = np.maximum(place - (ends[seen] - sizes[seen]), 0)
+        pass_number, index = divmod(first, size)
+        begins, sizes, ends = orders.get(candidate_set, derived_key(own, pass_number) if cells.reshuffles else own)
+        stop = min(index + left, size)
+        seen = slice(int(np.searchsorted(ends, index, "right")), int(np.searchsorted(ends, stop, "left")) + 1)
+        skipped = np.maximum(index - (ends[seen] - sizes[seen]), 0)
         starts.append(begins[seen] + skipped)
         lengths.append(np.minimum(ends[seen], stop) - (ends[seen] - sizes[seen]) - skipped)
-        first, left = first + stop - place, left - (stop - place)
+        first, left = first + stop - index, left - (stop - index)
     all_starts, all_lengths = np.concatenate(starts), np.concatenate(lengths)
-    if not cells.passes:
+    if not cells.reshuffles:
         order = permute(np.arange(len(all_starts)), len(all_starts), derived_key(key, cell))
         all_starts, all_lengths = all_starts[order], all_lengths[order]
     return all_starts, all_lengths

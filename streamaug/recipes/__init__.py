@@ -1,4 +1,4 @@
-"""The recipe language: which conditions a training mixes, and by what weights."""
+"""The recipe language: which conditions a training mixes, and with which weights."""
 
 from streamaug.recipes.loading import load_recipe
 from streamaug.recipes.recipe import Recipe, Share

@@ -1,4 +1,4 @@
-"""Recipes made from a recipe."""
+"""Derive recipes that leave out one codec each."""
 
 from dataclasses import replace
 
@@ -8,7 +8,7 @@ from streamaug.recipes.recipe import Recipe
 
 
 def codecs_of(condition: str) -> tuple[str, ...]:
-    """Codecs that a condition's chain names.
+    """The codecs in a condition's chain.
 
     >>> codecs_of("sbc_64+aac_32")
     ('sbc', 'aac')
@@ -17,20 +17,25 @@ def codecs_of(condition: str) -> tuple[str, ...]:
 
 
 def without_each_codec(recipe: Recipe) -> dict[str, Recipe]:
-    """For each codec in a recipe's mixture, the recipe without any condition that the codec took part in.
+    """For each codec in a recipe's mixture, the recipe without all conditions that use it.
 
-    Raises RecipeError where there are not two codecs to leave out, or a recipe would be left that cannot be.
+    Args:
+        recipe: The recipe.
+
+    Raises:
+        RecipeError: There are fewer than two codecs, or what is left is not a valid recipe.
     """
     codecs = sorted({codec for condition in recipe.conditions for codec in codecs_of(condition)})
     if len(codecs) < 2:
-        raise recipe.refuse(("mixture",), f"leaving out one codec needs two or more, and here is {', '.join(codecs) or 'none'}")
+        names = ", ".join(codecs) or "none"
+        raise recipe.error_at(("mixture",), f"leaving out one codec needs two or more, but the mixture has {names}; add conditions")
     family = {}
     for codec in codecs:
-        kept = {name: share for name, share in recipe.mixture.items() if codec not in codecs_of(name)}
-        if not kept:
-            raise recipe.refuse(("mixture",), f"without '{codec}' nothing is left; add a condition that it takes no part in")
+        rest = {name: share for name, share in recipe.mixture.items() if codec not in codecs_of(name)}
+        if not rest:
+            raise recipe.error_at(("mixture",), f"without '{codec}' no condition is left; add one that does not use it")
         try:
-            family[codec] = replace(recipe, title=f"{recipe.title}, without {codec}", mixture=kept)
+            family[codec] = replace(recipe, title=f"{recipe.title}, without {codec}", mixture=rest)
         except RecipeError as error:
             raise RecipeError(f"without '{codec}': {error}") from None
     return family

@@ -1,7 +1,12 @@
-"""Reading a recipe file and joining it with the recipes that it extends."""
+"""Read a recipe file and join it with the recipes that it extends.
+
+Each file becomes a `_Part`: its settings by key, and where each was written. A file's parents are merged
+into one part first, in which they must agree; then the file's own settings go on top.
+"""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -9,122 +14,180 @@ from streamaug.conditions import Condition
 from streamaug.errors import ConditionError, RecipeError
 from streamaug.recipes.recipe import Recipe, Share, Where
 from streamaug.recipes.schedule import Schedule
-from streamaug.recipes.schema import RecipeFile, ShareFile, read_recipe_file
+from streamaug.recipes.schema import RecipeFile, ShareFile, option_keys, read_recipe_file
 from streamaug.recipes.yaml_lines import KeyPath, line_of
+
+_PLAIN = ("draw", "stratify", "balance", "shuffle")
+_NOT_INHERITED = ("title", "allow_leakage")
+
+
+@dataclass(kw_only=True)
+class _Part:
+    """What one or several recipe files say.
+
+    Args:
+        mixture: Shares by condition; several files' mixtures are joined as a set.
+        where: Choice of clips; several files' choices are joined by "and".
+        values: All other settings by key, with `shuffle` as the window; a file overrides its parents.
+        options: The settings that only the draw takes; a file overrides its parents.
+        source_locations: File and line of each key path.
+    """
+
+    mixture: dict[str, Share] = field(default_factory=dict)
+    where: Where = ()
+    values: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, Any] = field(default_factory=dict)
+    source_locations: dict[KeyPath, str] = field(default_factory=dict)
 
 
 def load_recipe(path: str | os.PathLike[str]) -> Recipe:
-    """Read a recipe and the recipes that it extends. Raises RecipeError naming file, line, the offending value and the remedy."""
+    """Read a recipe and the recipes that it extends.
+
+    Args:
+        path: A YAML file, see docs/recipes.md.
+
+    Raises:
+        RecipeError: The recipe cannot be read or contradicts itself. The message has the file, the
+            line, the offending value and the remedy.
+    """
     path = Path(path)
-    settings, places = _read(path, ())
-    for needed, remedy in (("draw", "draw: union"), ("mixture", "mixture: {original: 1, mp3_64: 1}")):
-        if needed not in settings:
-            raise RecipeError(f"{path}:1: '{needed}' is missing; write for example '{remedy}'")
-    title = settings.pop("title", None) or path.stem
-    return Recipe(title=title, places=places, **settings)
+    part = _read(path, ())
+    for present, key, example in (
+        ("draw" in part.values, "draw", "draw: union"),
+        (part.mixture, "mixture", "mixture: {original: 1, mp3_64: 1}"),
+    ):
+        if not present:
+            raise RecipeError(f"{path}:1: '{key}' is missing; write for example '{example}'")
+    return Recipe(
+        title=part.values.pop("title", None) or path.stem,
+        mixture=part.mixture,
+        where=part.where,
+        window=part.values.pop("shuffle", None),
+        options=part.options,
+        source_locations=part.source_locations,
+        **part.values,
+    )
 
 
-def _read(path: Path, above: tuple[Path, ...]) -> tuple[dict[str, Any], dict[KeyPath, str]]:
-    """A file's settings, joined with those of what it extends, and where each was written."""
+def _read(path: Path, children: tuple[Path, ...]) -> _Part:
+    """A file, joined with what it extends.
+
+    Args:
+        path: The file.
+        children: The files that led here by `extends`, to find circles.
+    """
     file, lines = read_recipe_file(path)
-    own_places: dict[KeyPath, str] = {where: f"{path}:{line}" for where, line in lines.items()}
-    above = (*above, path.resolve())
-    parents = []
+    children = (*children, path.resolve())
+    parents = _Part()
     for number, name in enumerate(file.extends or ()):
-        parent = path.parent / name
-        if parent.resolve() in above:
-            circle = " extends ".join(each.name for each in (*above[above.index(parent.resolve()) :], parent))
-            raise RecipeError(f"{path}:{line_of(lines, ('extends', number))}: a circle: {circle}; take one of them out")
-        parents.append(_read(parent, above))
-    settings: dict[str, Any] = {}
-    places: dict[KeyPath, str] = {}
-    for parent_settings, parent_places in parents:
-        for unheritable in ("title", "allow_leakage"):
-            parent_settings.pop(unheritable, None)
-        if file.draw is not None:
-            for belonging in ("draw", "rows", "views", "anchor"):  # a draw of one's own comes with its own numbers
-                parent_settings.pop(belonging, None)
-        for name, key in (("window", "shuffle"), *((same, same) for same in ("stratify", "balance", "rows", "views", "anchor"))):
-            if getattr(file, key) is not None:
-                parent_settings.pop(name, None)
-        _join(settings, places, parent_settings, parent_places)
-    _join(settings, places, _settings(file, own_places), own_places, overriding=True)
-    return settings, places
+        parent_path = path.parent / name
+        if parent_path.resolve() in children:
+            circle = " extends ".join(each.name for each in (*children[children.index(parent_path.resolve()) :], parent_path))
+            raise RecipeError(f"{path}:{line_of(lines, ('extends', number))}: circular 'extends': {circle}; remove one of them")
+        _merge_parent(parents, _inherited(_read(parent_path, children), file))
+    return _override(parents, _part_of(file, {key_path: f"{path}:{line}" for key_path, line in lines.items()}))
 
 
-def _settings(file: RecipeFile, places: Mapping[KeyPath, str]) -> dict[str, Any]:
-    """What a file says, in the terms of Recipe."""
-    told: dict[str, Any] = {}
-    for name in ("title", "draw", "rows", "views", "anchor", "stratify", "allow_leakage"):
-        if getattr(file, name) is not None:
-            told[name] = getattr(file, name)
+def _part_of(file: RecipeFile, source_locations: dict[KeyPath, str]) -> _Part:
+    """What a file says itself."""
+    values = {key: getattr(file, key) for key in (*_NOT_INHERITED, *_PLAIN) if getattr(file, key) is not None}
     if file.shuffle is not None:
-        told["window"] = None if file.shuffle == "full" else file.shuffle.window
+        values["shuffle"] = None if file.shuffle == "full" else file.shuffle.window
     if file.balance is not None:
-        told["balance"] = tuple(file.balance)
-    if file.where is not None:
-        told["where"] = _where(file.where)
-    if file.mixture is not None:
-        told["mixture"] = {}
-        for name, weight in file.mixture.items():
-            share = weight if isinstance(weight, ShareFile) else ShareFile(weight=weight)
-            try:
-                Condition.parse(name)
-            except ConditionError as error:
-                raise RecipeError(f"{places['mixture', name]}: {error}") from None
-            if isinstance(share.weight, dict) and 0 not in share.weight:
-                first = min(share.weight)
+        values["balance"] = tuple(file.balance)
+    options = {key: getattr(file, key) for key in option_keys(file) if getattr(file, key) is not None}
+    mixture = {name: _share(name, weight, source_locations["mixture", name]) for name, weight in (file.mixture or {}).items()}
+    return _Part(mixture=mixture, where=_where(file.where or {}), values=values, options=options, source_locations=source_locations)
+
+
+def _share(name: str, weight: Any, source_location: str) -> Share:
+    """A condition's share from its weight and choice of clips. Raises RecipeError."""
+    share = weight if isinstance(weight, ShareFile) else ShareFile(weight=weight)
+    try:
+        Condition.parse(name)
+    except ConditionError as error:
+        raise RecipeError(f"{source_location}: {error}") from None
+    if isinstance(share.weight, dict) and 0 not in share.weight:
+        first = min(share.weight)
+        raise RecipeError(f"{source_location}: the steps of '{name}' begin at epoch {first}; write '{{0: …, {first}: …}}', 0 first")
+    return Share(weight=Schedule.of(share.weight), where=_where(share.where or {}))
+
+
+def _inherited(parent: _Part, file: RecipeFile) -> _Part:
+    """What a file inherits: all that it does not set; no options if it sets the draw."""
+    for key in (*_NOT_INHERITED, *_PLAIN):
+        if key in _NOT_INHERITED or getattr(file, key) is not None:
+            parent.values.pop(key, None)
+    for key in tuple(parent.options):
+        if file.draw is not None or getattr(file, key, None) is not None:
+            del parent.options[key]
+    return parent
+
+
+def _merge_parent(parents: _Part, parent: _Part) -> None:
+    """Add a parent to those before it. Raises RecipeError if they disagree."""
+    _merge_mixture(parents, parent)
+    _merge_where(parents, parent)
+    for settings, others in ((parents.values, parent.values), (parents.options, parent.options)):
+        for key, value in others.items():
+            if key in settings and settings[key] != value:
                 raise RecipeError(
-                    f"{places['mixture', name]}: the steps of '{name}' begin at epoch {first}; write '{{0: …, {first}: …}}', 0 first"
+                    f"{parent.source_locations[key,]}: '{key}' is not the same as in {parents.source_locations[key,]}; "
+                    f"set '{key}' in the recipe that extends both"
                 )
-            told["mixture"][name] = Share(weight=Schedule.of(share.weight), where=_where(share.where or {}))
-    return told
+            settings[key] = value
+    parents.source_locations = {**parent.source_locations, **parents.source_locations}
 
 
-def _join(
-    settings: dict[str, Any],
-    places: dict[KeyPath, str],
-    others: Mapping[str, Any],
-    other_places: Mapping[KeyPath, str],
-    overriding: bool = False,
-) -> None:
-    """Add a recipe's settings to those gathered so far: mixtures as a set union, choices of clips by 'and', all else once."""
-    for name, value in others.items():
-        place = other_places.get(("shuffle",) if name == "window" else (name,), "recipe")
-        if name == "mixture":
-            mixture = settings.setdefault(name, {})
-            for condition, share in value.items():
-                if condition in mixture:
-                    before, here = places["mixture", condition], other_places["mixture", condition]
-                    if mixture[condition].weight != share.weight:
-                        raise RecipeError(
-                            f"{here}: '{condition}' has the weight {share.weight.plain()} here and "
-                            f"{mixture[condition].weight.plain()} in {before}; give it one weight"
-                        )
-                    share = Share(weight=share.weight, where=_both(mixture[condition].where, share.where, here))
-                mixture[condition] = share
-        elif name == "where":
-            settings[name] = _both(settings.get(name, ()), value, place)
-        elif name in settings and settings[name] != value and not overriding:
-            key = "shuffle" if name == "window" else name
-            raise RecipeError(f"{place}: '{key}' is not the same as in {places[key,]}; say in the recipe that extends both which it is")
-        else:
-            settings[name] = value
-    for where, place in other_places.items():
-        places.setdefault(where, place)
-        if overriding and where[:1] != ("mixture",):
-            places[where] = place
+def _override(parents: _Part, own: _Part) -> _Part:
+    """A file on top of its parents. Raises RecipeError if a condition has two weights."""
+    _merge_mixture(parents, own)
+    _merge_where(parents, own)
+    own_locations = {
+        key_path: location
+        for key_path, location in own.source_locations.items()
+        if key_path[:1] != ("mixture",) or key_path not in parents.source_locations
+    }
+    return _Part(
+        mixture=parents.mixture,
+        where=parents.where,
+        values=parents.values | own.values,
+        options=parents.options | own.options,
+        source_locations=parents.source_locations | own_locations,
+    )
 
 
-def _where(where: Mapping[str, list[str | int]]) -> Where:
+def _merge_mixture(part: _Part, other: _Part) -> None:
+    """Join mixtures as a set. Raises RecipeError if a condition has two weights."""
+    for condition, share in other.mixture.items():
+        if condition in part.mixture:
+            before = part.mixture[condition]
+            first, second = (each.source_locations["mixture", condition] for each in (part, other))
+            if before.weight != share.weight:
+                raise RecipeError(
+                    f"{second}: '{condition}' has the weight {share.weight.plain()}, but {before.weight.plain()} in {first}; "
+                    "give it one weight"
+                )
+            share = Share(weight=share.weight, where=_both(before.where, share.where, second))
+        part.mixture[condition] = share
+
+
+def _merge_where(part: _Part, other: _Part) -> None:
+    """Join choices of clips by "and". Raises RecipeError if no clip would be left."""
+    part.where = _both(part.where, other.where, other.source_locations.get(("where",), "recipe"))
+
+
+def _where(where: Mapping[str, Sequence[str | int]]) -> Where:
     return tuple(sorted((column, tuple(sorted({str(value) for value in values}))) for column, values in where.items()))
 
 
-def _both(one: Where, other: Where, place: str) -> Where:
+def _both(one: Where, other: Where, source_location: str) -> Where:
     joined = dict(one)
     for column, values in other:
-        kept = tuple(value for value in values if value in joined.get(column, values))
-        if not kept:
-            raise RecipeError(f"{place}: where: no {column} is in both {list(joined[column])} and {list(values)}; no clip would be left")
-        joined[column] = kept
+        common = tuple(value for value in values if value in joined.get(column, values))
+        if not common:
+            raise RecipeError(
+                f"{source_location}: where: no {column} is in both {list(joined[column])} and {list(values)}; no clip would be left"
+            )
+        joined[column] = common
     return tuple(sorted(joined.items()))

@@ -5,22 +5,28 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Literal
+from typing import Any
 
 import yaml
+from pydantic import ValidationError
 
 from streamaug.errors import RecipeError
+from streamaug.recipes.draws import draw_names, find_draw
 from streamaug.recipes.schedule import Schedule
 from streamaug.recipes.yaml_lines import KeyPath
 
-Draw = Literal["union", "weighted", "one-per-clip", "views"]
 Where = tuple[tuple[str, tuple[str, ...]], ...]
-"""Columns and the values that are kept, both sorted."""
+"""Columns and the values to choose, both sorted."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Share:
-    """One condition's part of a mixture: its weight over the epochs, and which of its clips."""
+    """One condition's part of a mixture.
+
+    Args:
+        weight: How much of the condition, over the epochs.
+        where: Which of its clips. Default: all.
+    """
 
     weight: Schedule
     where: Where = ()
@@ -30,22 +36,33 @@ class Share:
 class Recipe:
     """A mixture, checked and joined with the recipes that it extends.
 
-    mixture: `original` first, then by name: another order in the file is the same recipe. rows, views, anchor belong to one draw
-    each. window: shards open at a time, None for a full shuffle. places: where each part was written, for errors.
+    Args:
+        title: For people; it changes nothing.
+        draw: The rule from weights to rows.
+        mixture: The share of each condition. It is sorted, `original` first and then by name, so
+            another order in the file is the same recipe.
+        options: The keys that only this draw takes, such as `rows`, `views` and `anchor`.
+        where: Which clips, for all conditions. Default: all.
+        balance: Columns whose groups each get the mixture.
+        stratify: Global batch size, if every batch gets the mixture.
+        window: Shards that are open together. Default: None, a full shuffle.
+        allow_leakage: Whether clips may also be on the evaluation side.
+        source_locations: File and line of each part, for errors.
+
+    Raises:
+        RecipeError: The recipe contradicts itself.
     """
 
     title: str
-    draw: Draw
+    draw: str
     mixture: Mapping[str, Share]
-    rows: int | None = None
-    views: int | None = None
-    anchor: str | None = None
+    options: Mapping[str, Any] = field(default_factory=dict)
     where: Where = ()
     balance: tuple[str, ...] = ()
     stratify: int | None = None
     window: int | None = None
     allow_leakage: bool = False
-    places: Mapping[KeyPath, str] = field(default_factory=dict, compare=False, repr=False)
+    source_locations: Mapping[KeyPath, str] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
         _check(self)
@@ -60,48 +77,64 @@ class Recipe:
         wheres = [self.where, *(share.where for share in self.mixture.values())]
         return tuple(sorted({*self.balance, *(column for where in wheres for column, _ in where)}))
 
+    @property
+    def views(self) -> int | None:
+        """Conditions per row; None for a draw that shows a single one."""
+        views: int | None = self.options.get("views")
+        return views
+
     @cached_property
     def hash(self) -> str:
-        """Names what the recipe says: 64 hexadecimal digits that neither title, nor order, nor spelling of numbers changes."""
-        told = self._plain()
-        told["mixture"] = {
+        """Names the content of the recipe: 64 hexadecimal digits.
+
+        Title, order and the spelling of numbers do not change it.
+        """
+        content = self._plain()
+        content["mixture"] = {
             name: {"weight": [[first, str(weight)] for first, weight in share.weight.steps], "where": share.where}
             for name, share in self.mixture.items()
         }
-        del told["title"]
-        return hashlib.sha256(json.dumps(told, sort_keys=True).encode()).hexdigest()
+        del content["title"]
+        return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def to_yaml(self) -> str:
-        """The recipe as a file of its own, extending nothing."""
+        """The recipe as a file that extends nothing."""
         return yaml.safe_dump(self._plain(), sort_keys=False, allow_unicode=True, width=120)
 
     def _plain(self) -> dict[str, Any]:
-        told: dict[str, Any] = {"title": self.title, "draw": self.draw}
-        for name in ("rows", "views", "anchor"):
-            if getattr(self, name) is not None:
-                told[name] = getattr(self, name)
-        told["mixture"] = {
+        content: dict[str, Any] = {"title": self.title, "draw": self.draw, **self.options}
+        content["mixture"] = {
             name: {"weight": share.weight.plain(), "where": _plain_where(share.where)} if share.where else share.weight.plain()
             for name, share in self.mixture.items()
         }
         if self.where:
-            told["where"] = _plain_where(self.where)
+            content["where"] = _plain_where(self.where)
         if self.balance:
-            told["balance"] = list(self.balance)
+            content["balance"] = list(self.balance)
         if self.stratify is not None:
-            told["stratify"] = self.stratify
+            content["stratify"] = self.stratify
         if self.window is not None:
-            told["shuffle"] = {"window": self.window}
+            content["shuffle"] = {"window": self.window}
         if self.allow_leakage:
-            told["allow_leakage"] = True
-        return told
+            content["allow_leakage"] = True
+        return content
 
-    def refuse(self, where: KeyPath, what: str) -> RecipeError:
-        """The error for a part of the recipe, told with the file and line on which it was written."""
-        for length in range(len(where), -1, -1):
-            if where[:length] in self.places:
-                return RecipeError(f"{self.places[where[:length]]}: {what}")
-        return RecipeError(f"recipe '{self.title}': {what}")
+    @staticmethod
+    def weight_steps(shares: Mapping[str, Share]) -> list[int]:
+        """The epochs at which a weight of some shares changes, ascending; the first is 0."""
+        return sorted({first for share in shares.values() for first, _ in share.weight.steps})
+
+    def error_at(self, key_path: KeyPath, problem: str) -> RecipeError:
+        """The error for a part of the recipe, with the file and line of that part.
+
+        Args:
+            key_path: Keys that lead to the part, such as `("mixture", "mp3_64")`.
+            problem: What is wrong, and what to do.
+        """
+        for length in range(len(key_path), -1, -1):
+            if key_path[:length] in self.source_locations:
+                return RecipeError(f"{self.source_locations[key_path[:length]]}: {problem}")
+        return RecipeError(f"recipe '{self.title}': {problem}")
 
 
 def _plain_where(where: Where) -> dict[str, list[str]]:
@@ -109,63 +142,70 @@ def _plain_where(where: Where) -> dict[str, list[str]]:
 
 
 def _check(recipe: Recipe) -> None:
-    """Refuse what contradicts itself. Raises RecipeError."""
+    """Check what is true of a recipe on every store. Raises RecipeError."""
     ordered = sorted(recipe.mixture, key=lambda name: (name != "original", name))
     object.__setattr__(recipe, "mixture", {name: recipe.mixture[name] for name in ordered})
     if not recipe.mixture:
-        raise recipe.refuse(("mixture",), "the mixture is empty; write for example 'mixture: {original: 1, mp3_64: 1}'")
-    for name, draw, example in (("rows", "weighted", "28000"), ("views", "views", "2")):
-        stated = getattr(recipe, name) is not None
-        if stated and recipe.draw != draw:
-            raise recipe.refuse((name,), f"'{name}' belongs to 'draw: {draw}', and this is 'draw: {recipe.draw}'; take one of them out")
-        if not stated and recipe.draw == draw:
-            raise recipe.refuse(("draw",), f"'draw: {draw}' needs '{name}'; write for example '{name}: {example}'")
-    shared = dict(recipe.mixture)
-    if recipe.anchor is not None:
-        if recipe.draw != "views":
-            raise recipe.refuse(("anchor",), f"'anchor' belongs to 'draw: views', and this is 'draw: {recipe.draw}'; take one of them out")
-        if recipe.anchor not in recipe.mixture:
-            raise recipe.refuse(("anchor",), f"the anchor '{recipe.anchor}' is not in the mixture; add '{recipe.anchor}: 1' to it")
-        if shared.pop(recipe.anchor).weight != Schedule.of(1):
-            raise recipe.refuse(
-                ("mixture", recipe.anchor),
-                f"the anchor '{recipe.anchor}' is in every row, so that its weight is 1; write '{recipe.anchor}: 1'",
-            )
+        raise recipe.error_at(("mixture",), "the mixture is empty; write for example 'mixture: {original: 1, mp3_64: 1}'")
+    _check_options(recipe)
     if any(weight < 0 for share in recipe.mixture.values() for _, weight in share.weight.steps):
-        raise recipe.refuse(("mixture",), "a weight is negative; give 0 or more")
-    for epoch in sorted({first for share in shared.values() for first, _ in share.weight.steps}):
-        _check_weights(recipe, shared, epoch)
+        raise recipe.error_at(("mixture",), "a weight is negative; use 0 or more")
+    check_weights(recipe, recipe.mixture)
+    find_draw(recipe.draw).check(recipe)
     if recipe.balance and recipe.window is not None:
-        raise recipe.refuse(
-            ("balance",), "'balance' and a window exclude each other: groups use up their shards at different speeds; take one of them out"
+        raise recipe.error_at(
+            ("balance",), "'balance' and a window exclude each other: groups use up their shards at different speeds; remove one of them"
         )
-    if recipe.balance and recipe.stratify and recipe.draw == "views":
-        raise recipe.refuse(("stratify",), "'stratify' and 'balance' together cannot be exact with 'draw: views'; take one of them out")
-    if len(set(recipe.balance)) < len(recipe.balance):
-        raise recipe.refuse(("balance",), f"a column stands twice in {list(recipe.balance)}; keep one")
+    duplicates = [column for number, column in enumerate(recipe.balance) if column in recipe.balance[:number]]
+    if duplicates:
+        raise recipe.error_at(("balance",), f"duplicate column '{duplicates[0]}' in {list(recipe.balance)}; remove one")
     least = 2 * len(recipe.mixture) * (recipe.views or 1)
     if recipe.window is not None and recipe.window < least:
         each = "each condition" if recipe.views is None else "each view of each condition"
-        raise recipe.refuse(
+        raise recipe.error_at(
             ("shuffle",),
-            f"a window of {recipe.window} shards for {len(recipe.mixture)} conditions, where {each} has a shard open and is about to open "
-            f"another; write a window of {least} or more",
+            f"a window of {recipe.window} shards for {len(recipe.mixture)} conditions is too small: {each} has a shard open and is about "
+            f"to open another; write a window of {least} or more",
         )
 
 
-def _check_weights(recipe: Recipe, shared: Mapping[str, Share], epoch: int) -> None:
-    weights = {name: share.weight.at(epoch) for name, share in shared.items()}
-    since = f" from epoch {epoch} on" if epoch else ""
-    total = sum(weights.values())
-    if not total:
-        raise recipe.refuse(("mixture",), f"all weights are zero{since}; give at least one condition a weight above zero")
-    if recipe.views is None:
-        return
-    drawn = recipe.views - (recipe.anchor is not None)
-    for name, weight in weights.items():
-        if weight * drawn > total:
-            raise recipe.refuse(
-                ("mixture", name),
-                f"'{name}' has {weight} of the {total} of all weights{since}, but can be only one of the {drawn} drawn views of a clip, "
-                f"1/{drawn}; give it less, give the others more, or lower 'views'",
-            )
+def _check_options(recipe: Recipe) -> None:
+    """Check that a recipe has its draw's keys, and no other draw's. Raises RecipeError."""
+    options = find_draw(recipe.draw).options
+    for key in recipe.options:
+        if key not in options.model_fields:
+            raise recipe.error_at((key,), _foreign_key(key, recipe.draw))
+    for key, about in options.model_fields.items():
+        if about.is_required() and key not in recipe.options:
+            example = f"; write for example '{about.examples[0]}'" if about.examples else ""
+            raise recipe.error_at(("draw",), f"'draw: {recipe.draw}' needs '{key}'{example}")
+    try:
+        options.model_validate(dict(recipe.options), strict=True)
+    except ValidationError as error:
+        problem = error.errors(include_url=False)[0]
+        raise recipe.error_at(
+            tuple(problem["loc"]), f"{'.'.join(map(str, problem['loc']))}: {problem['input']!r}: {problem['msg']}"
+        ) from None
+
+
+def _foreign_key(key: str, draw: str) -> str:
+    owners = [name for name in draw_names() if key in find_draw(name).options.model_fields]
+    if not owners:
+        return f"'draw: {draw}' has no option '{key}'; remove it"
+    return f"'{key}' belongs to 'draw: {owners[0]}', but this is 'draw: {draw}'; remove one of them"
+
+
+def check_weights(recipe: Recipe, shares: Mapping[str, Share]) -> None:
+    """Check that some of the conditions have a weight in every epoch.
+
+    Args:
+        recipe: The recipe.
+        shares: The conditions that are drawn by weight.
+
+    Raises:
+        RecipeError: All weights are zero in an epoch.
+    """
+    for epoch in recipe.weight_steps(shares):
+        if not any(share.weight.at(epoch) for share in shares.values()):
+            since = f" from epoch {epoch} on" if epoch else ""
+            raise recipe.error_at(("mixture",), f"all weights are zero{since}; give at least one condition a weight above zero")

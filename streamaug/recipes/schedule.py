@@ -6,7 +6,7 @@ from fractions import Fraction
 
 
 def exact(number: float) -> Fraction:
-    """A number as it was written: 0.29 is 29/100, not the nearest binary fraction.
+    """A number as a person wrote it: 0.29 is 29/100, not the nearest binary fraction.
 
     >>> exact(0.29) * 100
     Fraction(29, 1)
@@ -16,7 +16,7 @@ def exact(number: float) -> Fraction:
 
 @dataclass(frozen=True)
 class Schedule:
-    """Steps of (first epoch, weight); the first step begins at epoch 0, and the last goes on for ever.
+    """Steps of (first epoch, weight). The first one begins at epoch 0, the last never ends.
 
     >>> fading = Schedule.of({0: 1.0, 50: 0.25})
     >>> fading.at(49), fading.at(50)
@@ -29,7 +29,7 @@ class Schedule:
 
     @classmethod
     def of(cls, weight: float | Mapping[int, float]) -> "Schedule":
-        """From a number, or steps {first epoch: weight}; steps that change nothing are joined."""
+        """A schedule from a number, or from steps {first epoch: weight}."""
         steps: list[tuple[int, Fraction]] = []
         for epoch, value in sorted((weight if isinstance(weight, Mapping) else {0: weight}).items()):
             if not steps or steps[-1][1] != exact(value):
@@ -37,6 +37,7 @@ class Schedule:
         return cls(tuple(steps))
 
     def at(self, epoch: int) -> Fraction:
+        """The weight in an epoch."""
         return next(weight for first, weight in reversed(self.steps) if first <= epoch)
 
     def before(self, epoch: int) -> Fraction:
@@ -47,7 +48,7 @@ class Schedule:
         )
 
     def plain(self) -> float | dict[int, float]:
-        """As a recipe writes it."""
+        """The schedule as it is written in a recipe."""
         numbers = {first: _number(weight) for first, weight in self.steps}
         return numbers[0] if len(numbers) == 1 else numbers
 

@@ -1,12 +1,19 @@
-"""What a recipe file may hold, strictly typed: the source of its checks and of the JSON Schema that editors use."""
+"""What a recipe file may contain: for its checks and for the JSON Schema that editors use.
 
+The keys that only one draw takes come from the draws that are installed.
+"""
+
+from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError
+from pydantic import BaseModel, ConfigDict, Discriminator, Field, Tag, ValidationError, create_model
+from pydantic.fields import FieldInfo
 
 from streamaug.errors import RecipeError
 from streamaug.hints import guessed, nearest
+from streamaug.recipes.draws import draw_names, find_draw
 from streamaug.recipes.yaml_lines import KeyPath, line_of, read_yaml
 
 Number = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
@@ -22,25 +29,25 @@ class _Strict(BaseModel):
 
 
 def _kind(value: Any) -> str:
-    """Which of the three ways of giving a weight a value tries to be."""
+    """Which of the three forms of a weight a value seems to be."""
     if isinstance(value, dict):
         return "steps" if value and all(isinstance(key, int) for key in value) else "share"
     return "share" if isinstance(value, ShareFile) else "weight"
 
 
 class ShareFile(_Strict):
-    """One condition's part of a mixture, where the weight alone does not say it all."""
+    """One condition's part of a mixture, if it has more than a weight."""
 
     weight: Annotated[
         Annotated[Number, Tag("weight")] | Annotated[Steps, Tag("steps")],
         Discriminator(_kind),
         Field(description="How much of the condition.", examples=["weight: 1"]),
     ]
-    where: Where | None = Field(None, description="Only these clips of the condition.", examples=["where: {device: [a, b]}"])
+    where: Where | None = Field(None, description="Clips of the condition, by values of columns.", examples=["where: {device: [a, b]}"])
 
 
 class WindowFile(_Strict):
-    window: int = Field(ge=2, description="Shards, over all conditions, that are open at a time.", examples=["shuffle: {window: 64}"])
+    window: int = Field(ge=2, description="Shards that are open together, over all conditions.", examples=["shuffle: {window: 64}"])
 
 
 Weight = Annotated[
@@ -58,76 +65,110 @@ class RecipeFile(_Strict):
 
     model_config = ConfigDict(title="streamaug recipe")
 
-    title: str | None = Field(None, description="For people; changes nothing.", examples=["title: original + mp3_64"])
+    title: str | None = Field(None, description="Title for people; it changes nothing.", examples=["title: original + mp3_64"])
     extends: list[str] | None = Field(
-        None, min_length=1, description="Recipe files to join with this one, relative to it.", examples=["extends: [row_6.yaml]"]
-    )
-    draw: Literal["union", "weighted", "one-per-clip", "views"] | None = Field(
         None,
-        description="What a row is: union (a clip in each condition), weighted (`rows` shared out by weight), "
-        "one-per-clip (each clip once, in a condition drawn by weight), views (each clip in `views` conditions at once).",
-        examples=["draw: union"],
+        min_length=1,
+        description="Recipe files to join with this one; paths are relative to it.",
+        examples=["extends: [row_6.yaml]"],
     )
+    draw: str | None = None
     mixture: Annotated[dict[str, Weight], Field(min_length=1)] | None = Field(
         None,
         description="Conditions and their weights: a number, steps over epochs {0: 1.0, 50: 0.25}, or {weight: …, where: …}.",
         examples=["mixture: {original: 1, mp3_64: 1}"],
     )
-    rows: int | None = Field(None, ge=1, le=1 << 40, description="Rows an epoch (draw: weighted).", examples=["rows: 28000"])
-    views: int | None = Field(None, ge=2, le=64, description="Conditions a row shows its clip in (draw: views).", examples=["views: 2"])
-    anchor: str | None = Field(
-        None, description="The condition that every row's first view is in (draw: views).", examples=["anchor: original"]
-    )
-    where: Where | None = Field(None, description="Only clips with these values.", examples=["where: {device: [a, b]}"])
+    where: Where | None = Field(None, description="Clips, by values of columns.", examples=["where: {device: [a, b]}"])
     balance: list[str] | None = Field(
         None, min_length=1, description="Columns whose groups each get the mixture.", examples=["balance: [label, device]"]
     )
     stratify: int | None = Field(
-        None, ge=2, le=1 << 20, description="Global batch size: every batch gets the mixture.", examples=["stratify: 256"]
+        None, ge=2, le=1 << 20, description="Global batch size; every batch gets the mixture.", examples=["stratify: 256"]
     )
     shuffle: Shuffle | None = Field(
-        None, description="full (the default), or a window of shards for remote stores.", examples=["shuffle: {window: 64}"]
+        None,
+        description="full, or a window of shards for remote stores. Default: full.",
+        examples=["shuffle: {window: 64}"],
     )
     allow_leakage: bool | None = Field(
-        None, description="Train although a clip or group is evaluated too; every table says so.", examples=["allow_leakage: true"]
+        None,
+        description="Train although clips or groups are also evaluated; every table says so. Default: false.",
+        examples=["allow_leakage: true"],
     )
+
+
+@cache
+def recipe_file_model(*, plug_ins: bool = True) -> type[RecipeFile]:
+    """The keys of all recipes, and those of the installed draws.
+
+    Args:
+        plug_ins: Whether to include the draws of plug-ins.
+    """
+    draws = {name: find_draw(name) for name in draw_names(plug_ins=plug_ins)}
+    summaries = ", ".join(f"{name} ({draw.summary})" for name, draw in draws.items())
+    draw_field = Field(None, description=f"What a row is: {summaries}.", examples=["draw: union"])
+    options = {key: _optional(about) for draw in draws.values() for key, about in draw.options.model_fields.items()}
+    fields: dict[str, Any] = {"draw": (Literal[tuple(draws)] | None, draw_field), **options}
+    return create_model("RecipeFile", __base__=RecipeFile, __doc__=RecipeFile.__doc__, **fields)
+
+
+def _optional(about: FieldInfo) -> tuple[Any, Any]:
+    """A draw's key as a file may have it: optional, because a parent may have it."""
+    constrained: Any = Annotated[(about.annotation, *about.metadata)] if about.metadata else about.annotation
+    return constrained | None, Field(None, description=about.description, examples=about.examples)
+
+
+def option_keys(file: RecipeFile) -> tuple[str, ...]:
+    """The keys of a file's model that only one draw takes."""
+    return tuple(key for key in type(file).model_fields if key not in RecipeFile.model_fields)
 
 
 def read_recipe_file(path: Path) -> tuple[RecipeFile, dict[KeyPath, int]]:
-    """A recipe file as it stands, unjoined, with the lines of its parts. Raises RecipeError naming file, line and remedy."""
+    """Read a recipe file without what it extends, and the lines of its parts.
+
+    Raises:
+        RecipeError: The file cannot be read, or does not fit the schema; all problems are reported
+            together, each with file, line and remedy.
+    """
     data, lines = read_yaml(path)
     if not isinstance(data, dict):
         raise RecipeError(f"{path}: a recipe is a mapping such as\ndraw: union\nmixture: {{original: 1, mp3_64: 1}}")
+    model = recipe_file_model(plug_ins=_needs_plug_ins(data))
     try:
-        return RecipeFile.model_validate(data), lines
+        return model.model_validate(data), lines
     except ValidationError as error:
-        told: dict[tuple[int, str], None] = {}
+        problems: dict[tuple[int, str], None] = {}
         for problem in error.errors(include_url=False):
-            where = tuple(step for step in problem["loc"])
-            line = line_of(lines, where) or 1
-            told[line, _explain(problem, where, lines)] = None
-        raise RecipeError("\n".join(f"{path}:{line}: {what}" for line, what in told)) from None
+            key_path = tuple(step for step in problem["loc"])
+            problems[line_of(lines, key_path) or 1, _explain(problem, key_path, lines, model)] = None
+        raise RecipeError("\n".join(f"{path}:{line}: {text}" for line, text in problems)) from None
 
 
-def _explain(problem: Any, where: KeyPath, lines: dict[KeyPath, int]) -> str:
+def _needs_plug_ins(data: Mapping[Any, Any]) -> bool:
+    """Whether a draw or a key is not built in; finding plug-ins takes a tenth of a second."""
+    unknown = data.keys() - recipe_file_model(plug_ins=False).model_fields.keys()
+    return bool(unknown) or data.get("draw") not in (None, *draw_names(plug_ins=False))
+
+
+def _explain(problem: Any, key_path: KeyPath, lines: Mapping[KeyPath, int], model: type[RecipeFile]) -> str:
     """One line about one problem: the offending value, what is wrong, what to write instead."""
     steps: KeyPath = ()
-    for step in where:  # validators add steps of their own ("share", "[key]"); keep those that the file has
+    for step in key_path:  # validators add steps of their own ("share", "[key]"); keep those that the file has
         if (*steps, step) in lines:
             steps = (*steps, step)
     name = ".".join(map(str, steps)) or "recipe"
-    field = RecipeFile.model_fields.get(str(where[0])) if where else None
+    field = model.model_fields.get(str(key_path[0])) if key_path else None
     examples = (field.examples or [""]) if field else [""]
     example = f"; write for example '{examples[0]}'" if examples[0] else ""
     value = problem["input"]
     match problem["type"]:
         case "extra_forbidden":
-            known = list(RecipeFile.model_fields) if len(where) == 1 else ["window"] if where[0] == "shuffle" else ["weight", "where"]
-            return f"unknown key '{where[-1]}'; {nearest(str(where[-1]), known)}"
+            known = list(model.model_fields) if len(key_path) == 1 else ["window"] if key_path[0] == "shuffle" else ["weight", "where"]
+            return f"unknown key '{key_path[-1]}'; {nearest(str(key_path[-1]), known)}"
         case "literal_error":
-            known = ["full"] if name == "shuffle" else ["union", "weighted", "one-per-clip", "views"]
+            known = ["full"] if name == "shuffle" else list(draw_names())
             return f"{name}: {value!r} is none of {', '.join(known)}; {guessed(str(value), known)}".rstrip("; ")
         case "missing":
-            return f"{name}: '{where[-1]}' is missing{example}"
+            return f"{name}: '{key_path[-1]}' is missing{example}"
         case _:
             return f"{name}: {value!r}: {problem['msg'][0].lower()}{problem['msg'][1:]}{example}"

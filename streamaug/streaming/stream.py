@@ -297,7 +297,7 @@ def _plan(
         check_plan(recipe, store, split=split, seed=seed)
         return recipe
     if recipe.stratify not in (None, batch_size):
-        raise recipe.refuse(
+        raise recipe.error_at(
             ("stratify",), f"'stratify: {recipe.stratify}' needs a batch_size of {recipe.stratify}, not {batch_size}; make them equal"
         )
     return open_plan(recipe, store, split=split or "train", seed=seed or 0)

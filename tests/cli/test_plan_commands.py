@@ -34,21 +34,21 @@ def streamaug(*arguments: object) -> str:
 
 
 def test_plan_prints_the_count_the_ledger_the_hash_and_the_costs(store: Store) -> None:
-    told = streamaug("plan", TABLE3 / "row_7.yaml", store.url)
-    assert "epoch 0: 7040 rows" in told
-    assert open_plan(load_recipe(TABLE3 / "row_7.yaml"), store).hash in told
-    line = next(line for line in told.splitlines() if "spectrum-correction" in line)
+    output = streamaug("plan", TABLE3 / "row_7.yaml", store.url)
+    assert "epoch 0: 7040 rows" in output
+    assert open_plan(load_recipe(TABLE3 / "row_7.yaml"), store).hash in output
+    line = next(line for line in output.splitlines() if "spectrum-correction" in line)
     assert [int(cell) for cell in line.split("│")[2:-1]] == [44] * 10 + [440]
-    assert "19.6 h of audio" in told
-    assert "in 7040 requests" in told
-    assert "for bitstreams, 776.8 MB for features" in told
+    assert "19.6 h of audio" in output
+    assert "in 7040 requests" in output
+    assert "for bitstreams, 776.8 MB for features" in output
 
 
 def test_plan_adds_several_epochs_up_and_counts_by_any_columns(store: Store, tmp_path: Path) -> None:
-    told = streamaug(
+    output = streamaug(
         "plan", RECIPES / "row_6_one_per_clip.yaml", store.url, "--epochs", 3, "--by", "label,device", "--ledger", tmp_path / "ledger.csv"
     )
-    assert "epochs 0 to 2: 1800 rows" in told
+    assert "epochs 0 to 2: 1800 rows" in output
     table = csv.read_csv(tmp_path / "ledger.csv")
     assert table.column_names == ["condition", "label", "device", "rows"]
     assert sum(table["rows"].to_pylist()) == 1800
@@ -56,7 +56,7 @@ def test_plan_adds_several_epochs_up_and_counts_by_any_columns(store: Store, tmp
     assert sum(pq.read_table(tmp_path / "ledger.parquet")["rows"].to_pylist()) == 600
 
 
-def test_plan_writes_every_row_with_the_place_of_its_bytes(store: Store, tmp_path: Path) -> None:
+def test_plan_writes_every_row_with_the_location_of_its_bytes(store: Store, tmp_path: Path) -> None:
     path = tmp_path / "rows.parquet"
     streamaug("plan", RECIPES / "views.yaml", store.url, "--rows", path, "--epoch", 2, "--seed", 5)
     table = pq.read_table(path)
@@ -87,26 +87,26 @@ def test_plan_draws_a_picture(store: Store, tmp_path: Path) -> None:
     assert (tmp_path / "picture.png").read_bytes() == (tmp_path / "again.png").read_bytes()
 
 
-def test_files_that_cannot_be_written_are_told_and_leave_nothing(store: Store, tmp_path: Path) -> None:
-    for arguments, told in (
-        (("--rows", tmp_path / "rows.csv"), "ending .parquet"),
-        (("--ledger", tmp_path / "ledger.txt"), "these endings"),
+def test_files_that_cannot_be_written_are_errors_and_leave_nothing(store: Store, tmp_path: Path) -> None:
+    for arguments, message in (
+        (("--rows", tmp_path / "rows.csv"), "must have the ending .parquet"),
+        (("--ledger", tmp_path / "ledger.txt"), "must have the ending .csv or .parquet"),
         (("--ledger", tmp_path / "no" / "ledger.csv"), "cannot be written"),
         (("--picture", tmp_path / "picture.txt"), "ending"),
-        (("--epoch", 1, "--epochs", 2), "give one of them"),
+        (("--epoch", 1, "--epochs", 2), "use one of them"),
         (("--by", "labl"), "did you mean 'label'?"),
     ):
-        with pytest.raises(StreamaugError, match=told):
+        with pytest.raises(StreamaugError, match=message):
             streamaug("plan", TABLE3 / "row_1.yaml", store.url, *arguments)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_diff_tells_what_changes_in_settings_counts_and_rows(store: Store, tmp_path: Path) -> None:
-    told = streamaug("diff", TABLE3 / "row_3.yaml", TABLE3 / "row_4.yaml", store.url, "--rows", tmp_path / "rows.csv")
-    assert "+  he-aac_16: 1" in told
-    line = next(line for line in told.splitlines() if line.startswith("│ he-aac_16"))
+def test_diff_prints_what_changes_in_settings_counts_and_rows(store: Store, tmp_path: Path) -> None:
+    output = streamaug("diff", TABLE3 / "row_3.yaml", TABLE3 / "row_4.yaml", store.url, "--rows", tmp_path / "rows.csv")
+    assert "+  he-aac_16: 1" in output
+    line = next(line for line in output.splitlines() if line.startswith("│ he-aac_16"))
     assert line.split("│")[-2].strip() == "0 -> 600"
-    assert "1200 showings of a clip in a condition are in both, 0 go, 600 come" in told
+    assert "clips in a condition: 1200 in both, 0 removed, 600 added" in output
     table = csv.read_csv(tmp_path / "rows.csv")
     assert {(line["condition"], line["before"], line["after"]) for line in table.to_pylist()} == {("he-aac_16", 0, 1)}
     assert table.num_rows == 600
@@ -114,15 +114,15 @@ def test_diff_tells_what_changes_in_settings_counts_and_rows(store: Store, tmp_p
 
 def test_diff_of_a_recipe_and_its_retitled_self_finds_every_row_in_place(store: Store, tmp_path: Path) -> None:
     (tmp_path / "same.yaml").write_text(f"title: other\nextends: [{TABLE3 / 'row_3.yaml'}]\n")
-    told = streamaug("diff", TABLE3 / "row_3.yaml", tmp_path / "same.yaml", store.url)
-    assert "0 go, 0 come" in told
-    assert "1200 rows stand at the same position in both" in told
+    output = streamaug("diff", TABLE3 / "row_3.yaml", tmp_path / "same.yaml", store.url)
+    assert "0 removed, 0 added" in output
+    assert "1200 rows are at the same position in both" in output
 
 
 def test_recipe_schema_show_and_leave_one_out(tmp_path: Path) -> None:
     assert json.loads(streamaug("recipe", "schema"))["title"] == "streamaug recipe"
-    told = streamaug("recipe", "show", TABLE3 / "row_7.yaml")
-    (tmp_path / "written.yaml").write_text(told)
+    output = streamaug("recipe", "show", TABLE3 / "row_7.yaml")
+    (tmp_path / "written.yaml").write_text(output)
     assert load_recipe(tmp_path / "written.yaml").hash == load_recipe(TABLE3 / "row_7.yaml").hash
     streamaug("recipe", "leave-one-out", RECIPES / "all_codecs.yaml", tmp_path / "family")
     written = sorted(path.name for path in (tmp_path / "family").iterdir())
@@ -130,7 +130,7 @@ def test_recipe_schema_show_and_leave_one_out(tmp_path: Path) -> None:
     assert "mp3_32" not in load_recipe(tmp_path / "family" / "without_mp3.yaml").conditions
 
 
-def test_plan_answers_without_torch_and_tells_errors_in_one_line(store: Store) -> None:
+def test_plan_runs_without_torch_and_prints_errors_in_one_line(store: Store) -> None:
     """In a process of its own, as a user runs it."""
     code = "import sys; from streamaug.cli.main import main\ntry: main()\nfinally: print('torch' in sys.modules)"
     ran = subprocess.run(
@@ -139,4 +139,4 @@ def test_plan_answers_without_torch_and_tells_errors_in_one_line(store: Store) -
     assert ran.stdout.splitlines()[-1] == "False", ran.stderr
     ran = subprocess.run([sys.executable, "-c", code, "plan", "no.yaml", store.url], capture_output=True, text=True, check=False)
     assert ran.returncode == 1
-    assert ran.stderr == "error: no.yaml: there is no such file; name a recipe (a YAML file, see docs/recipes.md)\n"
+    assert ran.stderr == "error: no.yaml: no such file; choose a recipe (a YAML file, see docs/recipes.md)\n"

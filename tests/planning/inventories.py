@@ -1,16 +1,16 @@
-"""Small made-up inventory and recipes for the tests of plans."""
+"""Small synthetic inventories and recipes for the tests of plans."""
 
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 
-from streamaug.planning import Column, Groups, Inventory, Plan, Runs
+from streamaug.planning import Column, Grouping, Groups, Inventory, Plan
 from streamaug.recipes import Recipe, Schedule, Share
 
 CONDITIONS = ("original", "aac_32", "he-aac_16", "mp3_64")
 STORE_ROWS = 400
-"""Rows of the store that these clips are some of."""
+"""Clips of the store; an inventory has some of them."""
 
 
 def share(weight: Any) -> Share:
@@ -18,35 +18,38 @@ def share(weight: Any) -> Share:
 
 
 def mixture(**weights: Any) -> dict[str, Share]:
-    """Weights by condition; '_' in a name for its '-' is not needed, names go as they are."""
+    """Shares by condition, from weights."""
     return {name: share(weight) for name, weight in weights.items()}
 
 
-def recipe(draw: str, weights: dict[str, Any], **told: Any) -> Recipe:
+def recipe(draw: str, weights: dict[str, Any], *, title: str = "test", **settings: Any) -> Recipe:
+    """A recipe from numbers; `rows`, `views` and `anchor` are options of the draw."""
+    options = {key: settings.pop(key) for key in ("rows", "views", "anchor") if key in settings}
+    options = {key: value for key, value in options.items() if value is not None}
     shares = {name: share(weight) for name, weight in weights.items()}
-    return Recipe(title=told.pop("title", "test"), draw=draw, mixture=shares, **told)  # type: ignore[arg-type]  # pydantic checks it
+    return Recipe(title=title, draw=draw, mixture=shares, options=options, **settings)
 
 
 def inventory(clips: int = 120, *, shards: int = 12, labels: int = 4, missing: dict[str, float] | None = None, seed: int = 0) -> Inventory:
-    """Inventory of some of a store's rows; `missing` says which part of the clips a condition lacks."""
+    """Some clips of a store; `missing` is the fraction of them that a condition lacks."""
     rng = np.random.default_rng(seed)
-    held = {name: None if name not in (missing or {}) else rng.random(clips) >= (missing or {})[name] for name in CONDITIONS}
+    available = {name: None if name not in (missing or {}) else rng.random(clips) >= (missing or {})[name] for name in CONDITIONS}
     codes = rng.integers(0, labels, clips).astype(np.int32)
     label = Column(values=tuple(f"label {number}" for number in range(labels)), codes=codes)
     return Inventory(
         clips=np.sort(rng.permutation(STORE_ROWS)[:clips]),
-        held=held,
+        available=available,
         columns={"label": label},
-        shards=Runs.of(rng.integers(0, shards, clips)),
+        shards=Grouping.of(rng.integers(0, shards, clips)),
         groups=Groups.of([label]),
     )
 
 
-def store_column(held: Inventory) -> Column:
-    """The labels as the ledger wants them: a code for each row of the store."""
+def store_column(clips: Inventory) -> Column:
+    """The labels as the ledger needs them: a code for each clip of the store."""
     codes = np.zeros(STORE_ROWS, np.int32)
-    codes[np.asarray(held.clips)] = held.columns["label"].codes
-    return Column(values=held.columns["label"].values, codes=codes)
+    codes[np.asarray(clips.clips)] = clips.columns["label"].codes
+    return Column(values=clips.columns["label"].values, codes=codes)
 
 
 def all_rows(plan: Plan, epoch: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -66,18 +69,18 @@ def plans(draw: st.DrawFn) -> dict[str, Any]:
     """Arguments of `Recipe` and `inventory`, every draw and option among them; not all of them fit together."""
     names = draw(st.lists(st.sampled_from(CONDITIONS), min_size=1, max_size=4, unique=True))
     kind = draw(st.sampled_from(["union", "weighted", "one-per-clip", "views"]))
-    told: dict[str, Any] = {"draw": kind, "weights": {name: draw(weights) for name in names}}
+    settings: dict[str, Any] = {"draw": kind, "weights": {name: draw(weights) for name in names}}
     if kind == "weighted":
-        told["rows"] = draw(st.integers(1, 700))
+        settings["rows"] = draw(st.integers(1, 700))
     if kind == "views":
-        told["views"] = draw(st.integers(2, max(2, len(names))))
+        settings["views"] = draw(st.integers(2, max(2, len(names))))
         if draw(st.booleans()):
-            told["anchor"] = names[0]
-            told["weights"][names[0]] = 1
-    told["stratify"] = draw(st.none() | st.integers(2, 70))
+            settings["anchor"] = names[0]
+            settings["weights"][names[0]] = 1
+    settings["stratify"] = draw(st.none() | st.integers(2, 70))
     if draw(st.booleans()):
-        told["window"] = draw(st.integers(8, 40))
+        settings["window"] = draw(st.integers(8, 40))
     elif draw(st.booleans()):
-        told["balance"] = ("label",)
+        settings["balance"] = ("label",)
     missing = draw(st.dictionaries(st.sampled_from(CONDITIONS[1:]), st.floats(0.1, 0.9), max_size=2))
-    return {"recipe": told, "inventory": {"clips": draw(st.integers(1, 150)), "missing": missing, "seed": draw(st.integers(0, 5))}}
+    return {"recipe": settings, "inventory": {"clips": draw(st.integers(1, 150)), "missing": missing, "seed": draw(st.integers(0, 5))}}

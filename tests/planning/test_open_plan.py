@@ -8,9 +8,9 @@ import pytest
 
 from streamaug.errors import LeakageError, RecipeError, StoreError
 from streamaug.planning import Plan
-from streamaug.planning.costs import FLOAT16, HOP, MELS, EpochCost, costs
+from streamaug.planning.costs import FLOAT16, HOP, MELS, EpochCost, estimate
 from streamaug.planning.ledger import planned
-from streamaug.planning.open_plan import coded, leakage, open_plan
+from streamaug.planning.open_plan import factorize, leakage, open_plan
 from streamaug.reading.locations import BitstreamLocations
 from streamaug.recipes import load_recipe
 from streamaug.store import Store
@@ -37,14 +37,14 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     return small_store(tmp_path_factory.mktemp("stores") / "small")
 
 
-def plan_of(store: Store, folder: Path, text: str, **told: str) -> Plan:
+def plan_of(store: Store, folder: Path, text: str, **settings: str) -> Plan:
     path = folder / "recipe.yaml"
     path.write_text(text)
-    return open_plan(load_recipe(path), store, **told)  # type: ignore[arg-type]  # a mapping has one type of values
+    return open_plan(load_recipe(path), store, **settings)  # type: ignore[arg-type]  # a mapping has one type of values
 
 
 @pytest.mark.parametrize(
-    ("text", "line", "told"),
+    ("text", "line", "expected"),
     [
         ("draw: union\nmixture:\n  original: 1\n  mp3_46: 1\n", 4, "the store has no condition 'mp3_46'; did you mean 'mp3_64'?"),
         ("draw: union\nmixture: {opus_32: 1}\n", 2, "there is original, mp3_64, pitch, or build it with"),
@@ -54,22 +54,24 @@ def plan_of(store: Store, folder: Path, text: str, **told: str) -> Plan:
         ("draw: union\nmixture:\n  pitch: 1\nwhere: {device: [b]}\n", 3, "'pitch' has no clip of split 'train' that the recipe takes"),
     ],
 )
-def test_what_the_store_has_not_is_told_with_line_and_nearest_name(store: Store, tmp_path: Path, text: str, line: int, told: str) -> None:
+def test_what_the_store_lacks_is_named_with_line_and_nearest_name(
+    store: Store, tmp_path: Path, text: str, line: int, expected: str
+) -> None:
     with pytest.raises(RecipeError) as caught:
         plan_of(store, tmp_path, text)
     assert f"recipe.yaml:{line}: " in str(caught.value)
-    assert told in str(caught.value)
+    assert expected in str(caught.value)
 
 
 def test_a_split_that_no_clip_is_in_is_refused(store: Store, tmp_path: Path) -> None:
-    with pytest.raises(StoreError, match="no clip has split = tarin; there is evaluate, train"):
+    with pytest.raises(StoreError, match="no clip has split = tarin; choose from evaluate, train"):
         plan_of(store, tmp_path, "draw: union\nmixture: {original: 1}\n", split="tarin")
 
 
 def test_where_chooses_clips_for_the_recipe_or_for_one_condition(store: Store, tmp_path: Path) -> None:
     text = "draw: union\nwhere: {fold: [1]}\nmixture: {original: 1, mp3_64: {weight: 2, where: {device: [a]}}, pitch: 1}\n"
     plan = plan_of(store, tmp_path, text)
-    ledger = planned(plan, {"device": coded(store.clips, "device"), "fold": coded(store.clips, "fold")})
+    ledger = planned(plan, {"device": factorize(store.clips, "device"), "fold": factorize(store.clips, "fold")})
     table = {(line["condition"], line["device"], line["fold"]): line["rows"] for line in ledger.table().to_pylist()}
     assert table == {("original", "a", "1"): 5, ("original", "b", "1"): 5, ("mp3_64", "a", "1"): 10, ("pitch", "a", "1"): 5}
 
@@ -90,10 +92,10 @@ class TestLeakage:
             with pytest.raises(LeakageError, match="1 group is on both sides, for example 'shared'"):
                 plan_of(leaking, tmp_path, self.text, split=split)
 
-    def test_the_permission_is_the_only_way_round_and_stands_in_the_tables(self, tmp_path: Path) -> None:
+    def test_only_the_recipe_can_allow_it_and_every_table_says_so(self, tmp_path: Path) -> None:
         leaking = small_store(tmp_path / "leaking", leaking=True)
         plan = plan_of(leaking, tmp_path, self.text + "allow_leakage: true\n")
-        ledger = planned(plan, {"label": coded(leaking.clips, "label")})
+        ledger = planned(plan, {"label": factorize(leaking.clips, "label")})
         assert set(ledger.table()["leakage"].to_pylist()) == {"allowed"}
         assert ledger.by("condition").table()["leakage"].to_pylist() == ["allowed"]
         assert leakage(plan, leaking) == ["1 group is on both sides, for example 'shared'"]
@@ -116,7 +118,7 @@ class TestLeakage:
 
 class TestCosts:
     def of(self, store: Store, plan: Plan) -> EpochCost:
-        return costs(plan, store, [BitstreamLocations.read(store, name) for name in plan.conditions], [0])
+        return estimate(plan, store, [BitstreamLocations.read(store, name) for name in plan.conditions], [0])
 
     def test_are_what_the_rows_add_up_to(self, store: Store, tmp_path: Path) -> None:
         plan = plan_of(store, tmp_path, "draw: union\nmixture: {original: 1, mp3_64: 2}\n")
@@ -127,7 +129,7 @@ class TestCosts:
         shown = [(plan.conditions[condition], name) for (condition,), name in zip(rows.condition.tolist(), names, strict=True)]
         got = self.of(store, plan)
         assert got.seconds == 60 * 10
-        assert got.fetched == sum(sizes[condition][name] for condition, name in shown)
+        assert got.read_bytes == sum(sizes[condition][name] for condition, name in shown)
         assert got.bitstreams == sum(sizes[condition][name] for condition, name in set(shown))
         assert got.features == 40 * MELS * (1 + 10 * RATE // HOP) * FLOAT16 == 40 * 110_336
         assert got.requests == 60
@@ -135,5 +137,5 @@ class TestCosts:
     def test_of_windows_are_fewer_requests_of_the_same_bytes(self, store: Store, tmp_path: Path) -> None:
         full = self.of(store, plan_of(store, tmp_path, "draw: union\nmixture: {original: 1, mp3_64: 1}\n"))
         windowed = self.of(store, plan_of(store, tmp_path, "draw: union\nmixture: {original: 1, mp3_64: 1}\nshuffle: {window: 4}\n"))
-        assert windowed.fetched == full.fetched
+        assert windowed.read_bytes == full.read_bytes
         assert windowed.requests < full.requests

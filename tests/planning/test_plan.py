@@ -17,7 +17,7 @@ from tests.planning.inventories import STORE_ROWS, all_rows, inventory, plans, r
 from tests.planning.settings import few, some
 
 
-def made(case: dict[str, Any], seed: int = 0) -> Plan:
+def plan_of(case: dict[str, Any], seed: int = 0) -> Plan:
     """The plan of a case, or another case where its parts do not fit together."""
     try:
         return Plan(recipe=recipe(**case["recipe"]), inventory=inventory(**case["inventory"]), seed=seed)
@@ -29,7 +29,7 @@ def made(case: dict[str, Any], seed: int = 0) -> Plan:
 @some
 @given(case=plans(), epoch=st.integers(0, 6))
 def test_every_row_comes_exactly_as_often_as_the_ledger_says(case: dict[str, Any], epoch: int) -> None:
-    plan = made(case)
+    plan = plan_of(case)
     column = store_column(plan.inventory)
     conditions, clips = all_rows(plan, epoch)
     ledger = planned(plan, {"label": column}, [epoch])
@@ -44,10 +44,10 @@ def test_every_row_comes_exactly_as_often_as_the_ledger_says(case: dict[str, Any
 @some
 @given(case=plans(), epoch=st.integers(0, 6))
 def test_a_row_shows_a_clip_of_the_split_in_conditions_that_have_it(case: dict[str, Any], epoch: int) -> None:
-    plan = made(case)
+    plan = plan_of(case)
     held = {name: np.zeros(STORE_ROWS, bool) for name in plan.conditions}
     for name in plan.conditions:
-        mask = plan.inventory.held[name]
+        mask = plan.inventory.available[name]
         held[name][np.asarray(plan.inventory.clips)[slice(None) if mask is None else mask]] = True
     conditions, clips = all_rows(plan, epoch)
     for number, name in enumerate(plan.conditions):
@@ -62,7 +62,7 @@ def test_a_row_shows_a_clip_of_the_split_in_conditions_that_have_it(case: dict[s
 @given(case=plans(), epoch=st.integers(0, 6), data=st.data())
 def test_row_k_is_row_k_however_it_is_reached(case: dict[str, Any], epoch: int, data: st.DataObject) -> None:
     """In one call or many, in any order, one by one, after pickling, after other epochs: resuming costs nothing and loses nothing."""
-    plan = made(case)
+    plan = plan_of(case)
     conditions, clips = all_rows(plan, epoch)
     assume(len(clips))
     positions = np.array(data.draw(st.lists(st.integers(0, len(clips) - 1), min_size=1, max_size=20)))
@@ -79,9 +79,9 @@ def test_row_k_is_row_k_however_it_is_reached(case: dict[str, Any], epoch: int, 
 @few
 @given(case=plans())
 def test_another_title_or_order_of_the_mixture_changes_nothing(case: dict[str, Any]) -> None:
-    plan = made(case)
-    told = case["recipe"] | {"title": "another", "weights": dict(reversed(case["recipe"]["weights"].items()))}
-    other = Plan(recipe=recipe(**told), inventory=plan.inventory)
+    plan = plan_of(case)
+    settings = case["recipe"] | {"title": "another", "weights": dict(reversed(case["recipe"]["weights"].items()))}
+    other = Plan(recipe=recipe(**settings), inventory=plan.inventory)
     assert other.hash == plan.hash
     for one, same in zip(all_rows(plan), all_rows(other), strict=True):
         assert np.array_equal(one, same)
@@ -94,8 +94,8 @@ def test_two_epochs_and_two_seeds_differ(draw: str, options: dict[str, Any]) -> 
         options = {"views": 2} | options
     if draw == "weighted":
         options = {"rows": 300} | options
-    told = recipe(draw, {"original": 1, "mp3_64": 1, "aac_32": 1}, **options)
-    one, other = (Plan(recipe=told, inventory=inventory(), seed=seed) for seed in (0, 1))
+    mixed = recipe(draw, {"original": 1, "mp3_64": 1, "aac_32": 1}, **options)
+    one, other = (Plan(recipe=mixed, inventory=inventory(), seed=seed) for seed in (0, 1))
     first, second, seeded = all_rows(one, 0), all_rows(one, 1), all_rows(other, 0)
     assert one.hash != other.hash
     for different in (second, seeded):
@@ -126,26 +126,26 @@ def test_positions_and_epochs_that_are_not_there_are_refused() -> None:
 
 @pytest.mark.parametrize(("weight", "stratify"), [(10**6, None), (10**4, 2)])
 def test_an_epoch_beyond_exact_arithmetic_is_refused(weight: int, stratify: int | None) -> None:
-    held = Inventory(clips=range(10**7), held={"original": None})
+    held = Inventory(clips=range(10**7), available={"original": None})
     with pytest.raises(RecipeError, match="rows in blocks of"):
         Plan(recipe=recipe("union", {"original": weight}, stratify=stratify), inventory=held).epoch_size(0)
 
 
 def test_a_condition_that_a_recipe_does_not_use_changes_nothing() -> None:
     held = inventory()
-    told = recipe("union", {"original": 1, "mp3_64": 1})
-    fewer = replace(held, held={name: held.held[name] for name in told.conditions})
-    assert Plan(recipe=told, inventory=held).hash == Plan(recipe=told, inventory=fewer).hash
+    mixed = recipe("union", {"original": 1, "mp3_64": 1})
+    fewer = replace(held, available={name: held.available[name] for name in mixed.conditions})
+    assert Plan(recipe=mixed, inventory=held).hash == Plan(recipe=mixed, inventory=fewer).hash
 
 
-def test_identities_tell_what_differs() -> None:
-    told = recipe("union", {"original": 1})
-    one = Plan(recipe=told, inventory=replace(inventory(), digests={"original": "a" * 64}, clips_digest="b" * 64)).identity
+def test_identities_list_what_differs() -> None:
+    mixed = recipe("union", {"original": 1})
+    one = Plan(recipe=mixed, inventory=replace(inventory(), digests={"original": "a" * 64}, clips_digest="b" * 64)).identity
     assert one.differences(type(one).from_dict(one.to_dict())) == []
     other = replace(one, split="fold=1", conditions={"original": "c" * 64, "mp3_64": "d" * 64}, recipe="e" * 64)
     lines = "; ".join(one.differences(other))
     for expected in (
-        "recipe says something else",
+        "recipe has another content",
         "split: train here, fold=1 there",
         "'original' has another content",
         "'mp3_64' is only there",
@@ -254,7 +254,7 @@ class TestOnePerClip:
         held = inventory(100, missing={"mp3_64": 0.4})
         plan = Plan(recipe=recipe("one-per-clip", {"original": 1, "mp3_64": 3}), inventory=held)
         conditions, clips = all_rows(plan)
-        mask = held.held["mp3_64"]
+        mask = held.available["mp3_64"]
         assert mask is not None
         has = np.isin(clips, np.asarray(held.clips)[mask])
         assert len(clips) == 100
@@ -264,8 +264,8 @@ class TestOnePerClip:
 
 class TestViews:
     def test_shows_each_clip_in_distinct_conditions_the_anchor_first(self) -> None:
-        told = recipe("views", {"original": 1, "mp3_64": 1, "aac_32": 1, "he-aac_16": 2}, views=3, anchor="original")
-        conditions, clips = all_rows(Plan(recipe=told, inventory=inventory(100)))
+        mixed = recipe("views", {"original": 1, "mp3_64": 1, "aac_32": 1, "he-aac_16": 2}, views=3, anchor="original")
+        conditions, clips = all_rows(Plan(recipe=mixed, inventory=inventory(100)))
         assert sorted(clips.tolist()) == list(inventory(100).clips)
         assert set(conditions[:, 0].tolist()) == {0}
         assert np.bincount(conditions[:, 1:].ravel()).tolist() == [0, 50, 100, 50]
@@ -279,9 +279,9 @@ class TestViews:
 
     def test_gives_a_condition_up_to_the_brim_where_others_lack_the_clip(self) -> None:
         held = inventory(100, missing={"mp3_64": 0.5, "aac_32": 0.0})
-        told = recipe("views", {"original": 1, "mp3_64": 1, "aac_32": 1}, views=2)
-        conditions, clips = all_rows(Plan(recipe=told, inventory=held))
-        mask = held.held["mp3_64"]
+        mixed = recipe("views", {"original": 1, "mp3_64": 1, "aac_32": 1}, views=2)
+        conditions, clips = all_rows(Plan(recipe=mixed, inventory=held))
+        mask = held.available["mp3_64"]
         assert mask is not None
         lacking = ~np.isin(clips, np.asarray(held.clips)[mask])
         assert {tuple(sorted(row)) for row in conditions[lacking].tolist()} == {(0, 1)}
@@ -296,9 +296,9 @@ class TestBalance:
     @given(clips=st.integers(20, 150), draw=st.sampled_from(["union", "weighted", "one-per-clip"]), stratify=st.none() | st.just(32))
     def test_gives_every_group_the_mixture_to_the_row(self, clips: int, draw: str, stratify: int | None) -> None:
         weights = {"original": 1, "mp3_64": 0.5, "aac_32": 0.3}
-        told = recipe(draw, weights, rows=301 if draw == "weighted" else None, balance=("label",), stratify=stratify)
+        mixed = recipe(draw, weights, rows=301 if draw == "weighted" else None, balance=("label",), stratify=stratify)
         try:
-            plan = Plan(recipe=told, inventory=inventory(clips))
+            plan = Plan(recipe=mixed, inventory=inventory(clips))
         except RecipeError:
             assume(False)
         for epoch in range(3):
@@ -312,10 +312,10 @@ class TestBalance:
     def test_is_refused_where_a_group_lacks_a_condition(self) -> None:
         held = inventory(40)
         no_first = held.columns["label"].codes != 0
-        held = replace(held, held={**held.held, "mp3_64": no_first})
-        for told in (recipe("weighted", {"original": 1, "mp3_64": 1}, rows=50, balance=("label",)),):
+        held = replace(held, available={**held.available, "mp3_64": no_first})
+        for mixed in (recipe("weighted", {"original": 1, "mp3_64": 1}, rows=50, balance=("label",)),):
             with pytest.raises(RecipeError, match="no clip of the group label 0 is in 'mp3_64'"):
-                Plan(recipe=told, inventory=held)
+                Plan(recipe=mixed, inventory=held)
         with pytest.raises(RecipeError, match="'balance' cannot be exact: some clips are in"):
             Plan(recipe=recipe("one-per-clip", {"original": 1, "mp3_64": 1}, balance=("label",)), inventory=held)
 
@@ -389,4 +389,4 @@ class TestWindows:
         plan = Plan(recipe=recipe("union", {"original": 1, "mp3_64": 1}, window=10), inventory=held)
         windows = plan.epoch(0).windows
         assert windows is not None
-        assert 120 <= windows.runs <= 120 + 2 * (windows.windows - 1)
+        assert 120 <= windows.sequential_reads <= 120 + 2 * (windows.windows - 1)

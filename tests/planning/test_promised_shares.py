@@ -8,7 +8,7 @@ from tests.planning.inventories import all_rows, recipe
 
 
 def held(clips: int, *names: str) -> Inventory:
-    return Inventory(clips=range(clips), held=dict.fromkeys(names))
+    return Inventory(clips=range(clips), available=dict.fromkeys(names))
 
 
 def test_weights_hold_from_the_first_row_to_the_last_whatever_the_sources_sizes() -> None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from streamaug.planning.ledger import planned
-from streamaug.planning.open_plan import coded, open_plan
+from streamaug.planning.open_plan import factorize, open_plan
 from streamaug.recipes import load_recipe
 from streamaug.store import Store
 from streamaug.testing import tau2020_store
@@ -26,13 +26,13 @@ def test_a_row_of_table_3_has_the_papers_file_count(store: Store, row: int, coun
     assert plan.epoch_size(0) == plan.epoch_size(7) == count
     rows = plan.rows(0, range(count))
     assert len(np.unique(rows.condition[:, 0] * len(store.clips) + rows.clip)) == count  # each clip once a condition
-    ledger = planned(plan, {"label": coded(store.clips, "label")})
+    ledger = planned(plan, {"label": factorize(store.clips, "label")})
     assert ledger.by("condition").counts.tolist() == np.bincount(rows.condition[:, 0]).tolist()
 
 
 def test_row_7_holds_the_original_once_and_spectrum_correction_for_device_a_only(store: Store) -> None:
     plan = open_plan(load_recipe(RECIPES / "table3" / "row_7.yaml"), store)
-    ledger = planned(plan, {"device": coded(store.clips, "device")})
+    ledger = planned(plan, {"device": factorize(store.clips, "device")})
     by_condition = dict(zip(plan.conditions, ledger.by("condition").counts.tolist(), strict=True))
     assert by_condition["original"] == 13_962
     assert by_condition["spectrum-correction"] == 10_215

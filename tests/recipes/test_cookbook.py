@@ -1,4 +1,4 @@
-"""What docs/recipes.md shows is what the program prints."""
+"""docs/recipes.md shows what the program prints."""
 
 import re
 from pathlib import Path
@@ -19,18 +19,18 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     return tau2020_store(tmp_path_factory.mktemp("stores") / "store", **COUNTS)
 
 
-@pytest.mark.parametrize("found", RECIPES, ids=[found["name"] for found in RECIPES])
-def test_a_recipe_of_the_page_has_the_plan_and_count_that_the_page_shows(store: Store, tmp_path: Path, found: re.Match[str]) -> None:
-    (tmp_path / "recipe.yaml").write_text(found["text"], encoding="utf-8")
+@pytest.mark.parametrize("match", RECIPES, ids=[match["name"] for match in RECIPES])
+def test_a_recipe_of_the_page_has_the_plan_and_count_that_the_page_shows(store: Store, tmp_path: Path, match: re.Match[str]) -> None:
+    (tmp_path / "recipe.yaml").write_text(match["text"], encoding="utf-8")
     plan = open_plan(load_recipe(tmp_path / "recipe.yaml"), store)
-    assert found["output"], "run 'python -m tools.write_cookbook'"
-    assert f"plan {plan.hash}\n" in found["output"]
-    epochs = int(found["options"].split()[-1]) if "--epochs" in found["options"] else 1
-    assert f": {sum(plan.epoch_size(epoch) for epoch in range(epochs))} rows" in found["output"]
-    assert (DOCS / "pictures" / f"{found['name']}.png").is_file()
+    assert match["output"], "run 'python -m tools.write_cookbook'"
+    assert f"plan {plan.hash}\n" in match["output"]
+    epochs = int(match["options"].split()[-1]) if "--epochs" in match["options"] else 1
+    assert f": {sum(plan.epoch_size(epoch) for epoch in range(epochs))} rows" in match["output"]
+    assert (DOCS / "pictures" / f"{match['name']}.png").is_file()
 
 
 def test_every_draw_and_option_is_on_the_page() -> None:
-    page = "".join(found["text"] for found in RECIPES)
+    page = "".join(match["text"] for match in RECIPES)
     for word in ("union", "weighted", "one-per-clip", "views", "anchor", "where", "balance", "stratify", "shuffle", "{0: "):
         assert word in page

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from streamaug.errors import RecipeError
 from streamaug.recipes import Recipe, Schedule, Share, load_recipe
 from streamaug.recipes.leave_one_out import without_each_codec
-from streamaug.recipes.schema import RecipeFile
+from streamaug.recipes.schema import recipe_file_model
 from tests.planning.settings import some
 
 RECIPES = Path(__file__).parents[2] / "train" / "recipes"
@@ -32,7 +32,7 @@ UNION = "draw: union\nmixture: {original: 1, mp3_64: 1}\n"
 
 
 @pytest.mark.parametrize(
-    ("text", "line", "told"),
+    ("text", "line", "expected"),
     [
         (
             "draw: uinon\nmixture: {original: 1}\n",
@@ -54,7 +54,7 @@ UNION = "draw: union\nmixture: {original: 1, mp3_64: 1}\n"
         ("draw: union\n", 1, "'mixture' is missing; write for example 'mixture: {original: 1, mp3_64: 1}'"),
         ("mixture: {original: 1}\n", 1, "'draw' is missing; write for example 'draw: union'"),
         (UNION + "where: {device: a}\n", 3, "where.device: 'a': input should be a valid list; write for example 'where: {device: [a, b]}'"),
-        (UNION + "rows: 10\n", 3, "'rows' belongs to 'draw: weighted', and this is 'draw: union'"),
+        (UNION + "rows: 10\n", 3, "'rows' belongs to 'draw: weighted', but this is 'draw: union'"),
         ("draw: weighted\nmixture: {original: 1}\n", 1, "'draw: weighted' needs 'rows'; write for example 'rows: 28000'"),
         (UNION + "views: 2\n", 3, "'views' belongs to 'draw: views'"),
         (UNION + "anchor: original\n", 3, "'anchor' belongs to 'draw: views'"),
@@ -62,9 +62,9 @@ UNION = "draw: union\nmixture: {original: 1, mp3_64: 1}\n"
         (UNION + "shuffle: none\n", 3, "shuffle: 'none' is none of full"),
         (UNION + "shuffle: {window: 3}\n", 3, "write a window of 4 or more"),
         (UNION + "shuffle: {window: 8}\nbalance: [label]\n", 4, "'balance' and a window exclude each other"),
-        (UNION + "balance: [label, label]\n", 3, "a column stands twice"),
+        (UNION + "balance: [label, label]\n", 3, "duplicate column 'label'"),
         (UNION + "stratify: 1\n", 3, "stratify: 1: input should be greater than or equal to 2"),
-        (UNION + "draw: weighted\n", 3, "'draw' stands twice, first on line 1; keep one"),
+        (UNION + "draw: weighted\n", 3, "duplicate key 'draw', first on line 1; remove one"),
         ("draw: views\nviews: 2\nmixture:\n  original: 2\n  mp3_64: 1\n", 4, "'original' has 2 of the 3 of all weights"),
         ("draw: views\nviews: 2\nanchor: original\nmixture: {mp3_64: 1}\n", 3, "the anchor 'original' is not in the mixture"),
         ("draw: views\nviews: 2\nanchor: original\nmixture:\n  mp3_64: 1\n  original: 2\n", 6, "its weight is 1"),
@@ -73,30 +73,30 @@ UNION = "draw: union\nmixture: {original: 1, mp3_64: 1}\n"
             4,
             "'stratify' and 'balance' together cannot be exact with 'draw: views'",
         ),
-        ("draw: union\nmixture: &m {original: 1}\nwhere: *m\n", 2, "an alias"),
-        ("draw: union\nmixture: {original: 1\n", 3, "no YAML"),
-        ("draw: !!python/object/apply:os.system [ls]\n", 1, "no YAML"),
+        ("draw: union\nmixture: &m {original: 1}\nwhere: *m\n", 2, "an alias (*name) is not allowed"),
+        ("draw: union\nmixture: {original: 1\n", 3, "not valid YAML"),
+        ("draw: !!python/object/apply:os.system [ls]\n", 1, "not YAML of plain values"),
     ],
 )
-def test_what_is_wrong_is_told_with_file_line_value_and_remedy(tmp_path: Path, text: str, line: int, told: str) -> None:
+def test_an_error_has_file_line_value_and_remedy(tmp_path: Path, text: str, line: int, expected: str) -> None:
     path = write(tmp_path, text)
     message = refusal(path)
     assert f"{path}:{line}: " in message
-    assert told in message
+    assert expected in message
 
 
-def test_every_mistake_in_a_file_is_told_at_once(tmp_path: Path) -> None:
+def test_all_mistakes_in_a_file_are_reported_together(tmp_path: Path) -> None:
     path = write(tmp_path, "draw: uinon\nrows: many\nmixture: {original: -1}\n")
     assert [line.split(": ")[0] for line in refusal(path).splitlines()] == [f"{path}:{line}" for line in (1, 3, 2)]
 
 
 @pytest.mark.parametrize("text", ["", "[]", "draw", "\x00", "[" * 5000])
-def test_what_is_no_recipe_is_refused(tmp_path: Path, text: str) -> None:
+def test_a_file_that_is_not_a_recipe_is_refused(tmp_path: Path, text: str) -> None:
     assert str(tmp_path) in refusal(write(tmp_path, text))
 
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
-    assert "there is no such file" in refusal(tmp_path / "no.yaml")
+    assert "no such file" in refusal(tmp_path / "no.yaml")
 
 
 def test_a_title_an_order_or_another_spelling_of_a_number_is_the_same_recipe(tmp_path: Path) -> None:
@@ -127,9 +127,9 @@ wheres = st.dictionaries(st.sampled_from(["device", "fold"]), st.lists(st.sample
     balance=st.sampled_from([(), ("label",), ("label", "device")]),
 )
 def test_a_recipe_and_its_re_serialised_self_have_the_same_hash(
-    tmp_path_factory: pytest.TempPathFactory, draw: str, **told: object
+    tmp_path_factory: pytest.TempPathFactory, draw: str, **settings: object
 ) -> None:
-    recipe = Recipe(title="a: title", draw=draw, rows=7 if draw == "weighted" else None, **told)  # type: ignore[arg-type]  # pydantic checks it
+    recipe = Recipe(title="a: title", draw=draw, options={"rows": 7} if draw == "weighted" else {}, **settings)  # type: ignore[arg-type]  # values of one type
     path = write(tmp_path_factory.mktemp("recipes"), recipe.to_yaml())
     again = load_recipe(path)
     assert again == recipe
@@ -162,10 +162,10 @@ class TestExtends:
         written = Recipe(title="", draw="union", mixture={name: Share(weight=Schedule.of(1)) for name in names.split()})
         assert joined.hash == written.hash
 
-    def test_refuses_two_weights_and_says_where_both_stand(self, tmp_path: Path) -> None:
+    def test_refuses_two_weights_and_names_the_lines_of_both(self, tmp_path: Path) -> None:
         other = write(tmp_path, UNION, "a.yaml")
         path = write(tmp_path, "extends: [a.yaml]\nmixture:\n  mp3_64: 2\n")
-        assert f"{path}:3: 'mp3_64' has the weight 2 here and 1 in {other}:2; give it one weight" in refusal(path)
+        assert f"{path}:3: 'mp3_64' has the weight 2, but 1 in {other}:2; give it one weight" in refusal(path)
 
     def test_refuses_a_circle(self, tmp_path: Path) -> None:
         write(tmp_path, "extends: [b.yaml]\n", "a.yaml")
@@ -176,7 +176,7 @@ class TestExtends:
         assert "recipe.yaml extends a.yaml extends b.yaml extends recipe.yaml" in message
         assert f"{tmp_path / 'b.yaml'}:4: " in message
 
-    def test_tells_an_error_in_the_file_in_which_it_stands(self, tmp_path: Path) -> None:
+    def test_names_the_file_that_an_error_is_in(self, tmp_path: Path) -> None:
         broken = write(tmp_path, "draw: union\nmixture: {original: x}\n", "a.yaml")
         assert f"{broken}:2: " in refusal(write(tmp_path, "extends: [a.yaml]\n"))
 
@@ -186,12 +186,12 @@ class TestExtends:
         assert joined.where == (("city", ("x",)), ("device", ("b",)))
         assert "no clip would be left" in refusal(write(tmp_path, "extends: [a.yaml]\nwhere: {device: [c]}\n"))
 
-    def test_lets_a_draw_of_ones_own_leave_the_numbers_of_the_other_behind(self, tmp_path: Path) -> None:
+    def test_drops_the_inherited_options_where_a_file_has_a_draw_of_its_own(self, tmp_path: Path) -> None:
         write(tmp_path, "draw: weighted\nrows: 10\nmixture: {original: 1}\n", "a.yaml")
-        assert load_recipe(write(tmp_path, "extends: [a.yaml]\ndraw: one-per-clip\n")).rows is None
-        assert load_recipe(write(tmp_path, "extends: [a.yaml]\nrows: 11\n")).rows == 11
+        assert "rows" not in load_recipe(write(tmp_path, "extends: [a.yaml]\ndraw: one-per-clip\n")).options
+        assert load_recipe(write(tmp_path, "extends: [a.yaml]\nrows: 11\n")).options == {"rows": 11}
 
-    def test_refuses_parents_that_disagree_until_told(self, tmp_path: Path) -> None:
+    def test_refuses_parents_that_disagree_until_the_file_decides(self, tmp_path: Path) -> None:
         write(tmp_path, UNION + "stratify: 8\n", "a.yaml")
         write(tmp_path, UNION + "stratify: 16\n", "b.yaml")
         assert "'stratify' is not the same as in" in refusal(write(tmp_path, "extends: [a.yaml, b.yaml]\n"))
@@ -203,14 +203,14 @@ class TestExtends:
         assert not load_recipe(write(tmp_path, "extends: [a.yaml]\n")).allow_leakage
 
 
-def test_the_json_schema_takes_every_recipe_that_is_here_and_refuses_mistakes() -> None:
-    schema = json.loads(json.dumps(RecipeFile.model_json_schema()))
+def test_the_json_schema_accepts_every_recipe_of_the_repository_and_refuses_mistakes() -> None:
+    schema = json.loads(json.dumps(recipe_file_model().model_json_schema()))
     validator = jsonschema.Draft202012Validator(schema)
     paths = sorted(RECIPES.rglob("*.yaml"))
     assert len(paths) >= 9
     for path in paths:
-        told = yaml.safe_load(path.read_text())
-        validator.validate(json.loads(json.dumps(told)))
+        content = yaml.safe_load(path.read_text())
+        validator.validate(json.loads(json.dumps(content)))
         load_recipe(path)
     share = {"draw": "union", "mixture": {"mp3_64": {"weight": {"0": 1, "5": 0.5}, "where": {"fold": [1]}}}}
     validator.validate(share)

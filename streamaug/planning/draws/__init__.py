@@ -1,1 +1,1 @@
-"""From weights to rows: one file per draw."""
+"""From weights to rows: one draw per file."""

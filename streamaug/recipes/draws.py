@@ -1,0 +1,96 @@
+"""The draws that a recipe may name: those of this package, and those that plug-ins announce.
+
+What a draw does with the clips is no part of the language, see `streamaug.planning.draws`. The language
+needs its name, the recipe keys that only this draw takes, and its checks.
+"""
+
+from functools import cache
+from importlib.metadata import entry_points
+from pkgutil import resolve_name
+from typing import TYPE_CHECKING, Protocol
+
+from pydantic import BaseModel
+
+from streamaug.errors import RecipeError
+from streamaug.hints import nearest
+
+if TYPE_CHECKING:
+    from streamaug.recipes.recipe import Recipe
+
+GROUP = "streamaug.draws"
+
+_BUILT_IN = {
+    "union": "streamaug.planning.draws.union:UnionDraw",
+    "weighted": "streamaug.planning.draws.weighted:WeightedDraw",
+    "one-per-clip": "streamaug.planning.draws.per_clip:OnePerClipDraw",
+    "views": "streamaug.planning.draws.per_clip:ViewsDraw",
+}
+"""Named by text like entry points, but found without reading the metadata of every package."""
+
+
+class NoOptions(BaseModel):
+    """The options of a draw that takes no keys of its own."""
+
+
+class DrawRules(Protocol):
+    """What a recipe may write for a draw.
+
+    Args:
+        name: What follows `draw:` in a recipe.
+        version: Counts up when the same recipe comes to give other rows. Part of a plan's identity,
+            except for built-in draws, which are covered by the format of the plan.
+        summary: What a row is, in a few words for help texts.
+        options: The recipe keys that only this draw takes, with a description and an example each. A
+            draw that shows several conditions per row takes their number as `views`.
+    """
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def version(self) -> str: ...
+
+    @property
+    def summary(self) -> str: ...
+
+    @property
+    def options(self) -> type[BaseModel]: ...
+
+    def check(self, recipe: "Recipe") -> None:
+        """Check what is true of a recipe on every store.
+
+        Raises:
+            RecipeError: The recipe contradicts itself.
+        """
+
+
+def draw_names(*, plug_ins: bool = True) -> tuple[str, ...]:
+    """Names of the installed draws, built-in ones first.
+
+    Args:
+        plug_ins: Whether to include the draws of plug-ins.
+    """
+    announced = sorted(entry_points(group=GROUP).names - _BUILT_IN.keys()) if plug_ins else ()
+    return (*_BUILT_IN, *announced)
+
+
+def plug_in_version(name: str) -> str:
+    """Name and version of a plug-in's draw; empty for a built-in one."""
+    return "" if name in _BUILT_IN else f"{name} {find_draw(name).version}"
+
+
+@cache
+def find_draw(name: str) -> DrawRules:
+    """The draw with a name.
+
+    Raises:
+        RecipeError: No such draw is installed.
+    """
+    if name in _BUILT_IN:
+        built_in: DrawRules = resolve_name(_BUILT_IN[name])()
+        return built_in
+    announced = entry_points(group=GROUP)
+    if name not in announced.names:
+        raise RecipeError(f"draw '{name}' is not installed; {nearest(name, draw_names())}")
+    draw: DrawRules = announced[name].load()()
+    return draw
