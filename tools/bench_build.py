@@ -18,7 +18,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated
 
-import psutil
+import psutil  # type: ignore[import-untyped]  # it has no type hints
 import soundfile
 import typer
 

@@ -18,7 +18,7 @@ import sys
 import time
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -43,7 +43,7 @@ RATE, SECONDS, BATCH = 44_100, 10, 64
 CONDITIONS = "original,mp3_64,he-aac_16,aac_32"
 PEERS = ("webdataset", "mosaicml", "litdata", "datasets")
 CORES = len(os.sched_getaffinity(0))
-ROW_7 = Path(__file__).parents[1] / "train" / "recipes" / "table3" / "row_7_without_spectrum_correction.yaml"
+ROW_7 = Path(__file__).parents[1] / "train" / "paper" / "recipes" / "table3" / "row_7_without_spectrum_correction.yaml"
 
 
 def prepare(work: Path, recordings: Path) -> None:
@@ -159,7 +159,7 @@ def decoding(work: Path) -> float:
     return epoch(stream)
 
 
-def cached(work: Path, features: str, epochs: int = 10) -> float:
+def cached(work: Path, features: Literal["static", "logmel"], epochs: int = 10) -> float:
     cache = Cache(folder=work / "cache", bound=1 << 34)
     stream = Stream(work / "row_6.yaml", work / "store", features=features, batch_size=BATCH, feature_cache=cache)
     epoch(stream)
@@ -183,7 +183,8 @@ def peer(name: str, kind: str, work: Path, python: Path | str) -> dict[str, Any]
     run = subprocess.run(command, capture_output=True, text=True, timeout=600)
     if run.returncode:
         return (run.stderr.strip().splitlines() or ["no word"])[-1]
-    return json.loads(run.stdout.strip().splitlines()[-1])
+    measured: dict[str, Any] = json.loads(run.stdout.strip().splitlines()[-1])
+    return measured
 
 
 def disk(path: Path) -> list[list[str]]:

@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-import psutil
+import psutil  # type: ignore[import-untyped]  # it has no type hints
 import s3fs
 import typer
 
@@ -144,10 +144,10 @@ def epoch(recipe: Path, store: str) -> dict[str, float]:
     stream = Stream(recipe, store, features="static", batch_size=64)
     for _ in stream:
         pass
-    before, begun, clips = stream.figures, time.perf_counter(), 0
+    before, begun, clips = stream.metrics, time.perf_counter(), 0
     for batch in stream:
         clips += len(batch["label"])
-    seconds, figures = time.perf_counter() - begun, stream.figures
+    seconds, figures = time.perf_counter() - begun, stream.metrics
     return {
         "rate": clips / seconds,
         "fetched": (figures.read - before.read) / (figures.payload - before.payload),

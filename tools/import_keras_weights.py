@@ -12,7 +12,7 @@ from fractions import Fraction
 from pathlib import Path
 from typing import Annotated
 
-import h5py
+import h5py  # type: ignore[import-untyped]  # it has no type hints
 import numpy as np
 import torch
 import typer
@@ -21,8 +21,8 @@ from torch import Tensor, nn
 from streamaug.cli.main import run
 from train.checkpoint import save_model
 from train.errors import CheckpointError
-from train.fusion import COARSE, GROUPS
 from train.models import MODELS, Classifier, ResNet17
+from train.paper.fusion import COARSE, GROUPS
 
 _KINDS: dict[type[nn.Module], str] = {nn.Conv2d: "conv2d", nn.BatchNorm2d: "batch_normalization", nn.Linear: "dense"}
 

@@ -40,20 +40,23 @@ SPREAD = 2.5
 def noise(random: Generator, samples: int, gain: Signal) -> Signal:
     """Gaussian noise of unit power with the given gain (linear, one a bin of its real Fourier transform)."""
     shaped = np.fft.irfft(np.fft.rfft(random.standard_normal(samples)) * gain, samples)
-    return shaped / np.sqrt(np.mean(shaped**2))
+    unit: Signal = shaped / np.sqrt(np.mean(shaped**2))
+    return unit
 
 
 def curve_gain(samples: int, decibels: Signal) -> Signal:
     """The gain at every bin of a real Fourier transform of `samples`, linear in dB over log-frequency between the points of CURVE."""
     frequency = np.maximum(np.fft.rfftfreq(samples, 1 / RATE), 1.0)
-    return 10 ** (np.interp(np.log(frequency), np.log(CURVE), decibels) / 20)
+    gain: Signal = 10 ** (np.interp(np.log(frequency), np.log(CURVE), decibels) / 20)
+    return gain
 
 
 def band_gain(samples: int, band: Range) -> Signal:
     """The gain at every bin of a real Fourier transform: 1 inside the band, falling by 24 dB an octave outside."""
     frequency = np.maximum(np.fft.rfftfreq(samples, 1 / RATE), 1.0)
     octaves = np.maximum(0.0, np.maximum(np.log2(band[0] / frequency), np.log2(frequency / band[1])))
-    return 10 ** (-24 * octaves / 20)
+    gain: Signal = 10 ** (-24 * octaves / 20)
+    return gain
 
 
 def sway(random: Generator, samples: int, decibels: float) -> Signal:
@@ -139,7 +142,8 @@ class Tone(Sound):
         harmonics = np.arange(1, self.partials + 1)
         # Horner's scheme: a sine a harmonic would take most of the program's time.
         weights = harmonics**-self.tilt * np.exp(2j * np.pi * moment.random(self.partials))
-        return np.polyval([*weights[::-1], 0], turn).imag / np.sqrt(0.5 * np.sum(harmonics ** (-2.0 * self.tilt)))
+        unit: Signal = np.polyval([*weights[::-1], 0], turn).imag / np.sqrt(0.5 * np.sum(harmonics ** (-2.0 * self.tilt)))
+        return unit
 
 
 STEPS = Noise(level=2, band=(1_500, 6_000), every=(0.4, 0.8), decay=(0.05, 0.12))
@@ -280,7 +284,8 @@ def render_scene(label: str, place_seed: list[int], moment: Generator, samples: 
     clip = noise(moment, samples, curve_gain(samples, local)) * sway(moment, samples, 1)
     for number, sound in enumerate(sounds):
         clip += sound.render(default_rng([*place_seed, number]), moment, samples)
-    return clip / np.sqrt(np.mean(clip**2))
+    unit: Signal = clip / np.sqrt(np.mean(clip**2))
+    return unit
 
 
 def record(device: Device, clip: Signal, moment: Generator) -> Signal:
@@ -288,7 +293,8 @@ def record(device: Device, clip: Signal, moment: Generator) -> Signal:
     spectrum = np.fft.rfft(clip) * curve_gain(len(clip), np.array(device.response))
     recorded = 10 ** (moment.normal(-24, 4) / 20) * np.fft.irfft(spectrum, len(clip))
     recorded += 10 ** (device.floor / 20) * moment.standard_normal(len(clip))
-    return recorded * min(1.0, 0.98 / np.max(np.abs(recorded)))
+    scaled: Signal = recorded * min(1.0, 0.98 / np.max(np.abs(recorded)))
+    return scaled
 
 
 @dataclass(frozen=True, kw_only=True)

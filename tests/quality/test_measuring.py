@@ -25,7 +25,7 @@ from streamaug.quality.peaq import VARIABLES, peaq
 from streamaug.quality.summary import summarise
 from streamaug.quality.table import QUALITY_FILE, load_quality
 from streamaug.store import Index, Store
-from tests.quality.conftest import CODED, build_store
+from tests.quality.stores import CODED, build_store
 
 
 class Counted(Executor):

@@ -1,15 +1,14 @@
-"""Which codec conditions to train on: those whose log-mel features differ most.
+"""Choose codec conditions to train on: those whose log-mel features differ most.
 
-    python -m train.choose_conditions STORE [--count 4] [--split train] [--clips 500]
+    python -m train.paper.choose_conditions STORE [--count 4] [--split train] [--clips 500]
 
-Measures how far every condition's features lie from the original's and from one another's, by mel band and by class, and
-picks conditions one after another, each the farthest from the original and all that were picked before (Gonzalez 1985).
+Measures how far every condition's features are from the original's and from one another's, by mel band and by class, and
+picks conditions one after another, each the farthest from the original and all conditions picked before (Gonzalez 1985).
 """
 
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Annotated
 
@@ -20,16 +19,17 @@ from torch import Tensor
 
 from streamaug.cli.main import run as run_app
 from streamaug.conditions import parse_conditions
+from streamaug.files import write_whole
 from streamaug.recipes import Recipe, Schedule, Share
 from streamaug.store import Store
 from streamaug.streaming import Stream
 from train.errors import RunError
 from train.figures import curves, matrix
-from train.report import Picture, Section, Table, Text, page, write_whole
+from train.report import Picture, Section, Table, Text, page
 from train.results import ORIGINAL, paper_order
 
 PAPER = ("mp3_64", "aac_32", "he-aac_16", "he-aac_32")
-"""What the paper picked."""
+"""Conditions that the paper picked."""
 
 _BATCH = 4
 
@@ -38,7 +38,11 @@ _BATCH = 4
 class Distances:
     """Root-mean-square differences of log-mel features between conditions, in units of the features' range of 1.
 
-    squared: mean squares by class, mel band and pair, of shape (labels, conditions, conditions, mels). counts: clips by class.
+    Args:
+        conditions: Names of the conditions.
+        labels: Names of the classes.
+        squared: Mean squares by class, pair and mel band, of shape (labels, conditions, conditions, mels).
+        counts: Clips by class.
     """
 
     conditions: tuple[str, ...]
@@ -52,19 +56,19 @@ class Distances:
 
     @property
     def between(self) -> np.ndarray:
-        """Over all classes and bands: (conditions, conditions)."""
+        """Distances over all classes and bands: (conditions, conditions)."""
         distances: np.ndarray = np.sqrt(self._mean().mean(-1))
         return distances
 
     @property
     def by_band(self) -> np.ndarray:
-        """From the original: (conditions, mels)."""
+        """Distances from the original by mel band: (conditions, mels)."""
         distances: np.ndarray = np.sqrt(self._mean()[self.conditions.index(ORIGINAL)])
         return distances
 
     @property
     def by_class(self) -> np.ndarray:
-        """From the original: (labels, conditions); NaN for a label without clips."""
+        """Distances from the original by class: (labels, conditions); NaN for a label without clips."""
         mean = self.squared[:, self.conditions.index(ORIGINAL)].mean(-1)
         distances: np.ndarray = np.where(self.counts[:, None] > 0, np.sqrt(mean), np.nan)
         return distances
@@ -85,8 +89,22 @@ def pairwise_squares(static: Tensor) -> Tensor:
 
 
 def measure(store: Store, conditions: Sequence[str], split: str, clips: int, *, seed: int = 0, threads: int | None = None) -> Distances:
-    """Distances over up to so many clips of a split, drawn at random. Raises StoreError, RecipeError."""
-    mixture = {name: Share(weight=Schedule.of(Fraction(1))) for name in conditions}
+    """Distances between conditions, over random clips of a split.
+
+    Args:
+        store: The opened store.
+        conditions: Conditions to compare, with `original`.
+        split: Split whose clips are measured.
+        clips: Number of clips to measure at most.
+        seed: Seed of the random choice.
+        threads: Decoding threads. Default: one per core.
+
+    Raises:
+        RunError: The split has no clips.
+        StoreError: There is no such condition or split.
+        RecipeError: The conditions lack clips of the split.
+    """
+    mixture = {name: Share(weight=Schedule.of(1)) for name in conditions}
     # Every row shows its clip under all conditions.
     recipe = Recipe(title="all conditions of a clip", draw="views", views=len(conditions), mixture=mixture, allow_leakage=True)
     stream = Stream(recipe, store, split=split, seed=seed, batch_size=_BATCH, features="static", tail="keep", threads=threads)
@@ -102,14 +120,17 @@ def measure(store: Store, conditions: Sequence[str], split: str, clips: int, *, 
         if counts.sum() >= clips:
             break
     if squared is None:
-        raise RunError(f"split '{split}' of {store.url} has no clips to measure")
+        raise RunError(f"split '{split}' of {store.url} has no clips to measure; choose another split")
     return Distances(conditions=tuple(conditions), labels=labels, squared=squared, counts=counts)
 
 
 def farthest(between: np.ndarray, start: int, count: int) -> list[int]:
     """Numbers of the picked conditions, in the order of picking; each maximises the distance to the nearest one so far.
 
-    between: (conditions, conditions). start: the one that counts as picked from the outset.
+    Args:
+        between: Distances, (conditions, conditions).
+        start: Number of the condition that counts as picked at the beginning.
+        count: Conditions to pick.
 
     >>> farthest(np.abs(np.subtract.outer([0.0, 1.0, 5.0, 6.0], [0.0, 1.0, 5.0, 6.0])), 0, 2)
     [3, 1]
@@ -124,62 +145,66 @@ def farthest(between: np.ndarray, start: int, count: int) -> list[int]:
 
 def main(
     store: Annotated[str, typer.Argument(help="Path or URL of the store.")],
-    count: Annotated[int, typer.Option(min=1, help="Conditions to pick.")] = 4,
-    conditions: Annotated[str, typer.Option(help="To choose from; default all of the store that hold every clip of the split.")] = "",
-    split: Annotated[str, typer.Option(help="Split to measure; never the one you evaluate on.")] = "train",
-    clips: Annotated[int, typer.Option(min=1, help="Clips to measure, drawn at random.")] = 500,
+    count: Annotated[int, typer.Option(min=1, help="Number of conditions to pick.")] = 4,
+    conditions: Annotated[str, typer.Option(help="Candidate conditions. Default: all that contain every clip of the store.")] = "",
+    split: Annotated[str, typer.Option(help="Split to measure; do not use the one that you evaluate on.")] = "train",
+    clips: Annotated[int, typer.Option(min=1, help="Number of random clips to measure.")] = 500,
     out: Annotated[Path, typer.Option(help="Folder to write.")] = Path("runs/choose_conditions"),
-    threads: Annotated[int | None, typer.Option(help="Threads that decode.")] = None,
+    threads: Annotated[int | None, typer.Option(help="Number of decoding threads. Default: one per core.")] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,  # noqa: ARG001  # read by streamaug.cli.main.run
 ) -> None:
-    """Measure how far conditions move the features, and pick those to train on."""
+    """Measure how much conditions change the features, and pick conditions to train on."""
     if out.exists() and any(out.iterdir()):
-        raise RunError(f"{out} is already in use; name another folder with --out")
+        raise RunError(f"{out} is already in use; choose another folder with --out")
     opened = Store.open(store)
-    asked = [str(name) for name in parse_conditions(conditions)] if conditions else list(opened.conditions)
-    whole = [name for name in asked if len(opened.index(name)) == opened.clips.num_rows]
-    names = paper_order({ORIGINAL, *whole})
+    candidates = [str(name) for name in parse_conditions(conditions)] if conditions else list(opened.conditions)
+    complete = [name for name in candidates if len(opened.index(name)) == opened.clips.num_rows]
+    names = paper_order({ORIGINAL, *complete})
     if len(names) < 2:
-        raise RunError(f"{store} has no condition beside the original that holds every clip; build some")
-    found = measure(opened, names, split, clips, threads=threads)
+        raise RunError(f"{store} has no condition besides the original that contains every clip; build one with 'streamaug build'")
+    distances = measure(opened, names, split, clips, threads=threads)
     start = names.index(ORIGINAL)
-    picked = [names[number] for number in farthest(found.between, start, count)]
-    here = [name for name in PAPER if name in names]
+    picked = [names[number] for number in farthest(distances.between, start, count)]
+    available = [name for name in PAPER if name in names]
     verdict = (
-        f"It would pick {', '.join(picked)}. The paper picked {', '.join(PAPER)}"
-        + (f", of which the store has {', '.join(here)}." if len(here) < len(PAPER) else ".")
-        + (f" Left out, since they lack clips: {', '.join(sorted(set(asked) - set(names)))}." if set(asked) - set(names) else "")
+        f"Picked: {', '.join(picked)}. The paper picked {', '.join(PAPER)}"
+        + (f", of which the store has {', '.join(available)}." if len(available) < len(PAPER) else ".")
+        + (f" Left out because they lack clips: {', '.join(sorted(set(candidates) - set(names)))}." if set(candidates) - set(names) else "")
     )
-    distances = Table(
-        header=["", *names], rows=[[name, *(f"{value:.4f}" for value in line)] for name, line in zip(names, found.between, strict=True)]
+    between = Table(
+        header=["", *names], rows=[[name, *(f"{value:.4f}" for value in line)] for name, line in zip(names, distances.between, strict=True)]
     )
     classes = Table(
         header=["class", *names],
-        rows=[[label, *(f"{value:.4f}" for value in line)] for label, line in zip(found.labels, found.by_class, strict=True)],
+        rows=[[label, *(f"{value:.4f}" for value in line)] for label, line in zip(distances.labels, distances.by_class, strict=True)],
     )
-    top = float(found.between.max())
+    top = float(distances.between.max())
     heat = matrix(
-        found.between, names, names, title="Distance between conditions", label="RMS difference of log-mel", low=0, high=top, decimals=3
+        distances.between, names, names, title="Distance between conditions", label="RMS difference of log-mel", low=0, high=top, decimals=3
     )
     bands = curves(
-        found.by_band[1:], names[1:], title="Distance from the original by mel band", xlabel="mel band", ylabel="RMS difference of log-mel"
+        distances.by_band[1:],
+        names[1:],
+        title="Distance from the original by mel band",
+        xlabel="mel band",
+        ylabel="RMS difference of log-mel",
     )
     out.mkdir(parents=True, exist_ok=True)
-    write_whole(out / "distances.csv", distances.csv())
+    write_whole(out / "distances.csv", between.csv())
     write_whole(out / "by_class.csv", classes.csv())
     write_whole(out / "distances.png", heat)
     write_whole(out / "by_band.png", bands)
     sections = [
-        Section(title="What to train on", parts=[Text(text=verdict), Picture(png=heat, alt="distance matrix"), distances]),
+        Section(title="Conditions to train on", parts=[Text(text=verdict), Picture(png=heat, alt="distance matrix"), between]),
         Section(title="By mel band", parts=[Picture(png=bands, alt="distance by mel band")]),
         Section(title="By class", parts=[classes]),
     ]
     lead = (
-        f"{int(found.counts.sum())} clips of '{split}' of {opened.meta.name}; "
+        f"{int(distances.counts.sum())} clips of '{split}' of {opened.meta.name}; "
         "root-mean-square difference of log-mel features scaled to 0 to 1."
     )
     write_whole(out / "report.html", page("Choice of conditions for training", lead, sections))
-    Console().print(distances.markdown(), verdict, f"report: {out / 'report.html'}", sep="\n\n", highlight=False, soft_wrap=True)
+    Console().print(between.markdown(), verdict, f"report: {out / 'report.html'}", sep="\n\n", highlight=False, soft_wrap=True)
 
 
 if __name__ == "__main__":
