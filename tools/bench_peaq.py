@@ -134,10 +134,8 @@ def bench(
     print(f"| {len(memory_by_worker)} processes, {len(calls) * _BLOCK} pairs of 10 s | |\n|---|---:|")
     print(f"| CPU ms per pair | {1000 * spent / len(calls) / _BLOCK:.0f} |")
     for name, position in (("first", 0), ("last", -1)):
-        print(
         largest = max(series[position] for series in memory_by_worker.values()) / 2**20
         print(f"| MB used by a worker after its {name} {_BLOCK} pairs | {largest:.0f} |")
-        )
 
 
 if __name__ == "__main__":

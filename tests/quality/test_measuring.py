@@ -127,7 +127,7 @@ def test_a_condition_that_was_built_again_is_measured_again(store: Store, clips_
     build(
         clips_table, store.url, conditions=parse_conditions("mp3_32"), clips_per_shard=2, settings=settings, replace=True, executor=thread
     )
-    with pytest.raises(StoreError, match="'mp3_32' is not measured as it is now; run 'streamaug quality"):
+    with pytest.raises(StoreError, match="no grades of 'mp3_32' as it is now; run 'streamaug quality"):
         load_quality(store, "mp3_32")
     again = Counted()
     measure(store, CODED, executor=again)
@@ -171,7 +171,7 @@ def test_altered_bytes_are_refused_with_shard_and_clip(store: Store, thread: Thr
     data = bytearray(shard.read_bytes())
     data[row["offset"] + 50] ^= 1
     shard.write_bytes(data)
-    with pytest.raises(CorruptError, match=rf"{shard.name}: clip '{row['clip_id']}': its bytes are not those"):
+    with pytest.raises(CorruptError, match=rf"{shard.name}: clip '{row['clip_id']}': the bitstream does not match its sha256"):
         measure(store, ["mp3_32"], executor=thread)
 
 

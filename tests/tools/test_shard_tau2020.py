@@ -135,10 +135,10 @@ def test_lists_that_contradict_each_other_are_refused(tmp_path, changes, told):
 @pytest.mark.parametrize(
     ("old", "new", "told"),
     [
-        ("\tlisbon-1000\t", "\tlisbon-1001\t", "its name contradicts"),
-        ("\tparis-1118\tb", "\tparis-1118\tc", "its name contradicts"),
+        ("\tlisbon-1000\t", "\tlisbon-1001\t", "contradicts its name"),
+        ("\tparis-1118\tb", "\tparis-1118\tc", "contradicts its name"),
         ("identifier", "place", "no column 'identifier'"),
-        ("\tvienna-24\ta", "", "line 5: 4 filled columns expected"),
+        ("\tvienna-24\ta", "", "line 5: a value is missing; fill all 4 columns"),
         ("\t", ",", "no column"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Levels and patterns of the two signals brought together, and how both are modulated: sections 8 and 9 of PEAQ Basic."""
+"""Adapt levels and patterns of the two signals, and compute their modulation: sections 8 and 9 of PEAQ Basic."""
 
 from dataclasses import dataclass
 
@@ -19,9 +19,9 @@ def _band_means(values: Array) -> Array:
 
 
 def adapted(excitation: Array) -> Array:
-    """Patterns E_P after level and pattern adaptation, (2, ..., frames, 109): reference and test, as `excitation` is.
+    """Patterns E_P after level and pattern adaptation, (2, ..., frames, 109): reference and test, like `excitation`.
 
-    What differs as a constant gain or a constant filter is adapted away; the rest counts as noise.
+    A constant gain or a constant filter is removed by adaptation; other differences count as noise.
     """
     alpha = adaptation_constants()
     reference, test = smoothed(excitation, alpha)
@@ -36,7 +36,7 @@ def adapted(excitation: Array) -> Array:
 class Modulation:
     """Modulation of the envelopes, each (2, ..., frames, 109): reference and test.
 
-    depth: M. loudness: Ebar, the smoothed loudness that it is measured against.
+    depth: M. loudness: Ebar, the smoothed loudness that it is relative to.
     """
 
     depth: Array

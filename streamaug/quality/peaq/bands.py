@@ -20,7 +20,7 @@ class Bands:
 
     lower, upper, centre: in Hz.
     noise: internal noise of the ear, E_IN. threshold: E_t of the loudness formula.
-    weights: (lines, 109), the part of each spectral line that lies in each band; the lines above 18 kHz are left out.
+    weights: (lines, 109), the part of each spectral line that is in each band; the lines above 18 kHz are left out.
     """
 
     lower: Array

@@ -1,4 +1,4 @@
-"""From samples to spectra as the cochlea gets them: frames, window, calibration, outer and middle ear.
+"""From samples to the spectra that reach the cochlea: frames, window, calibration, outer and middle ear.
 
 Sections 1 to 3 of PEAQ Basic (ITU-R BS.1387-1). Samples are in 16-bit units: a full-scale sine has the amplitude 32768.
 """
@@ -11,7 +11,7 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float64]
 
 RATE = 48_000
-"""Samples a second; PEAQ knows no other rate."""
+"""Sample rate in Hz, the only one that PEAQ supports."""
 
 FRAME = 2048
 HOP = FRAME // 2
@@ -26,7 +26,7 @@ FULL_SCALE = 32768.0
 
 
 def read_only(values: Array) -> Array:
-    """The array, protected: constants are computed once and shared."""
+    """The array, made read-only: constants are computed once and shared."""
     values.setflags(write=False)
     return values
 
@@ -70,7 +70,7 @@ def power_spectra(frames: Array) -> Array:
 
 @cache
 def ear_weights() -> Array:
-    """Power gain of the outer and middle ear at each spectral line, of shape (1025,); the line at 0 Hz is not heard."""
+    """Power gain of the outer and middle ear at each spectral line, of shape (1025,); the line at 0 Hz is inaudible."""
     khz = np.arange(1, FRAME // 2 + 1) * BIN / 1000
     decibels = -2.184 * khz**-0.8 + 6.5 * np.exp(-0.6 * (khz - 3.3) ** 2) - 0.001 * khz**3.6
     return read_only(np.concatenate([[0.0], 10 ** (decibels / 10)]))

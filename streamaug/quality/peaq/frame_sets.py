@@ -1,4 +1,4 @@
-"""Which frames a variable is averaged over: section 11.1 of PEAQ Basic."""
+"""Choose the frames that each variable is averaged over: section 11.1 of PEAQ Basic."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,7 @@ import numpy.typing as npt
 from streamaug.quality.peaq.ear import FRAME, HOP, Array
 
 _LOUD = 200.0
-"""Sum of five successive magnitudes, in 16-bit units, from which on the reference counts as begun."""
+"""Sum of five successive magnitudes, in 16-bit units, from which the reference counts as started."""
 
 _SETTLED = 24
 """Frames (0.5 s from the start of the file) that the modulation filters take to settle."""
@@ -20,12 +20,12 @@ _AUDIBLE = 0.1
 """Sone."""
 
 _ENERGY = 8000.0
-"""Energy of half a frame, in 16-bit units, from which on its harmonic structure counts."""
+"""Energy of half a frame, in 16-bit units, from which its harmonic structure counts."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FrameSets:
-    """Slices of the frame axis, empty ones where no frame qualifies, and a mask.
+    """Slices of the frame axis, empty if no frame qualifies, and a mask.
 
     kept: K, from the first to the last loud frame. settled: K_mod. audible: K_nl. energetic: K_ehs, of shape (frames,).
     """
@@ -65,7 +65,7 @@ def frame_sets(frames: Array, loudness: Array) -> FrameSets:
 
 
 def frame_mean(values: npt.ArrayLike, weight: npt.ArrayLike = 1.0) -> Array:
-    """Weighted mean over the frames, (..., frames) to (...); NaN where there is no frame.
+    """Weighted mean over the frames, (..., frames) to (...); NaN if there are no frames.
 
     >>> frame_mean([2.0, 4.0]), frame_mean([2.0, 4.0], [3.0, 1.0]), frame_mean([])
     (np.float64(3.0), np.float64(2.5), np.float64(nan))

@@ -1,4 +1,4 @@
-"""Noise against what the reference masks: section 11.5 of PEAQ Basic."""
+"""Noise relative to the reference's masking threshold: section 11.5 of PEAQ Basic."""
 
 import numpy as np
 
