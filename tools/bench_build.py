@@ -1,8 +1,9 @@
-"""Compare the builder with a shell loop and with the bare encoders: `python -m tools.bench_build CLIPS.csv`.
+"""Compare the builder with a shell loop and with the bare encoders: `python -m tools.bench_build
+CLIPS.csv`.
 
-In each round, in turn, on the same clips and conditions: `streamaug build` as a user runs it; a loop of ffmpeg and fdkaac
-processes over the files, one per core at a time; and the encoders called in this process with PCM in memory, their time
-divided by the cores, as a lower limit.
+In each round, in turn, on the same clips and conditions: `streamaug build` as a user runs it; a
+loop of ffmpeg and fdkaac processes over the files, one per core at a time; and the encoders called
+in this process with PCM in memory, their time divided by the cores, as a lower limit.
 """
 
 import contextlib
@@ -29,7 +30,9 @@ from streamaug.conditions import Condition
 
 CORES = os.cpu_count() or 1
 _MEMORY_INTERVAL = 5.0
-"""Seconds between two readings of the workers' memory; each reads the table of all processes, which slows the build."""
+"""Seconds between two readings of the workers' memory; each reads the table of all processes, which
+slows the build.
+"""
 FFMPEG = {"mp3": ("libmp3lame", "mp3"), "aac": ("aac", "adts"), "opus": ("libopus", "ogg"), "sbc": ("sbc", "sbc")}
 
 
@@ -79,7 +82,8 @@ def time_builder(table: Path, conditions: list[str], store: Path) -> tuple[float
     while process.poll() is None:
         time.sleep(0.05)
         if time.perf_counter() - last_reading > _MEMORY_INTERVAL:
-            # Measured from outside: the system's own maximum for a child includes its parent's memory before the exec.
+            # Measured from outside: the system's own maximum for a child includes its parent's
+            # memory before the exec.
             with contextlib.suppress(psutil.NoSuchProcess):
                 largest = max([largest, *(child.memory_info().rss for child in process.children())])
             last_reading = time.perf_counter()

@@ -2,8 +2,8 @@
 
     python -m tools.bench_peaq [--pairs 4000]
 
-Pairs are synthetic scenes coded by MP3 at 64 kbps. Times are medians on one core, with the speed relative to real time; the
-limit is a quarter of a second for a 10 s mono pair.
+Pairs are synthetic scenes coded by MP3 at 64 kbps. Times are medians on one core, with the speed
+relative to real time; the limit is a quarter of a second for a 10 s mono pair.
 """
 
 import os
@@ -47,7 +47,9 @@ def scene(seconds: float) -> np.ndarray:
 
 
 def median_ms(call: Callable[[], object], repeats: int) -> float:
-    """Median CPU time, which on one thread is the wall time of an idle machine, whatever else the machine does."""
+    """Median CPU time, which on one thread is the wall time of an idle machine, whatever else the
+    machine does.
+    """
     call()
     times = []
     for _ in range(repeats):
@@ -63,7 +65,9 @@ def resident() -> int:
 
 
 def grade_many(reference: np.ndarray, test: np.ndarray, pairs: int) -> tuple[int, int, float]:
-    """Grade a pair many times in a worker; returns its process number, its memory afterwards in bytes, and its CPU seconds."""
+    """Grade a pair many times in a worker; returns its process number, its memory afterwards in
+    bytes, and its CPU seconds.
+    """
     begun = time.process_time()
     with threadpool_limits(1):
         for _ in range(pairs):

@@ -1,12 +1,14 @@
-"""Compare the stream with a bare loop, a bare gather and other loaders: same clips, mixture, decoder and features.
+"""Compare the stream with a bare loop, a bare gather and other loaders: same clips, mixture,
+decoder and features.
 
     python -m tools.bench_stream WORK --recordings ESC-10 [--peers PEERS] [--repeats 3] [--row-7 STORE]
 
-WORK: a folder for clips, store and caches (about 3 GB), filled by the first run. PEERS: a folder of virtual environments named
-webdataset, mosaicml, litdata, datasets and audiomentations, each with that package and this project; without it, plain files are the
-only peer. STORE: a store with row 7's conditions, whose bytes are counted. Everything is measured in turn, `repeats` times, and the
-medians are printed as the tables of docs/benchmarks.md; then tools/bench_stream_remote.py and bench_stream_memory.py measure the
-network and the memory.
+WORK: a folder for clips, store and caches (about 3 GB), filled by the first run. PEERS: a folder of
+virtual environments named webdataset, mosaicml, litdata, datasets and audiomentations, each with
+that package and this project; without it, plain files are the only peer. STORE: a store with row
+7's conditions, whose bytes are counted. Everything is measured in turn, `repeats` times, and the
+medians are printed as the tables of docs/benchmarks.md; then tools/bench_stream_remote.py and
+bench_stream_memory.py measure the network and the memory.
 """
 
 import json
@@ -47,7 +49,9 @@ ROW_7 = Path(__file__).parents[1] / "train" / "paper" / "recipes" / "table3" / "
 
 
 def prepare(work: Path, recordings: Path) -> None:
-    """Write 320 clips of 10 s, each two ESC-10 recordings of one label end to end; their store; and one file per row for the peers."""
+    """Write 320 clips of 10 s, each two ESC-10 recordings of one label end to end; their store; and
+    one file per row for the peers.
+    """
     if (work / "rows.json").exists():
         return
     folder = work / "clips"
@@ -96,7 +100,9 @@ def payload_of(store: Store, bitstreams: BitstreamLocations, clip: int) -> bytes
 
 
 def bare_loop(work: Path) -> float:
-    """Clips per second of one core that decodes bitstreams from memory and computes log-mel, over the mixture's rows."""
+    """Clips per second of one core that decodes bitstreams from memory and computes log-mel, over
+    the mixture's rows.
+    """
     torch.set_num_threads(1)
     rows = json.loads((work / "rows.json").read_text())[::4]
     payloads = [Path(row["audio"]).read_bytes() for row in rows]
@@ -119,7 +125,8 @@ def bare_loops(work: Path) -> float:
 
 
 def bare_gather(work: Path, batches: int = 200) -> dict[str, float]:
-    """Clips per second of gathering float16 matrices from a memory map into batches as float32, by NumPy on one core.
+    """Clips per second of gathering float16 matrices from a memory map into batches as float32, by
+    NumPy on one core.
 
     `static` (128, 431), and `logmel` with its deltas (3, 128, 423).
     """
@@ -167,7 +174,9 @@ def cached(work: Path, features: Literal["static", "logmel"], epochs: int = 10) 
 
 
 def first_batch(work: Path, share: float) -> float:
-    """Seconds from opening the store to the first batch, from the start of an epoch or after resuming inside it."""
+    """Seconds from opening the store to the first batch, from the start of an epoch or after
+    resuming inside it.
+    """
     begun = time.perf_counter()
     stream = Stream(work / "row_6.yaml", work / "store", features="static", batch_size=BATCH)
     rows = int(stream.plan.epoch_size(0) * share) // BATCH * BATCH
@@ -188,7 +197,9 @@ def peer(name: str, kind: str, work: Path, python: Path | str) -> dict[str, Any]
 
 
 def disk(path: Path) -> list[list[str]]:
-    """Lines of a table: the size of row 7's conditions as shards, as coded files and as decoded WAV files."""
+    """Lines of a table: the size of row 7's conditions as shards, as coded files and as decoded WAV
+    files.
+    """
     store, names = Store.open(path), load_recipe(ROW_7).conditions
     indexes = {name: store.index(name) for name in names}
     tables = sum((path / name / "index.parquet").stat().st_size for name in names) + (path / "clips.parquet").stat().st_size

@@ -1,9 +1,10 @@
-"""Measure a stream's memory: per clip of its store, and over twenty epochs; run by bench_stream.py, or alone.
+"""Measure a stream's memory: per clip of its store, and over twenty epochs; run by bench_stream.py,
+or alone.
 
     python -m tools.bench_stream_memory WORK
 
-WORK: bench_stream.py's folder. Its store of 320 clips is repeated up to a million clips with their own names in every table; their
-shards are hard links to those of the small store.
+WORK: bench_stream.py's folder. Its store of 320 clips is repeated up to a million clips with their
+own names in every table; their shards are hard links to those of the small store.
 """
 
 import gc

@@ -1,10 +1,12 @@
-"""Measure one other loader on the benchmark's clips, in its own environment; bench_stream.py runs this and reads the line it prints.
+"""Measure one other loader on the benchmark's clips, in its own environment; bench_stream.py runs
+this and reads the line it prints.
 
     PEER/bin/python tools/bench_stream_peers.py PEER KIND WORK
 
-KIND `audio`: bitstreams in the peer's own format, decoded and converted to log-mel by streamaug's functions. KIND `features`: static
-matrices as float16 in the peer's own format, converted to float32. Both use batches of 64 in a shuffled order, over all conditions,
-and two worker processes; each peer is set up as its documentation recommends. The second epoch is timed.
+KIND `audio`: bitstreams in the peer's own format, decoded and converted to log-mel by streamaug's
+functions. KIND `features`: static matrices as float16 in the peer's own format, converted to
+float32. Both use batches of 64 in a shuffled order, over all conditions, and two worker processes;
+each peer is set up as its documentation recommends. The second epoch is timed.
 """
 
 import json

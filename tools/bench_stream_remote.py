@@ -1,10 +1,12 @@
-"""Measure the stream over a network with 30 ms of latency, and s3fs against obstore; run by bench_stream.py, or alone.
+"""Measure the stream over a network with 30 ms of latency, and s3fs against obstore; run by
+bench_stream.py, or alone.
 
     python -m tools.bench_stream_remote WORK
 
-WORK: bench_stream.py's folder. Two servers run on this machine, each with a proxy that delays every byte by 30 ms: moto for S3
-with a windowed shuffle, and nginx for the full shuffle, because moto answers only about 150 requests per second. Servers and proxy
-run on the same cores as the stream; the processor time that they take is a column of the table.
+WORK: bench_stream.py's folder. Two servers run on this machine, each with a proxy that delays every
+byte by 30 ms: moto for S3 with a windowed shuffle, and nginx for the full shuffle, because moto
+answers only about 150 requests per second. Servers and proxy run on the same cores as the stream;
+the processor time that they take is a column of the table.
 """
 
 import asyncio
@@ -160,7 +162,9 @@ def epoch(recipe: Path, store: str) -> dict[str, float]:
 
 @contextmanager
 def far(server: str, work: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
-    """The store's URL on a server that is reached through the proxy, and the processes that serve it."""
+    """The store's URL on a server that is reached through the proxy, and the processes that serve
+    it.
+    """
     with moto(work / "store") if server == "moto" else nginx(work, work / "nginx") as (port, process), delayed(port) as (near, proxy):
         address = f"http://127.0.0.1:{near}"
         os.environ["AWS_ENDPOINT_URL"] = address
@@ -168,7 +172,9 @@ def far(server: str, work: Path) -> Iterator[tuple[str, list[subprocess.Popen[by
 
 
 def over_network(work: Path, repeats: int) -> list[list[str]]:
-    """Lines of a table: shuffle, server, clips/s from disk and over the network, their ratio, bytes read, reads, the servers' cores."""
+    """Lines of a table: shuffle, server, clips/s from disk and over the network, their ratio, bytes
+    read, reads, the servers' cores.
+    """
     lines = []
     for shuffle, recipe, server in (("windows of 8 shards", "windowed.yaml", "moto"), ("full", "row_6.yaml", "nginx")):
         with far(server, work) as (url, processes):
@@ -192,7 +198,9 @@ def over_network(work: Path, repeats: int) -> list[list[str]]:
 
 
 def reading(client: str, port: int, work: Path) -> dict[str, float]:
-    """Read rows of the mixture one by one with an S3 client, as a stream's fetcher does: reads per second, processor ms per read."""
+    """Read rows of the mixture one by one with an S3 client, as a stream's fetcher does: reads per
+    second, processor ms per read.
+    """
     store = Store.open(work / "store")
     rng = np.random.default_rng(0)
     ranges = []
@@ -218,7 +226,9 @@ def reading(client: str, port: int, work: Path) -> dict[str, float]:
 
 
 def clients(work: Path, repeats: int) -> list[list[str]]:
-    """Lines of a table: client, reads per second, processor milliseconds per read, from nginx through the proxy."""
+    """Lines of a table: client, reads per second, processor milliseconds per read, from nginx
+    through the proxy.
+    """
     measured: dict[str, list[dict[str, float]]] = {"s3fs": [], "obstore": []}
     with nginx(work, work / "nginx") as (port, _), delayed(port) as (near, _):
         for _ in range(repeats):

@@ -1,4 +1,5 @@
-"""Run the whole toolkit in minutes: synthetic scenes, all conditions, rows 1 and 6 of Table 3, one page of results.
+"""Run the whole toolkit in minutes: synthetic scenes, all conditions, rows 1 and 6 of Table 3, one
+page of results.
 
     python -m tools.demo [--folder demo]
 
@@ -103,7 +104,9 @@ def main(
     steps: Annotated[int, typer.Option(min=1, help="Training steps of each row.")] = STEPS,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,  # noqa: ARG001  # read by streamaug.cli.main.run
 ) -> None:
-    """Build a small data set in every condition, train rows 1 and 6 of Table 3, and show the results."""
+    """Build a small data set in every condition, train rows 1 and 6 of Table 3, and show the
+    results.
+    """
     console, begun = Console(), time.monotonic()
     clips = scenes(folder / "scenes")
     with ProgressBar() as progress:

@@ -1,4 +1,6 @@
-"""Download TAU Urban Acoustic Scenes 2020 Mobile, development set: resume, check and unpack its archives."""
+"""Download TAU Urban Acoustic Scenes 2020 Mobile, development set: resume, check and unpack its
+archives.
+"""
 
 import re
 import shutil
@@ -42,7 +44,9 @@ ARCHIVES: Mapping[str, str] = MappingProxyType(
         }.items()
     }
 )
-"""The archives and their MD5 as published in the record; dcase_util, by the data set's authors, lists the same."""
+"""The archives and their MD5 as published in the record; dcase_util, by the data set's authors,
+lists the same.
+"""
 
 PATIENCE = 6
 """Consecutive tries without a byte after which a download is given up."""
@@ -52,7 +56,8 @@ BLOCK = 1 << 16
 
 
 def fetch(dataset: Path, *, archives: Mapping[str, str] = ARCHIVES, url: str = URL, sleep: Callable[[float], None] = time.sleep) -> None:
-    """Download the data set into a folder. Complete files are not fetched again; archives stay in <dataset>/archives.
+    """Download the data set into a folder. Complete files are not fetched again; archives stay in
+    <dataset>/archives.
 
     Args:
         dataset: Folder of the data set.
@@ -86,7 +91,9 @@ class Resuming:
         self._bars, self._task, self._sleep = bars, task, sleep
 
     def __call__(self, url: str, output_file: str, _: pooch.Pooch) -> None:
-        """Download a URL into a file, through a partial file next to it that outlives this process. Raises FetchError."""
+        """Download a URL into a file, through a partial file next to it that outlives this process.
+        Raises FetchError.
+        """
         # pooch gives the output a new name every time, so a later run could not find it.
         part = Path(output_file).with_name(f"{url.rsplit('/', 1)[-1]}.part")
         fruitless = 0
@@ -135,7 +142,9 @@ def _is_passing(error: requests.RequestException) -> bool:
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Unpack a ZIP without its top folder; existing files of the right size stay. Raises FetchError."""
+    """Unpack a ZIP without its top folder; existing files of the right size stay. Raises
+    FetchError.
+    """
     try:
         with zipfile.ZipFile(archive) as opened:
             for member in opened.infolist():

@@ -1,9 +1,11 @@
-"""Convert the HDF5 weights of a Keras model (the DCASE 2020 system's released files) to this project's safetensors.
+"""Convert the HDF5 weights of a Keras model (the DCASE 2020 system's released files) to this
+project's safetensors.
 
     python -m tools.import_keras_weights model.hdf5 fcnn.safetensors --model fcnn
 
-The layers must be those of train/models, created in the same order. Keras numbers its layers as they are created
-(conv2d_1, conv2d_2, ...), and that number, not the order in the file, identifies them.
+The layers must be those of train/models, created in the same order. Keras numbers its layers as
+they are created (conv2d_1, conv2d_2, ...), and that number, not the order in the file, identifies
+them.
 """
 
 import re
@@ -47,7 +49,9 @@ def read_layers(path: Path) -> dict[str, list[dict[str, np.ndarray]]]:
 
 
 def in_keras_order(model: Classifier) -> Iterator[nn.Module]:
-    """The model's modules in the order in which the Keras code creates its layers: the two ResNet paths alternate."""
+    """The model's modules in the order in which the Keras code creates its layers: the two ResNet
+    paths alternate.
+    """
     if isinstance(model, ResNet17):
         for low, high in zip(model.low.modules(), model.high.modules(), strict=True):
             yield low

@@ -2,10 +2,12 @@
 
     python tools/make_demo_scenes.py FOLDER [--seed 1] [--seconds 2.5] ...
 
-The labels are those of TAU Urban Acoustic Scenes. As in real scenes, the differences cover the whole spectrum: broadband texture,
-hum and whine, events such as steps, horns and birds, and detail above 8 kHz such as brakes, air valves and leaves. Scenes of one
-kind (indoor, outdoor, transportation) share most of their sounds. A location has its own spectrum, pitches and levels, and no
-location is both trained on and evaluated; a device colours its recordings. The scenes are independent of any codec.
+The labels are those of TAU Urban Acoustic Scenes. As in real scenes, the differences cover the
+whole spectrum: broadband texture, hum and whine, events such as steps, horns and birds, and detail
+above 8 kHz such as brakes, air valves and leaves. Scenes of one kind (indoor, outdoor,
+transportation) share most of their sounds. A location has its own spectrum, pitches and levels, and
+no location is both trained on and evaluated; a device colours its recordings. The scenes are
+independent of any codec.
 """
 
 import csv
@@ -34,25 +36,33 @@ CURVE = np.array([31, 63, 125, 250, 500, 1_000, 2_000, 4_000, 8_000, 11_000, 16_
 """Frequencies in Hz at which the spectrum of a scene or device is defined."""
 
 SPREAD = 2.5
-"""Standard deviation in dB of a location's spectrum at each point of CURVE, and of each of its sounds' levels."""
+"""Standard deviation in dB of a location's spectrum at each point of CURVE, and of each of its
+sounds' levels.
+"""
 
 
 def noise(random: Generator, samples: int, gain: Signal) -> Signal:
-    """Gaussian noise of unit power with this gain (linear, one value per bin of its real Fourier transform)."""
+    """Gaussian noise of unit power with this gain (linear, one value per bin of its real Fourier
+    transform).
+    """
     shaped = np.fft.irfft(np.fft.rfft(random.standard_normal(samples)) * gain, samples)
     unit: Signal = shaped / np.sqrt(np.mean(shaped**2))
     return unit
 
 
 def curve_gain(samples: int, decibels: Signal) -> Signal:
-    """The gain at every bin of a real Fourier transform of `samples`, linear in dB over log-frequency between the points of CURVE."""
+    """The gain at every bin of a real Fourier transform of `samples`, linear in dB over
+    log-frequency between the points of CURVE.
+    """
     frequency = np.maximum(np.fft.rfftfreq(samples, 1 / RATE), 1.0)
     gain: Signal = 10 ** (np.interp(np.log(frequency), np.log(CURVE), decibels) / 20)
     return gain
 
 
 def band_gain(samples: int, band: Range) -> Signal:
-    """The gain at every bin of a real Fourier transform: 1 inside the band, falling by 24 dB an octave outside."""
+    """The gain at every bin of a real Fourier transform: 1 inside the band, falling by 24 dB an
+    octave outside.
+    """
     frequency = np.maximum(np.fft.rfftfreq(samples, 1 / RATE), 1.0)
     octaves = np.maximum(0.0, np.maximum(np.log2(band[0] / frequency), np.log2(frequency / band[1])))
     gain: Signal = 10 ** (-24 * octaves / 20)
@@ -60,14 +70,17 @@ def band_gain(samples: int, band: Range) -> Signal:
 
 
 def sway(random: Generator, samples: int, decibels: float) -> Signal:
-    """A slowly wandering gain: a value of the given standard deviation in dB twice a second, joined by lines."""
+    """A slowly wandering gain: a value of the given standard deviation in dB twice a second, joined
+    by lines.
+    """
     knots = random.normal(0, decibels, 2 + 2 * samples // RATE)
     return 10 ** (np.interp(np.arange(samples), np.arange(len(knots)) * RATE / 2, knots) / 20)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sound:
-    """One kind of sound in a scene. Draws from `place` are the same in all clips of a location, draws from `moment` are not.
+    """One kind of sound in a scene. Draws from `place` are the same in all clips of a location,
+    draws from `moment` are not.
 
     Args:
         level: dB over the scene's texture.
@@ -264,7 +277,9 @@ SCENES: Mapping[str, tuple[tuple[float, ...], tuple[Sound, ...]]] = MappingProxy
 
 @dataclass(frozen=True, kw_only=True)
 class Device:
-    """A recorder: its response in dB at the points of CURVE, and its noise floor in dB of full scale."""
+    """A recorder: its response in dB at the points of CURVE, and its noise floor in dB of full
+    scale.
+    """
 
     response: tuple[float, ...]
     floor: float
@@ -348,7 +363,9 @@ def make(
     evaluate_locations: Annotated[int, typer.Option(min=1, help="Number of evaluation locations per scene.")] = 6,
     clips: Annotated[int, typer.Option(min=1, help="Number of clips per location.")] = 2,
 ) -> None:
-    """Write ten synthetic acoustic scenes, as WAV clips (44.1 kHz, mono, 16 bit) and their clips.csv."""
+    """Write ten synthetic acoustic scenes, as WAV clips (44.1 kHz, mono, 16 bit) and their
+    clips.csv.
+    """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise StreamaugError(f"{folder} is not an empty folder; choose another one, or remove it")
     (folder / "audio").mkdir(parents=True)

@@ -2,8 +2,8 @@
 
     python tools/shard_esc10.py FOLDER STORE [--conditions original,mp3_64,...]
 
-Excerpts of one recording share its Freesound number, which becomes `group`. Folds 1 to 3 are the split `train`, fold 4 is
-`evaluate`; other splits are written as `fold=1,2`.
+Excerpts of one recording share its Freesound number, which becomes `group`. Folds 1 to 3 are the
+split `train`, fold 4 is `evaluate`; other splits are written as `fold=1,2`.
 """
 
 from pathlib import Path
@@ -22,11 +22,14 @@ from streamaug.errors import ClipsError
 TRAIN_FOLDS = {1, 2, 3}
 EVALUATE_FOLDS = {4}
 SECONDS = 5.0
-"""Nominal clip length; most files have a few samples more, and 17 are between 3.6 and 7.2 s long."""
+"""Nominal clip length; most files have a few samples more, and 17 are between 3.6 and 7.2 s long.
+"""
 
 
 def clips_table(folder: Path) -> pa.Table:
-    """The data set's clips.csv with absolute paths, and the split and group of every clip. Raises ClipsError."""
+    """The data set's clips.csv with absolute paths, and the split and group of every clip. Raises
+    ClipsError.
+    """
     listed = folder / "clips.csv"
     names = {"freesound_id": pa.string(), "take": pa.string()}
     try:

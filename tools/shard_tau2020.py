@@ -2,8 +2,9 @@
 
     python tools/shard_tau2020.py DATASET STORE [--download] [--conditions original,mp3_64,...]
 
-DATASET is the folder with meta.csv, evaluation_setup/ and audio/. The split is the data set's own fold 1; clips of meta.csv in
-neither of its lists are left out. `--download` first downloads missing archives (27 GB in all) and unpacks them there.
+DATASET is the folder with meta.csv, evaluation_setup/ and audio/. The split is the data set's own
+fold 1; clips of meta.csv in neither of its lists are left out. `--download` first downloads missing
+archives (27 GB in all) and unpacks them there.
 """
 
 import csv
@@ -28,7 +29,9 @@ LISTS = {"train": "fold1_train.csv", "evaluate": "fold1_evaluate.csv"}
 
 @dataclass(frozen=True, kw_only=True)
 class Clip:
-    """A row of the clips table. segment: number that distinguishes excerpts of one recording. group: city-location."""
+    """A row of the clips table. segment: number that distinguishes excerpts of one recording.
+    group: city-location.
+    """
 
     path: str
     label: str
@@ -41,7 +44,9 @@ class Clip:
 
 
 def read_list(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
-    """Rows of a tab-separated table of the data set, with LF or CRLF, with or without a last newline. Raises ClipsError."""
+    """Rows of a tab-separated table of the data set, with LF or CRLF, with or without a last
+    newline. Raises ClipsError.
+    """
     try:
         # utf-8-sig: an editor may have added a byte order mark.
         with path.open(newline="", encoding="utf-8-sig") as file:
@@ -61,7 +66,9 @@ def read_list(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
 
 
 def read_clips(dataset: Path) -> list[Clip]:
-    """All clips of fold 1, checked against meta.csv, the evaluation clips also against fold1_test.csv. Raises ClipsError."""
+    """All clips of fold 1, checked against meta.csv, the evaluation clips also against
+    fold1_test.csv. Raises ClipsError.
+    """
     meta = {row["filename"]: row for row in read_list(dataset / "meta.csv", ("filename", "scene_label", "identifier", "source_label"))}
     clips: dict[str, Clip] = {}
     for split, name in LISTS.items():
@@ -113,7 +120,9 @@ def shard(
     ] = False,
     workers: Annotated[int | None, typer.Option(min=1, help="Number of processes. Default: one per core.")] = None,
 ) -> None:
-    """Build a store from TAU Urban Acoustic Scenes 2020 Mobile, with its fold 1 as train and evaluate."""
+    """Build a store from TAU Urban Acoustic Scenes 2020 Mobile, with its fold 1 as train and
+    evaluate.
+    """
     if download:
         from tools.download_tau2020 import fetch
 

@@ -1,8 +1,8 @@
 """Augment the features of a training step: SpecAugment, random crop, mixup of pairs.
 
-Pure functions of explicit generators, one per clip. A clip's draws depend on the seed, the step and its position in the
-epoch, so they do not change with the number of ranks, and a resumed run draws the same as an uninterrupted one.
-The generators are NumPy's, so that a CPU and a GPU draw the same.
+Pure functions of explicit generators, one per clip. A clip's draws depend on the seed, the step and
+its position in the epoch, so they do not change with the number of ranks, and a resumed run draws
+the same as an uninterrupted one. The generators are NumPy's, so that a CPU and a GPU draw the same.
 """
 
 from collections.abc import Iterable, Sequence
@@ -35,7 +35,9 @@ def clip_generators(seed: int, step: int, positions: Iterable[int]) -> list[np.r
 
 
 def _bands(channels: int, size: int, widest: int, generators: Generators) -> np.ndarray:
-    """One masked stretch of 0 to `widest` bins for each clip and channel: bool of shape (clips, channels, size)."""
+    """One masked stretch of 0 to `widest` bins for each clip and channel: bool of shape (clips,
+    channels, size).
+    """
     widths = np.stack([generator.integers(0, min(widest, size - 1), channels, endpoint=True) for generator in generators])
     starts = np.stack([generator.integers(0, size - own) for generator, own in zip(generators, widths, strict=True)])
     bins = np.arange(size)
@@ -43,7 +45,8 @@ def _bands(channels: int, size: int, widest: int, generators: Generators) -> np.
 
 
 def spec_augment(features: Tensor, generators: Generators) -> Tensor:
-    """Set one band of 0 to 12 mels and one stretch of 0 to 39 frames in 423 of every channel to 0 (Park et al. 2019).
+    """Set one band of 0 to 12 mels and one stretch of 0 to 39 frames in 423 of every channel to 0
+    (Park et al. 2019).
 
     Args:
         features: Of shape (clips, channels, mels, frames).
@@ -75,7 +78,8 @@ def random_crop(features: Tensor, frames: int, generators: Generators) -> Tensor
 
 
 def mixup(features: Tensor, targets: Tensor, generators: Generators) -> tuple[Tensor, Tensor]:
-    """Mix the clips in pairs, 0 and 1, 2 and 3, ... (Zhang et al. 2018); the plan has shuffled them.
+    """Mix the clips in pairs, 0 and 1, 2 and 3, ... (Zhang et al. 2018); the plan has shuffled
+    them.
 
     Args:
         features: Of shape (2 n, ...).

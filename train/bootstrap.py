@@ -25,8 +25,8 @@ class AccuracyDifference:
 def paired_difference(first: np.ndarray, second: np.ndarray, groups: np.ndarray, *, seed: int = 0) -> AccuracyDifference:
     """Difference of two models' accuracies on the same clips, with a percentile interval.
 
-    Clips of one recording or location are not independent trials, so whole groups are drawn, with replacement (Efron and
-    Tibshirani 1993). Paired: both models are compared on the same draw.
+    Clips of one recording or location are not independent trials, so whole groups are drawn, with
+    replacement (Efron and Tibshirani 1993). Paired: both models are compared on the same draw.
 
     Args:
         first: Of shape (clips,): right (1) or wrong (0), or the share of seeds that were right.

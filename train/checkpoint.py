@@ -1,4 +1,6 @@
-"""Save and load trained models as safetensors: weights and a short description, nothing that could be executed."""
+"""Save and load trained models as safetensors: weights and a short description, nothing that could
+be executed.
+"""
 
 import json
 from collections.abc import Sequence
@@ -28,7 +30,8 @@ def refuse_pickle(path: Path) -> None:
         raise CheckpointError(f"{path}: no such checkpoint; name the .safetensors file of a run")
     with path.open("rb") as file:
         begin = file.read(9)
-        # A safetensors file begins with the length of its JSON, whose low bytes may be those of a pickle.
+        # A safetensors file begins with the length of its JSON, whose low bytes may be those of a
+        # pickle.
         if begin.startswith(PICKLES) and begin[8:] != b"{":
             raise CheckpointError(
                 f"{path} is a pickle, which could run any code when it is loaded; "
@@ -44,7 +47,8 @@ def load_model(path: Path, labels: Sequence[str] | None = None) -> tuple[Classif
         labels: Labels that the model must have, in this order. Default: any.
 
     Raises:
-        CheckpointError: The file is missing, damaged, a pickle, or of another model or other labels.
+        CheckpointError: The file is missing, damaged, a pickle, or of another model or other
+            labels.
     """
     refuse_pickle(path)
     try:

@@ -1,4 +1,6 @@
-"""Settings of a run: one YAML file per run, whose values are checked before it starts and can be overridden on the command line."""
+"""Settings of a run: one YAML file per run, whose values are checked before it starts and can be
+overridden on the command line.
+"""
 
 import os
 from collections.abc import Sequence

@@ -18,7 +18,8 @@ BATCH = 64
 def probabilities_of(
     model: Classifier, store: Store, condition: str, split: str, *, threads: int | None = None, cache: Cache | None = None
 ) -> np.ndarray:
-    """Class probabilities of a split's clips, in the order of the clips table: float32 of shape (clips, classes).
+    """Class probabilities of a split's clips, in the order of the clips table: float32 of shape
+    (clips, classes).
 
     Args:
         model: The classifier, in evaluation mode.

@@ -41,7 +41,9 @@ def accuracy_map(table: Accuracies, names: Mapping[str, str]) -> bytes:
 
 
 def learning_curves(runs: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]]) -> bytes:
-    """Loss and learning rate by step. runs: steps, losses and learning rates of each run, of the same length."""
+    """Loss and learning rate by step. runs: steps, losses and learning rates of each run, of the
+    same length.
+    """
     figure = Figure(figsize=(7.5, 4.5))
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
     for name, (steps, losses, learning_rates) in runs.items():
@@ -64,7 +66,9 @@ def confusion_map(counts: np.ndarray, labels: Sequence[str], title: str) -> byte
 
 
 def log_mel_pictures(pictures: Mapping[str, np.ndarray]) -> bytes:
-    """One clip in several conditions. pictures: the static matrix (mels, frames) of each condition, in [0, 1]."""
+    """One clip in several conditions. pictures: the static matrix (mels, frames) of each condition,
+    in [0, 1].
+    """
     columns = min(4, len(pictures))
     rows = -(-len(pictures) // columns)
     figure = Figure(figsize=(3.2 * columns, 2.3 * rows), layout="constrained")

@@ -1,4 +1,6 @@
-"""Finish a run: evaluate the trained model on every condition, and write tables, figures and the report."""
+"""Finish a run: evaluate the trained model on every condition, and write tables, figures and the
+report.
+"""
 
 import json
 from collections.abc import Sequence
@@ -46,7 +48,9 @@ def finish_run(run: Run, model: Classifier, *, row: str, fold: str | None = None
 
 
 def evaluate(run: Run, model: Classifier, *, row: str, fold: str | None = None) -> pa.Table:
-    """Predictions of every clip of the evaluation split in every condition; arguments as for `finish_run`."""
+    """Predictions of every clip of the evaluation split in every condition; arguments as for
+    `finish_run`.
+    """
     config = run.config
     model.eval()
     tables = []

@@ -15,15 +15,18 @@ from train.resume import random_state, set_random_state
 from train.schedule import learning_rate
 
 BN_RECALIBRATION_STEPS = 100
-"""Steps at the end of a run, at most a quarter of it, over which batch normalisation's statistics are plain means.
+"""Steps at the end of a run, at most a quarter of it, over which batch normalisation's statistics
+are plain means.
 
-After a few hundred steps, a running average with the specification's momentum of .01 still depends on the beginning of the
-run, and a classifier that is evaluated with it errs at random. At the end of a long run the two averages are the same.
+After a few hundred steps, a running average with the specification's momentum of .01 still depends
+on the beginning of the run, and a classifier that is evaluated with it errs at random. At the end
+of a long run the two averages are the same.
 """
 
 
 class Training(lightning.LightningModule):
-    """Trains a classifier on batches of a stream: `logmel` (rows, [views,] 3, mels, frames), `label` and `position` (rows,).
+    """Trains a classifier on batches of a stream: `logmel` (rows, [views,] 3, mels, frames),
+    `label` and `position` (rows,).
 
     Args:
         model: The classifier.
@@ -47,7 +50,8 @@ class Training(lightning.LightningModule):
         positions = batch["position"].tolist()
         views = batch["logmel"] if batch["logmel"].ndim == 5 else batch["logmel"][:, None]
         targets = F.one_hot(batch["label"], self.model.classes).to(views)
-        # All views of a clip are masked, cropped and mixed in the same way, so that only their conditions differ.
+        # All views of a clip are masked, cropped and mixed in the same way, so that only their
+        # conditions differ.
         mixed = [self._augment(view, targets, positions) for view in views.unbind(1)]
         logits = self.model(torch.cat([features for features, _ in mixed]))
         loss = F.cross_entropy(logits, torch.cat([labels for _, labels in mixed]))
@@ -72,7 +76,8 @@ class Training(lightning.LightningModule):
         convolutions = [module.weight for module in self.model.modules() if isinstance(module, nn.Conv2d)]
         convolution_ids = {id(weight) for weight in convolutions}
         others = [parameter for parameter in self.model.parameters() if id(parameter) not in convolution_ids]
-        # A penalty L2 * w^2 has the gradient 2 * L2 * w, which torch calls a weight decay of 2 * L2.
+        # A penalty L2 * w^2 has the gradient 2 * L2 * w, which torch calls a weight decay of 2 *
+        # L2.
         groups: list[dict[str, Any]] = [{"params": convolutions, "weight_decay": 2 * self.model.L2}, {"params": others}]
         optimizer = torch.optim.SGD(groups, lr=1.0, momentum=self.momentum)
         scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, self._learning_rate)
@@ -104,7 +109,8 @@ class Training(lightning.LightningModule):
 
 
 def divergence(logits: Tensor) -> Tensor:
-    """Mean Kullback-Leibler divergence of each view's classes from the views' mean (Jensen-Shannon, in nats).
+    """Mean Kullback-Leibler divergence of each view's classes from the views' mean (Jensen-Shannon,
+    in nats).
 
     Args:
         logits: Of shape (views, rows, classes).

@@ -1,4 +1,6 @@
-"""Predictions of models, one row per clip and condition: all tables can be computed from them, without a model."""
+"""Predictions of models, one row per clip and condition: all tables can be computed from them,
+without a model.
+"""
 
 import io
 from pathlib import Path
@@ -24,8 +26,9 @@ SCHEMA = pa.schema(
         pa.field("probabilities", pa.list_(pa.float32()), nullable=False),
     ]
 )
-"""`row`: experiment row, named after its recipe. `fold`: the fold that was held out, if folds were. `group`: recordings
-that belong together; by default the clip's own id. `probabilities`: in the order of the store's labels."""
+"""`row`: experiment row, named after its recipe. `fold`: the fold that was held out, if folds were.
+`group`: recordings that belong together; by default the clip's own id. `probabilities`: in the
+order of the store's labels."""
 
 
 def write_predictions(path: Path, predictions: pa.Table) -> None:
@@ -57,7 +60,9 @@ def correct(predictions: pa.Table) -> np.ndarray:
 
 
 def by_clip(predictions: pa.Table, row: str, condition: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Clips of one row and condition, sorted by id: their ids, groups, and the share of seeds that got each right."""
+    """Clips of one row and condition, sorted by id: their ids, groups, and the share of seeds that
+    got each right.
+    """
     chosen = predictions.filter(pc.and_(pc.equal(predictions["row"], row), pc.equal(predictions["condition"], condition)))
     shares = (
         pa.table({"clip_id": chosen["clip_id"], "group": chosen["group"], "right": pa.array(correct(chosen).astype(np.float64))})

@@ -30,7 +30,8 @@ class Run:
 
     Args:
         config: The run's settings.
-        store: The opened store; one object for training and evaluation, so that each index is read once.
+        store: The opened store; one object for training and evaluation, so that each index is read
+            once.
         plan: The recipe on the store's training split.
         conditions: Conditions to evaluate, in the order of the tables.
         total: Training steps.
@@ -74,7 +75,8 @@ class Run:
 
 
 def rows_per_step(views: int, devices: int) -> int:
-    """Rows of a training step: as many as show at most 64 clips, and on each device the same even number, for mixup's pairs.
+    """Rows of a training step: as many as show at most 64 clips, and on each device the same even
+    number, for mixup's pairs.
 
     Args:
         views: Clips that a row shows.

@@ -28,10 +28,11 @@ def paper_order(conditions: Collection[str]) -> list[str]:
 
 @dataclass(frozen=True, kw_only=True)
 class Accuracies:
-    """Accuracy of every experiment row, seed and condition: `values` of shape (rows, seeds, conditions).
+    """Accuracy of every experiment row, seed and condition: `values` of shape (rows, seeds,
+    conditions).
 
-    If folds were held out in turn, a seed's accuracy counts every clip once, predicted by the model that was not trained
-    on it.
+    If folds were held out in turn, a seed's accuracy counts every clip once, predicted by the model
+    that was not trained on it.
     """
 
     rows: tuple[str, ...]
@@ -58,7 +59,9 @@ class Accuracies:
 
 
 def accuracies(predictions: pa.Table) -> Accuracies:
-    """Count the right predictions. Raises RunError if the rows do not have the same seeds, conditions and clips."""
+    """Count the right predictions. Raises RunError if the rows do not have the same seeds,
+    conditions and clips.
+    """
     rows, conditions = in_order(predictions, "row"), paper_order(in_order(predictions, "condition"))
     seeds = sorted(predictions["seed"].unique().to_pylist())
     keys = predictions.select(["row", "seed", "condition"]).append_column("right", pa.array(correct(predictions).astype(np.float64)))
@@ -94,7 +97,9 @@ class Gain:
 
 
 def gain(predictions: pa.Table, row: str, over: str, conditions: Sequence[str]) -> Gain:
-    """Compare two rows as the paper compares row 7 with row 2. Raises RunError if their clips differ."""
+    """Compare two rows as the paper compares row 7 with row 2. Raises RunError if their clips
+    differ.
+    """
     table = accuracies(predictions)
     relative = {name: 100 * (table.mean(row, name) / table.mean(over, name) - 1) for name in conditions}
     coded = [name for name in conditions if name != ORIGINAL]

@@ -1,4 +1,6 @@
-"""Save and load positions to resume from, for Lightning: tensors in safetensors, the rest as JSON in the same file, no pickle."""
+"""Save and load positions to resume from, for Lightning: tensors in safetensors, the rest as JSON
+in the same file, no pickle.
+"""
 
 import json
 import os

@@ -1,4 +1,6 @@
-"""A run's folder: created once, its training log read back, and the position that a stopped run resumes from."""
+"""A run's folder: created once, its training log read back, and the position that a stopped run
+resumes from.
+"""
 
 import json
 from pathlib import Path
@@ -68,7 +70,9 @@ def log_parts(folder: Path) -> list[Path]:
 
 
 def read_log(folder: Path) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Steps, losses and learning rates of a run, each (steps,); a step that was repeated after resuming counts once."""
+    """Steps, losses and learning rates of a run, each (steps,); a step that was repeated after
+    resuming counts once.
+    """
     parts = [pacsv.read_csv(path) for path in log_parts(folder)]
     ends = [part["step"][0].as_py() for part in parts[1:]] + [np.inf]
     unique = [part.filter(pc.less(part["step"], end)) for part, end in zip(parts, ends, strict=True)]

@@ -1,4 +1,6 @@
-"""Learning rate: cosine annealing with warm restarts (Loshchilov and Hutter 2017) and a slow further decay."""
+"""Learning rate: cosine annealing with warm restarts (Loshchilov and Hutter 2017) and a slow
+further decay.
+"""
 
 import math
 
@@ -9,9 +11,10 @@ LOW = 1e-4
 def learning_rate(step: int, *, total: int, cycles: int, max_lr: float, decay: float = 0.0) -> float:
     """The learning rate of a step.
 
-    The steps are divided into cosine cycles, each twice as long as the one before, so that the last step ends the last
-    cycle: 254 epochs in 7 cycles restart at epochs 2, 6, 14, 30, 62 and 126. In a cycle the rate falls from `max_lr` to
-    `max_lr` * LOW; everything is divided by 1 + decay * step.
+    The steps are divided into cosine cycles, each twice as long as the one before, so that the last
+    step ends the last
+    cycle: 254 epochs in 7 cycles restart at epochs 2, 6, 14, 30, 62 and 126. In a cycle the rate
+    falls from `max_lr` to `max_lr` * LOW; everything is divided by 1 + decay * step.
 
     Args:
         step: Number of the step, from 0.

@@ -9,8 +9,9 @@ from streamaug.streaming import Stream
 class Steps:
     """Epoch after epoch of a stream, `total` batches in all.
 
-    Lightning takes one batch at a time from a loader that has a length, and saves and restores the state of a loader
-    that has `state_dict`: with both, a run resumes after the last batch that it trained on.
+    Lightning takes one batch at a time from a loader that has a length, and saves and restores the
+    state of a loader that has `state_dict`: with both, a run resumes after the last batch that it
+    trained on.
 
     Args:
         stream: The training stream.

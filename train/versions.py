@@ -4,7 +4,9 @@ import platform
 from importlib import metadata
 
 LIBRARIES = ("streamaug", "torch", "torchaudio", "torchcodec", "av", "lightning", "numpy", "pyarrow", "soxr")
-"""Distributions whose versions are recorded if they are installed; torchcodec, for one, is optional."""
+"""Distributions whose versions are recorded if they are installed; torchcodec, for one, is
+optional.
+"""
 
 
 def versions() -> dict[str, str]:

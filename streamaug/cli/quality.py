@@ -25,9 +25,11 @@ def quality(
     workers: Annotated[int | None, typer.Option(min=1, help="Number of processes. Default: one per core.")] = None,
     cluster: Cluster = None,
 ) -> None:
-    """Grade every clip in every condition against its original, as listeners would (ODG: 0 no difference, -4 very annoying).
+    """Grade every clip in every condition against its original, as listeners would (ODG: 0 no
+    difference, -4 very annoying).
 
-    Grades are saved as <condition>/quality.parquet. Existing grades are not measured again, and a stopped run resumes.
+    Grades are saved as <condition>/quality.parquet. Existing grades are not measured again, and a
+    stopped run resumes.
     """
     from math import isnan
 

@@ -28,11 +28,12 @@ def _odg_axis(axes: Axes) -> None:
 
 
 def draw_violins(grades: Mapping[str, np.ndarray], path: Path) -> None:
-    """Write a PNG with one violin per condition, best mean first: the grades of its clips, their median (line) and mean (dot).
+    """Write a PNG with one violin per condition, best mean first: the grades of its clips, their
+    median (line) and mean (dot).
 
     Args:
-        grades: ODG of each condition's clips, (clips,), NaN for a clip without a grade; a condition without any grade is
-            left out.
+        grades: ODG of each condition's clips, (clips,), NaN for a clip without a grade; a condition
+            without any grade is left out.
         path: PNG file to write.
     """
     graded = {condition: odg[np.isfinite(odg)] for condition, odg in grades.items()}

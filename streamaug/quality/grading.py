@@ -103,7 +103,8 @@ def _signal(task: Task, clip_id: str, bitstream: Bitstream) -> np.ndarray:
     if hashlib.sha256(payload).digest() != bitstream.sha256:
         raise CorruptError(f"{source}: the bitstream does not match its sha256 in the index; run 'streamaug verify {task.folder.url}'")
     try:
-        # The same decoder on every machine; it does not need torch, which each worker would have to load.
+        # The same decoder on every machine; it does not need torch, which each worker would have to
+        # load.
         signal = decode(
             payload, decoding=bitstream.decoding, rate=task.rate, delay=bitstream.delay, samples=bitstream.samples, decoder=decode_pyav
         )

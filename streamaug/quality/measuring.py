@@ -1,8 +1,8 @@
 """Grade the conditions of a store on any executor, and resume a stopped run.
 
 Each shard's grades are saved as a part until all parts of its condition exist; then they become
-`<condition>/quality.parquet` in one step, and the parts are removed. Parts and table contain the digests of the indexes
-that they were measured with: a condition that is rebuilt is measured again.
+`<condition>/quality.parquet` in one step, and the parts are removed. Parts and table contain the
+digests of the indexes that they were measured with: a condition that is rebuilt is measured again.
 """
 
 import hashlib
@@ -29,7 +29,9 @@ PARTS = "quality-parts"
 
 @dataclass(frozen=True, kw_only=True)
 class _Plan:
-    """A condition to measure. rows: numbers of the index rows of each shard. parts: grades by shard, filled as they arrive."""
+    """A condition to measure. rows: numbers of the index rows of each shard. parts: grades by
+    shard, filled as they arrive.
+    """
 
     index: Index
     original: Index
@@ -55,7 +57,8 @@ def measure(
     executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Quality]:
-    """Grades of every clip of some conditions: existing ones are read, the others are measured and saved in the store.
+    """Grades of every clip of some conditions: existing ones are read, the others are measured and
+    saved in the store.
 
     Args:
         store: The opened store.
@@ -124,7 +127,8 @@ def measure_sample(
 ) -> dict[str, Quality]:
     """Grades of some clips of each condition; nothing is saved.
 
-    All conditions use the same clips if they have them, and a larger sample contains the smaller ones.
+    All conditions use the same clips if they have them, and a larger sample contains the smaller
+    ones.
 
     Args:
         store: The opened store.

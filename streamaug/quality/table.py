@@ -1,4 +1,6 @@
-"""Read and write a condition's grades: `<condition>/quality.parquet`, bound to the bitstreams that were measured."""
+"""Read and write a condition's grades: `<condition>/quality.parquet`, bound to the bitstreams that
+were measured.
+"""
 
 import hashlib
 import io
@@ -28,7 +30,8 @@ QUALITY_SCHEMA = pa.schema(
         pa.field("bandwidth_frames", pa.int32(), nullable=False),
     ]
 )
-"""One row per clip; the columns are the fields of `Peaq`. A clip without a grade has NaN in `odg`."""
+"""One row per clip; the columns are the fields of `Peaq`. A clip without a grade has NaN in `odg`.
+"""
 
 
 class QualityMeta(BaseModel):
@@ -101,7 +104,9 @@ def table_of(clip_ids: Sequence[str], graded: Sequence[Peaq]) -> pa.Table:
 
 
 def read_current(folder: Folder, name: str, meta: QualityMeta) -> Quality | None:
-    """A table of grades, or None if it does not exist or is of other bitstreams. Raises CorruptError, FetchError."""
+    """A table of grades, or None if it does not exist or is of other bitstreams. Raises
+    CorruptError, FetchError.
+    """
     try:
         data = folder.read(name)
     except FileNotFoundError:
@@ -111,7 +116,9 @@ def read_current(folder: Folder, name: str, meta: QualityMeta) -> Quality | None
 
 
 def meta_of(measured: Index, original: Index, software: str) -> QualityMeta:
-    """The footer for grades of a condition. measured: its index. original: the index of the originals."""
+    """The footer for grades of a condition. measured: its index. original: the index of the
+    originals.
+    """
     return QualityMeta(condition=measured.meta.condition, measured=measured.digest, reference=original.digest, software=software)
 
 

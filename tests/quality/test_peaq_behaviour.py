@@ -12,7 +12,9 @@ RATE = 48_000
 
 
 def coloured_noise(seed: int, seconds: float = 2.0) -> np.ndarray:
-    """Int16 noise that falls off towards high frequencies and ends at 20 kHz, as music at 44.1 kHz does."""
+    """Int16 noise that falls off towards high frequencies and ends at 20 kHz, as music at 44.1 kHz
+    does.
+    """
     samples = int(RATE * seconds)
     spectrum = np.fft.rfft(np.random.default_rng(seed).standard_normal(samples))
     hertz = np.fft.rfftfreq(samples, 1 / RATE)

@@ -13,8 +13,9 @@ from tools.download_tau2020 import ARCHIVES, BLOCK, NAME, PATIENCE, fetch
 
 
 class Server(ThreadingHTTPServer):
-    """Serves files with byte ranges. faults: what befalls the next requests: a status, a number of bytes after which the
-    connection is cut, "no ranges", or None. asked: the Range header of every request."""
+    """Serves files with byte ranges. faults: what befalls the next requests: a status, a number of
+    bytes after which the connection is cut, "no ranges", or None. asked: the Range header of every
+    request."""
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)

@@ -82,7 +82,9 @@ def keras_resnet17(classes):
 
 
 def randomise(model):
-    """Weights of a trained model's size, batch statistics among them, so that no layer passes by being neutral."""
+    """Weights of a trained model's size, batch statistics among them, so that no layer passes by
+    being neutral.
+    """
     generator = np.random.default_rng(0)
     for weight in model.weights:
         shape = tuple(weight.shape)

@@ -77,7 +77,9 @@ def test_the_same_seed_gives_the_same_bytes_in_another_process_and_another_seed_
 
 
 def test_a_place_sounds_alike_in_its_clips_and_unlike_other_places(scenes):
-    """The long-term spectrum, device a's clips only: nearer within a location than between the locations of a scene."""
+    """The long-term spectrum, device a's clips only: nearer within a location than between the
+    locations of a scene.
+    """
     spectra = {}
     for row in rows(scenes):
         if row["device"] == "a":

@@ -29,7 +29,9 @@ def parts(filename):
 
 
 def write_tau(folder, *, newline="\n", last_newline=True, train=TRAIN, evaluate=EVALUATE, tested=None):
-    """A small data set of the published one's shape: 24-bit clips of noise, here of a third of a second."""
+    """A small data set of the published one's shape: 24-bit clips of noise, here of a third of a
+    second.
+    """
 
     def table(path, header, rows):
         text = newline.join("\t".join(row) for row in (header, *rows)) + (newline if last_newline else "")

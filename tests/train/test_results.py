@@ -1,4 +1,6 @@
-"""Accuracies and gains are computed from predictions; the paper's own accuracies give its own summary."""
+"""Accuracies and gains are computed from predictions; the paper's own accuracies give its own
+summary.
+"""
 
 import csv
 from pathlib import Path

@@ -1,4 +1,6 @@
-"""A run trains, evaluates and keeps everything in its folder; what is wrong with it is reported before it starts."""
+"""A run trains, evaluates and keeps everything in its folder; what is wrong with it is reported
+before it starts.
+"""
 
 import itertools
 import json

@@ -9,7 +9,9 @@ from torch import Tensor, nn
 
 EPS = 1e-3
 MOMENTUM = 0.01
-"""Batch norm as in Keras: epsilon 1e-3, and 0.99 of the running mean is kept (torch states the share that is replaced)."""
+"""Batch norm as in Keras: epsilon 1e-3, and 0.99 of the running mean is kept (torch states the
+share that is replaced).
+"""
 
 
 def scaled(channels: int, width: Fraction) -> int:
@@ -22,7 +24,8 @@ def scaled(channels: int, width: Fraction) -> int:
 
 
 def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
-    """Padding before and after an axis, for ceil(size / stride) outputs; an odd remainder goes to the end.
+    """Padding before and after an axis, for ceil(size / stride) outputs; an odd remainder goes to
+    the end.
 
     >>> same_padding(8, 3, 2), same_padding(9, 3, 2), same_padding(9, 3, 1)
     ((0, 1), (1, 1), (1, 1))
@@ -144,7 +147,9 @@ class Classifier(nn.Module):
 
 
 def count_parameters(model: nn.Module) -> tuple[int, int]:
-    """Number of all stored values, including running statistics (as Keras counts), and of the trained ones."""
+    """Number of all stored values, including running statistics (as Keras counts), and of the
+    trained ones.
+    """
     trained = sum(parameter.numel() for parameter in model.parameters())
     statistics = sum(buffer.numel() for name, buffer in model.named_buffers() if not name.endswith("num_batches_tracked"))
     return trained + statistics, trained

@@ -19,7 +19,9 @@ def norm_conv(inputs: int, outputs: int, kernel: int = 3, stride: tuple[int, int
 
 
 class Block(nn.Module):
-    """Two convolutions and a shortcut; if the width doubles, the shortcut is pooled and padded with zero channels."""
+    """Two convolutions and a shortcut; if the width doubles, the shortcut is pooled and padded with
+    zero channels.
+    """
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()

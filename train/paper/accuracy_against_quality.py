@@ -1,9 +1,11 @@
-"""Does perceived quality predict a classifier's accuracy? The paper's Figure 4, and the same question clip by clip.
+"""Does perceived quality predict a classifier's accuracy? The paper's Figure 4, and the same
+question clip by clip.
 
     python -m train.paper.accuracy_against_quality STORE --accuracies table.csv
     python -m train.paper.accuracy_against_quality STORE --predictions runs/experiment_a/predictions.parquet [--row 1]
 
-Grade the store's conditions with `streamaug quality STORE` first. The table has the columns condition and accuracy.
+Grade the store's conditions with `streamaug quality STORE` first. The table has the columns
+condition and accuracy.
 """
 
 import csv
@@ -136,10 +138,11 @@ def _interval(values: np.ndarray) -> Interval:
 
 @dataclass(frozen=True, kw_only=True)
 class Logistic:
-    """Probability of a right answer over the ODG of the clip: 1 / (1 + exp(-(intercept + slope * odg))).
+    """Probability of a right answer over the ODG of the clip: 1 / (1 + exp(-(intercept + slope *
+    odg))).
 
-    Groups of clips count as one trial (cluster-robust). The fit is NaN if there are too few right or too few wrong
-    answers, or if a grade separates the two perfectly.
+    Groups of clips count as one trial (cluster-robust). The fit is NaN if there are too few right
+    or too few wrong answers, or if a grade separates the two perfectly.
 
     Args:
         condition: The condition.
@@ -226,7 +229,9 @@ def mean_odg(quality: Quality, clip_ids: pa.Array | None = None) -> float:
 
 
 def choose_row(predictions: pa.Table, row: str | None) -> pa.Table:
-    """Predictions of one experiment row. Raises RunError if it is not named and there are several, or if there is no such row."""
+    """Predictions of one experiment row. Raises RunError if it is not named and there are several,
+    or if there is no such row.
+    """
     rows = in_order(predictions, "row")
     if row is None and len(rows) > 1:
         raise RunError(f"the predictions are of rows {', '.join(rows)}; choose one with --row")
@@ -236,7 +241,8 @@ def choose_row(predictions: pa.Table, row: str | None) -> pa.Table:
 
 
 def clip_levels(predictions: pa.Table, store: Store) -> tuple[dict[str, ClipLevel], int]:
-    """Each coded condition's predictions with their clips' grades, and the number of predictions left out without a grade.
+    """Each coded condition's predictions with their clips' grades, and the number of predictions
+    left out without a grade.
 
     Raises:
         RunError: The predictions are of another store, or no clip of a condition has a grade.

@@ -2,8 +2,9 @@
 
     python -m train.paper.choose_conditions STORE [--count 4] [--split train] [--clips 500]
 
-Measures how far every condition's features are from the original's and from one another's, by mel band and by class, and
-picks conditions one after another, each the farthest from the original and all conditions picked before (Gonzalez 1985).
+Measures how far every condition's features are from the original's and from one another's, by mel
+band and by class, and picks conditions one after another, each the farthest from the original and
+all conditions picked before (Gonzalez 1985).
 """
 
 import itertools
@@ -36,12 +37,14 @@ _BATCH = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Distances:
-    """Root-mean-square differences of log-mel features between conditions, in units of the features' range of 1.
+    """Root-mean-square differences of log-mel features between conditions, in units of the
+    features' range of 1.
 
     Args:
         conditions: Names of the conditions.
         labels: Names of the classes.
-        squared: Mean squares by class, pair and mel band, of shape (labels, conditions, conditions, mels).
+        squared: Mean squares by class, pair and mel band, of shape (labels, conditions, conditions,
+            mels).
         counts: Clips by class.
     """
 
@@ -68,14 +71,17 @@ class Distances:
 
     @property
     def by_class(self) -> np.ndarray:
-        """Distances from the original by class: (labels, conditions); NaN for a label without clips."""
+        """Distances from the original by class: (labels, conditions); NaN for a label without
+        clips.
+        """
         mean = self.squared[:, self.conditions.index(ORIGINAL)].mean(-1)
         distances: np.ndarray = np.where(self.counts[:, None] > 0, np.sqrt(mean), np.nan)
         return distances
 
 
 def pairwise_squares(static: Tensor) -> Tensor:
-    """Mean squared differences over time of each pair of views, by band: (views, mels, frames) to (views, views, mels).
+    """Mean squared differences over time of each pair of views, by band: (views, mels, frames) to
+    (views, views, mels).
 
     >>> import torch
     >>> pairwise_squares(torch.tensor([[[0.0, 0.0]], [[1.0, 3.0]]]))[0, 1].tolist()
@@ -125,7 +131,8 @@ def measure(store: Store, conditions: Sequence[str], split: str, clips: int, *, 
 
 
 def farthest(between: np.ndarray, start: int, count: int) -> list[int]:
-    """Numbers of the picked conditions, in the order of picking; each maximises the distance to the nearest one so far.
+    """Numbers of the picked conditions, in the order of picking; each maximises the distance to the
+    nearest one so far.
 
     Args:
         between: Distances, (conditions, conditions).

@@ -1,4 +1,5 @@
-"""Experiment A of the paper: evaluate a classifier that was trained without coding in coded conditions, and print Table 2.
+"""Experiment A of the paper: evaluate a classifier that was trained without coding in coded
+conditions, and print Table 2.
 
     python -m train.paper.experiment_a STORE --model fcnn.safetensors
     python -m train.paper.experiment_a STORE --model resnet.safetensors --model fcnn.safetensors --model fsfcnn.safetensors \
@@ -107,7 +108,9 @@ def load_models(paths: Sequence[Path], labels: Sequence[str], accelerator: str) 
 
 
 def coarse_groups(labels: Sequence[str]) -> list[int]:
-    """The coarse class of each label. Raises RunError for labels that are not acoustic scenes of the paper."""
+    """The coarse class of each label. Raises RunError for labels that are not acoustic scenes of
+    the paper.
+    """
     foreign = [label for label in labels if label not in GROUPS]
     if foreign:
         raise RunError(f"--coarse is for the ten scenes of TAU 2020 Mobile, but the store has the label '{foreign[0]}'; leave --coarse out")
@@ -165,7 +168,9 @@ def main(
     cache: Annotated[Path | None, typer.Option(help="Folder for cached features. Default: <out>/features.")] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,  # noqa: ARG001  # read by streamaug.cli.main.run
 ) -> None:
-    """Experiment A: evaluate a trained model, or the two-stage ensemble, in every condition of Table 2."""
+    """Experiment A: evaluate a trained model, or the two-stage ensemble, in every condition of
+    Table 2.
+    """
     if out.exists() and any(path.name != "features" for path in out.iterdir()):
         raise RunError(f"{out} is already in use; choose another folder with --out")
     opened = Store.open(store)

@@ -1,10 +1,11 @@
-"""Experiment B of the paper: train on mixtures of conditions, evaluate in each condition, and print Table 3.
+"""Experiment B of the paper: train on mixtures of conditions, evaluate in each condition, and print
+Table 3.
 
     python -m train.paper.experiment_b STORE --rows 1,6 --seeds 3 --epochs 254        as the paper counts cost: epochs
     python -m train.paper.experiment_b STORE --rows 1,6 --seeds 3 --steps 800         the same number of steps for every row
 
-Every run has its own folder inside the experiment's, and a finished run is not repeated: run the same command again to
-resume.
+Every run has its own folder inside the experiment's, and a finished run is not repeated: run the
+same command again to resume.
 """
 
 import itertools
@@ -46,7 +47,8 @@ def find_recipe(name: str) -> Path:
     """The recipe of an experiment row.
 
     Args:
-        name: A row of Table 3 by its number, a recipe of train/recipes by its name, or the path of a YAML file.
+        name: A row of Table 3 by its number, a recipe of train/recipes by its name, or the path of
+            a YAML file.
 
     Raises:
         RunError: There is no such recipe.

@@ -1,4 +1,6 @@
-"""Draw accuracy against perceived quality: the paper's Figure 4 by condition, and the same clip by clip."""
+"""Draw accuracy against perceived quality: the paper's Figure 4 by condition, and the same clip by
+clip.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +19,8 @@ _BINS = 5
 def draw_accuracy_against_quality(
     odg: Mapping[str, float], accuracy: Mapping[str, float], slope: float, intercept: float, caption: str, path: Path
 ) -> None:
-    """Write a PNG of conditions as labelled points, accuracy over mean ODG, with their regression line.
+    """Write a PNG of conditions as labelled points, accuracy over mean ODG, with their regression
+    line.
 
     Args:
         odg: Mean ODG by condition.
@@ -46,7 +49,9 @@ def draw_accuracy_against_quality(
 
 
 def _label(axes: Axes, points: Mapping[str, tuple[float, float]]) -> None:
-    """Write names next to points, each at the first position where it covers no other name and no point."""
+    """Write names next to points, each at the first position where it covers no other name and no
+    point.
+    """
     pixels = [axes.transData.transform(point) for point in points.values()]
     taken = [Bbox.from_extents(across - 6, up - 6, across + 6, up + 6) for across, up in pixels] + [
         text.get_window_extent() for text in axes.texts
@@ -85,7 +90,8 @@ def draw_right_answers(curves: Sequence[Curve], path: Path) -> None:
     """Write a PNG of the share of right answers over ODG, one panel per condition.
 
     Args:
-        curves: Answers and fitted curve of each condition; bins of equally many answers are drawn as dots.
+        curves: Answers and fitted curve of each condition; bins of equally many answers are drawn
+            as dots.
         path: PNG file to write.
     """
     columns = min(4, len(curves))

@@ -24,7 +24,8 @@ COARSE = ("indoor", "outdoor", "transportation")
 
 
 def two_stage(scenes: Sequence[np.ndarray], coarse: Sequence[np.ndarray], groups: Sequence[int]) -> np.ndarray:
-    """Score of each class: summed class probabilities times the summed probability of its coarse class.
+    """Score of each class: summed class probabilities times the summed probability of its coarse
+    class.
 
     Hu et al., DCASE 2020; the decision is the argmax.
 

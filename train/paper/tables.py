@@ -1,6 +1,7 @@
 """Write Table 3 in the paper's shape from saved predictions.
 
-python -m train.paper.tables FOLDER        writes the tables of an experiment's folder again, without a model
+python -m train.paper.tables FOLDER        writes the tables of an experiment's folder again,
+without a model
 """
 
 import csv
@@ -23,7 +24,9 @@ from train.report import Table
 from train.results import ORIGINAL, TABLE_3, Accuracies, Gain, accuracies, familiarity, gain
 
 BASE = "2"
-"""Row that the paper measures gains over, with any suffix such as `2_without_spectrum_correction`. Default: the first row."""
+"""Row that the paper measures gains over, with any suffix such as `2_without_spectrum_correction`.
+Default: the first row.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -84,7 +87,9 @@ def _figure(mean: float, spread: float) -> str:
 
 
 def main_table(table: Accuracies, rows: Sequence[Row], compared: Gain | None) -> Table:
-    """Rows x conditions: mean and standard deviation over seeds, and below each row the paper's, if it has that row."""
+    """Rows x conditions: mean and standard deviation over seeds, and below each row the paper's, if
+    it has that row.
+    """
     paper = paper_accuracies()
     lines = []
     for number, row in enumerate(rows):
@@ -132,7 +137,9 @@ def significance_table(gains: Sequence[Gain], conditions: Sequence[str]) -> Tabl
 
 
 def summary(compared: Gain) -> str:
-    """The paper's summary for these rows in one sentence, over the coded conditions of Table 3 that were evaluated."""
+    """The paper's summary for these rows in one sentence, over the coded conditions of Table 3 that
+    were evaluated.
+    """
     text = (
         f"Row {compared.row} gains {compared.average:.1f} % over row {compared.over} on average over the coded conditions of Table 3, "
         f"and keeps at least {compared.smallest_share:.1f} % of its accuracy on the original in each of them."
@@ -148,7 +155,9 @@ def summary(compared: Gain) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Tables:
-    """All tables of an experiment; differences are those of every other row to the base row, the last row's last."""
+    """All tables of an experiment; differences are those of every other row to the base row, the
+    last row's last.
+    """
 
     table: Accuracies
     main: Table
@@ -189,7 +198,8 @@ def make_tables(predictions: pa.Table, rows: Sequence[Row]) -> Tables:
 
 
 def write_tables(folder: Path) -> Tables:
-    """Write table3.csv, table3.md, significance.csv and heatmap.png from a folder's predictions.parquet and rows.csv.
+    """Write table3.csv, table3.md, significance.csv and heatmap.png from a folder's
+    predictions.parquet and rows.csv.
 
     Raises:
         RunError: A file is missing or does not match the other.

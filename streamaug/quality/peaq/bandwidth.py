@@ -18,7 +18,8 @@ def _reach(above: np.ndarray) -> np.ndarray:
 
 
 def bandwidths(spectra: Array) -> tuple[Array, Array, np.ndarray]:
-    """Mean bandwidth of reference and test in spectral lines, and the number of frames that they are the means of: each (...).
+    """Mean bandwidth of reference and test in spectral lines, and the number of frames that they
+    are the means of: each (...).
 
     spectra: power without ear weights, (2, ..., frames, 1025). If no frame counts, both are 0.
     """

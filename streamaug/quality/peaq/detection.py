@@ -18,7 +18,8 @@ def step_size(level: Array) -> Array:
 def detection(excitation: Array) -> tuple[Array, Array]:
     """Probability of detection and steps above threshold of each frame, P and Q, each (frames,).
 
-    excitation: (2, channels, frames, 109), reference and test. In each band, the worse channel counts.
+    excitation: (2, channels, frames, 109), reference and test. In each band, the worse channel
+    counts.
     """
     reference, test = 10 * np.log10(excitation)
     step = step_size(0.3 * np.maximum(reference, test) + 0.7 * test)

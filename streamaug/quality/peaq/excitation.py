@@ -33,7 +33,8 @@ def adaptation_constants() -> Array:
 
 
 def decaying(values: Array, coefficient: Array) -> Array:
-    """First-order filter y[n] = coefficient y[n-1] + x[n] from state 0, over the frames of an array (..., frames, bands).
+    """First-order filter y[n] = coefficient y[n-1] + x[n] from state 0, over the frames of an array
+    (..., frames, bands).
 
     >>> decaying(np.array([[1.0], [0.0], [0.0]]), np.array([0.5])).ravel().tolist()
     [1.0, 0.5, 0.25]

@@ -8,7 +8,8 @@ import numpy.typing as npt
 from streamaug.quality.peaq.ear import FRAME, HOP, Array
 
 _LOUD = 200.0
-"""Sum of five successive magnitudes, in 16-bit units, from which the reference counts as started."""
+"""Sum of five successive magnitudes, in 16-bit units, from which the reference counts as started.
+"""
 
 _SETTLED = 24
 """Frames (0.5 s from the start of the file) that the modulation filters take to settle."""
@@ -27,7 +28,8 @@ _ENERGY = 8000.0
 class FrameSets:
     """Slices of the frame axis, empty if no frame qualifies, and a mask.
 
-    kept: K, from the first to the last loud frame. settled: K_mod. audible: K_nl. energetic: K_ehs, of shape (frames,).
+    kept: K, from the first to the last loud frame. settled: K_mod. audible: K_nl. energetic: K_ehs,
+    of shape (frames,).
     """
 
     kept: slice
@@ -37,7 +39,9 @@ class FrameSets:
 
 
 def _loud_frames(frames: Array) -> np.ndarray:
-    """Numbers of the frames of the reference (channels, frames, 2048) in which five successive samples are loud."""
+    """Numbers of the frames of the reference (channels, frames, 2048) in which five successive
+    samples are loud.
+    """
     magnitude = np.abs(frames[..., 1:])  # the first window holds samples 1 to 5
     sums = magnitude[..., :-4] + magnitude[..., 1:-3] + magnitude[..., 2:-2] + magnitude[..., 3:-1] + magnitude[..., 4:]
     return np.flatnonzero((sums >= _LOUD).any(axis=(0, 2)))
@@ -46,7 +50,8 @@ def _loud_frames(frames: Array) -> np.ndarray:
 def frame_sets(frames: Array, loudness: Array) -> FrameSets:
     """Choose the frames of a pair.
 
-    frames: (2, channels, frames, 2048), reference and test, in 16-bit units. loudness: in sone, (2, channels, frames).
+    frames: (2, channels, frames, 2048), reference and test, in 16-bit units. loudness: in sone,
+    (2, channels, frames).
     """
     count = frames.shape[-2]
     loud = _loud_frames(frames[0])

@@ -20,7 +20,9 @@ from streamaug.quality.peaq.masking import disturbed_share, noise_to_mask, total
 from streamaug.quality.peaq.network import VARIABLES, distortion_index, objective_difference_grade
 
 SATURATED = 8.0
-"""EHSB above which the network's hidden nodes saturate and the grade tends to -2.2 however bad the signal is."""
+"""EHSB above which the network's hidden nodes saturate and the grade tends to -2.2 however bad the
+signal is.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,12 +30,15 @@ class Peaq:
     """PEAQ Basic's result for a pair of signals.
 
     Args:
-        odg: Objective difference grade, 0.22 (no difference) to -3.98 (very annoying), not clipped; NaN if the pair is too
-            short (under 28 frames, 0.6 s), or its reference or test is too quiet to be graded.
+        odg: Objective difference grade, 0.22 (no difference) to -3.98 (very annoying), not clipped;
+            NaN if the pair is too short (under 28 frames, 0.6 s), or its reference or test is too
+            quiet to be graded.
         di: Distortion index, the network's output before it is scaled to a grade.
-        movs: The eleven model output variables by their standard names, in the network's order; NaN if undefined.
+        movs: The eleven model output variables by their standard names, in the network's order; NaN
+            if undefined.
         frames: Frames from the first to the last loud one, over which the averages are taken.
-        bandwidth_frames: Frames of these that determine the bandwidth, in the channel with the fewest.
+        bandwidth_frames: Frames of these that determine the bandwidth, in the channel with the
+            fewest.
     """
 
     odg: float
@@ -44,28 +49,35 @@ class Peaq:
 
     @property
     def saturated(self) -> bool:
-        """Whether EHSB is above 8, so that the grade is not worse than about -2.2 however bad the signal is."""
+        """Whether EHSB is above 8, so that the grade is not worse than about -2.2 however bad the
+        signal is.
+        """
         return self.movs["EHSB"] > SATURATED
 
     @property
     def without_bandwidth(self) -> bool:
-        """Whether no frame determines the bandwidth (narrow-band or very noisy), so that the grade is extrapolated."""
+        """Whether no frame determines the bandwidth (narrow-band or very noisy), so that the grade
+        is extrapolated.
+        """
         return self.bandwidth_frames == 0
 
 
 def peaq(reference: npt.ArrayLike, test: npt.ArrayLike, rate: int) -> Peaq:
     """Grade a test signal against its reference.
 
-    Both signals are cut to the shorter one. Round resampled signals to 16 bit first (`streamaug.quality.pcm.at_48_khz`);
-    the grades of unrounded ones depend on the resampler's stop band.
+    Both signals are cut to the shorter one. Round resampled signals to 16 bit first
+    (`streamaug.quality.pcm.at_48_khz`); the grades of unrounded ones depend on the resampler's stop
+    band.
 
     Args:
-        reference: (samples,) or (samples, channels) of one or two channels, int16 or float in [-1, 1].
+        reference: (samples,) or (samples, channels) of one or two channels, int16 or float in [-1,
+            1].
         test: The same, sample-aligned with the reference and with the gain of the codec.
         rate: Sample rate in Hz; must be 48000.
 
     Raises:
-        QualityError: The rate, shape or type is not supported, or samples are not finite or out of range.
+        QualityError: The rate, shape or type is not supported, or samples are not finite or out of
+            range.
 
     >>> noise = (3000 * np.random.default_rng(1).standard_normal(48_000)).astype(np.int16)
     >>> peaq(noise, noise, 48_000).odg > 0
