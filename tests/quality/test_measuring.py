@@ -29,7 +29,7 @@ from tests.quality.stores import CODED, build_store
 
 
 class Counted(Executor):
-    """Runs calls at once and counts them."""
+    """Runs calls immediately and counts them."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -42,7 +42,7 @@ class Counted(Executor):
 
 
 class Seen(Silent):
-    """Remembers what it is told, and interrupts when so many clips are done."""
+    """Records its calls, and interrupts after a number of clips."""
 
     def __init__(self, stop_at: int | None = None) -> None:
         self.total, self.done, self.stop_at = 0, 0, stop_at

@@ -76,7 +76,7 @@ def test_the_longer_signal_is_cut_to_the_shorter():
 def test_silence_before_and_after_is_left_out_of_the_averages():
     silence = np.zeros(RATE, np.int16)
     padded = peaq(np.concatenate([silence, REFERENCE, silence]), np.concatenate([silence, with_noise(0.1), silence]), RATE)
-    assert padded.frames == 140 - 45 + 1  # frame 45 ends behind sample 48000, frame 140 begins before sample 144000
+    assert padded.frames == 140 - 45 + 1  # frame 45 ends after sample 48000, frame 140 begins before sample 144000
 
 
 @pytest.mark.parametrize(

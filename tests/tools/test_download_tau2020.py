@@ -14,12 +14,12 @@ from tools.download_tau2020 import ARCHIVES, BLOCK, NAME, PATIENCE, fetch
 
 class Server(ThreadingHTTPServer):
     """Serves files with byte ranges. faults: what befalls the next requests: a status, a number of
-    bytes after which the connection is cut, "no ranges", or None. asked: the Range header of every
+    bytes after which the connection is cut, "no ranges", or None. ranges: the Range header of every
     request."""
 
     def __init__(self):
         super().__init__(("127.0.0.1", 0), Handler)
-        self.files, self.faults, self.asked = {}, deque(), []
+        self.files, self.faults, self.ranges = {}, deque(), []
 
     @property
     def url(self):
@@ -31,7 +31,7 @@ class Handler(BaseHTTPRequestHandler):
 
     def do_GET(self):
         server = self.server
-        server.asked.append(self.headers.get("Range"))
+        server.ranges.append(self.headers.get("Range"))
         fault = server.faults.popleft() if server.faults else None
         data = server.files.get(self.path[1:])
         if data is None or (isinstance(fault, int) and 400 <= fault < 600):
@@ -113,7 +113,7 @@ def test_a_connection_that_is_cut_is_taken_up_where_it_broke(server, published, 
     server.faults.extend([None, 2 * BLOCK + 7, BLOCK])
     naps = run(server, tmp_path, published)
     assert_whole(tmp_path)
-    assert server.asked == [None, None, f"bytes={2 * BLOCK}-", f"bytes={3 * BLOCK}-"]
+    assert server.ranges == [None, None, f"bytes={2 * BLOCK}-", f"bytes={3 * BLOCK}-"]
     assert len(naps) == 2
 
 
@@ -122,10 +122,10 @@ def test_a_later_run_goes_on_where_one_that_gave_up_stopped(server, published, t
     with pytest.raises(FetchError, match=r"audio\.zip.*503.*65536 bytes are kept"):
         run(server, tmp_path, published)
     assert not (tmp_path / "audio").exists()
-    server.asked.clear()
+    server.ranges.clear()
     run(server, tmp_path, published)
     assert_whole(tmp_path)
-    assert server.asked == [f"bytes={BLOCK}-"]
+    assert server.ranges == [f"bytes={BLOCK}-"]
 
 
 def test_a_server_that_is_busy_is_asked_again_more_and_more_slowly(server, published, tmp_path):
@@ -145,7 +145,7 @@ def test_what_was_fetched_to_the_last_byte_but_not_put_in_place_is_not_fetched_a
     (tmp_path / "archives" / "audio.zip.part").write_bytes(server.files["audio.zip"])
     run(server, tmp_path, published)
     assert_whole(tmp_path)
-    assert server.asked == [None, f"bytes={len(server.files['audio.zip'])}-"]
+    assert server.ranges == [None, f"bytes={len(server.files['audio.zip'])}-"]
 
 
 def test_kept_bytes_longer_than_the_file_are_thrown_away(server, published, tmp_path):
@@ -167,16 +167,16 @@ def test_an_archive_that_does_not_exist_is_not_asked_for_twice(server, published
     del server.files["audio.zip"]
     with pytest.raises(FetchError, match=r"audio\.zip.*404"):
         run(server, tmp_path, published)
-    assert len(server.asked) == 2
+    assert len(server.ranges) == 2
 
 
 def test_a_second_run_fetches_nothing_and_mends_what_was_lost(server, published, tmp_path):
     run(server, tmp_path, published)
-    server.asked.clear()
+    server.ranges.clear()
     (tmp_path / "audio" / "bus-oslo-1-2-a.wav").write_bytes(AUDIO[:1_000])
     run(server, tmp_path, published)
     assert_whole(tmp_path)
-    assert server.asked == []
+    assert server.ranges == []
 
 
 @pytest.mark.parametrize("name", [f"{NAME}/../../evil.wav", "/etc/evil.wav", "evil.wav", "other/evil.wav"])

@@ -60,8 +60,8 @@ def test_no_location_is_on_both_sides_or_in_two_scenes(scenes):
 
 def test_clips_are_16_bit_mono_at_44100_hz_and_neither_silent_nor_clipped(scenes):
     for row in rows(scenes):
-        told = soundfile.info(scenes / row["path"])
-        assert (told.samplerate, told.channels, told.subtype, told.frames) == (44_100, 1, "PCM_16", 44_100)
+        info = soundfile.info(scenes / row["path"])
+        assert (info.samplerate, info.channels, info.subtype, info.frames) == (44_100, 1, "PCM_16", 44_100)
         samples, _ = soundfile.read(scenes / row["path"])
         assert 0.003 < np.sqrt(np.mean(samples**2)) < 0.5
         assert np.abs(samples).max() < 0.99

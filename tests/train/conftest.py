@@ -16,7 +16,7 @@ LABELS = ("hiss", "hum", "tick")
 
 
 def recording(label: str, number: int) -> np.ndarray:
-    """A clip of one of three sounds that a small network tells apart."""
+    """A clip of one of three sounds that a small network can distinguish."""
     random = np.random.default_rng([LABELS.index(label), number])
     samples = int(RATE * SECONDS)
     time = np.arange(samples) / RATE

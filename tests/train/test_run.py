@@ -107,7 +107,7 @@ def dying_after(batches):
 
 
 def test_a_run_killed_in_the_middle_of_an_epoch_ends_bit_equal_to_an_unbroken_one(store, tmp_path, monkeypatch):
-    recipe = tmp_path / "row_6.yaml"  # 216 rows an epoch: three batches, so that step 5 lies within the second
+    recipe = tmp_path / "row_6.yaml"  # 216 rows per epoch: three batches, so step 5 is in the second epoch
     recipe.write_text("title: three\ndraw: union\nmixture: {original: 1, mp3_64: 1, opus_32: 1}\n")
     settings = "steps=7", "checkpoint_every=5"
     whole = prepare(config_of(store, recipe, tmp_path, *settings))

@@ -183,9 +183,9 @@ def test_predictions_give_figure_4_and_a_curve_a_condition(graded: Store, tmp_pa
     done = run(graded.url, "--predictions", str(tmp_path / "predictions.parquet"), "--output", str(tmp_path / "out"))
     assert done.exit_code == 0, done.output
     assert "over recordings" in done.output
-    told = {row["condition"]: float(row["accuracy"]) for row in rows_of(tmp_path / "out" / "conditions.csv")}
+    accuracies = {row["condition"]: float(row["accuracy"]) for row in rows_of(tmp_path / "out" / "conditions.csv")}
     right = [row["predicted"] == "a" for row in rows if row["condition"] == "sbc_64"]
-    assert told["sbc_64"] == pytest.approx(np.mean(right), abs=1e-4)
+    assert accuracies["sbc_64"] == pytest.approx(np.mean(right), abs=1e-4)
     assert [row["condition"] for row in rows_of(tmp_path / "out" / "clips.csv")] == ["aac_64", "sbc_64", "mp3_32", "all"]
     assert (tmp_path / "out" / "clips.png").read_bytes().startswith(b"\x89PNG")
 

@@ -116,8 +116,8 @@ def test_experiment_a_evaluates_a_checkpoint_and_writes_table_2(store, tmp_path)
     opened = Store.open(store)
     labels = [opened.meta.labels.index(clip["label"]) for clip in opened.clips.to_pylist() if clip["split"] == "evaluate"]
     for row in rows:
-        said = probabilities_of(model, opened, row["condition"], "evaluate").argmax(1)
-        assert row["accuracy"] == f"{np.mean(said == labels):.3f}"
+        predicted = probabilities_of(model, opened, row["condition"], "evaluate").argmax(1)
+        assert row["accuracy"] == f"{np.mean(predicted == labels):.3f}"
     names = {path.name for path in out.iterdir()} - {"features"}
     assert names == {
         "predictions.parquet", "table2.csv", "table2.md", "by_class.csv", "by_device.csv", "confusion_original.png", "confusion_mp3_64.png",
