@@ -16,17 +16,8 @@ from streamaug.quality.measuring import measure
 from streamaug.store import Store
 from tests.quality.stores import build_store, write_clips
 from train.errors import RunError
-from train.paper.accuracy_against_quality import (
-    RESAMPLES,
-    ClipLevel,
-    fit_line,
-    fit_logistic,
-    main,
-    r2_over_conditions,
-    r2_over_groups,
-    read_accuracies,
-    squared_correlation,
-)
+from train.paper.accuracy_against_quality import main, read_accuracies
+from train.paper.fits import RESAMPLES, ClipLevel, fit_line, fit_logistic, r2_over_conditions, r2_over_groups, squared_correlation
 from train.predictions import SCHEMA, write_predictions
 
 ODG = np.array([-1.0, -1.5, -2.0, -3.1, -3.2, -3.6])
