@@ -89,7 +89,7 @@ def test_what_was_measured_is_not_measured_again(store: Store):
     assert second.calls == 0
 
 
-def test_a_stopped_run_publishes_nothing_and_goes_on_with_the_missing_shards(store: Store, clips_table: Path, tmp_path: Path):
+def test_a_stopped_run_publishes_nothing_and_resumes_with_the_missing_shards(store: Store, clips_table: Path, tmp_path: Path):
     with pytest.raises(KeyboardInterrupt):
         measure(store, ["mp3_32"], executor=Counted(), progress=Seen(stop_at=4))
     assert not store.folder.exists(f"mp3_32/{QUALITY_FILE}")
@@ -101,7 +101,7 @@ def test_a_stopped_run_publishes_nothing_and_goes_on_with_the_missing_shards(sto
     assert measured["mp3_32"].to_bytes() == whole["mp3_32"].to_bytes()
 
 
-def test_a_killed_run_goes_on_where_it_stopped(store: Store):
+def test_a_killed_run_resumes_where_it_stopped(store: Store):
     command = [sys.executable, "-c", "from streamaug.cli.main import main; main()", "quality", store.url, "--workers", "1"]
     process = subprocess.Popen([*command, "--output", f"{store.url}-figures"], stderr=subprocess.DEVNULL, start_new_session=True)
     deadline = time.monotonic() + 120
@@ -214,4 +214,4 @@ def test_a_store_of_the_original_alone_is_refused(clips_table: Path, tmp_path: P
     build(clips_table, url, conditions=parse_conditions("original"), executor=thread)
     refused = CliRunner().invoke(app, ["quality", url])
     assert isinstance(refused.exception, StoreError)
-    assert "holds the original alone" in str(refused.exception)
+    assert "has only the original" in str(refused.exception)
