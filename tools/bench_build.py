@@ -1,8 +1,9 @@
-"""Building against what a person would write instead, and against the bare encoders: `python -m tools.bench_build CLIPS.csv`.
+"""Compare the builder with a shell loop and with the bare encoders: `python -m tools.bench_build
+CLIPS.csv`.
 
-In one run, in turn, on the same clips and conditions: `streamaug build` as a user calls it; a loop of ffmpeg and fdkaac
-processes over the files, as many at once as there are cores; the encoders called in this process with the PCM at hand,
-their time divided by the cores, which nothing can beat.
+In each round, in turn, on the same clips and conditions: `streamaug build` as a user runs it; a
+loop of ffmpeg and fdkaac processes over the files, one per core at a time; and the encoders called
+in this process with PCM in memory, their time divided by the cores, as a lower limit.
 """
 
 import contextlib
@@ -18,7 +19,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Annotated
 
-import psutil
+import psutil  # type: ignore[import-untyped]  # it has no type hints
 import soundfile
 import typer
 
@@ -28,13 +29,15 @@ from streamaug.codecs.pcm import encode_flac
 from streamaug.conditions import Condition
 
 CORES = os.cpu_count() or 1
-_LOOK = 5.0
-"""Seconds between two looks at the workers' memory; a look reads the table of all processes, which takes time from the build."""
+_MEMORY_INTERVAL = 5.0
+"""Seconds between two readings of the workers' memory; each reads the table of all processes, which
+slows the build.
+"""
 FFMPEG = {"mp3": ("libmp3lame", "mp3"), "aac": ("aac", "adts"), "opus": ("libopus", "ogg"), "sbc": ("sbc", "sbc")}
 
 
 def loop_command(condition: str, source: Path, target: Path) -> list[str]:
-    """What a person would type for one file."""
+    """The command that a person would type for one file."""
     if condition == "original":
         return ["ffmpeg", "-nostdin", "-y", "-loglevel", "error", "-i", str(source), f"{target}.flac"]
     step = Condition.parse(condition).steps[0]
@@ -71,18 +74,19 @@ def time_loop(wavs: list[Path], conditions: list[str], folder: Path) -> float:
 
 
 def time_builder(table: Path, conditions: list[str], store: Path) -> tuple[float, float]:
-    """Seconds that the command takes, and the largest memory of one of its workers in MB."""
+    """Seconds that the command takes, and the largest memory of any of its workers in MB."""
     began = time.perf_counter()
     command = [sys.executable, "-m", "streamaug", "build", str(table), str(store), "--conditions", ",".join(conditions)]
     process = psutil.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    largest, looked = 0, began
+    largest, last_reading = 0, began
     while process.poll() is None:
         time.sleep(0.05)
-        if time.perf_counter() - looked > _LOOK:
-            # From outside: what the system counts for a child holds its parent's memory from before it was another program.
+        if time.perf_counter() - last_reading > _MEMORY_INTERVAL:
+            # Measured from outside: the system's own maximum for a child includes its parent's
+            # memory before the exec.
             with contextlib.suppress(psutil.NoSuchProcess):
                 largest = max([largest, *(child.memory_info().rss for child in process.children())])
-            looked = time.perf_counter()
+            last_reading = time.perf_counter()
     if process.returncode:
         raise subprocess.CalledProcessError(process.returncode, command)
     return time.perf_counter() - began, largest / 1e6
@@ -101,12 +105,13 @@ def time_encoders(wavs: list[Path], conditions: list[str], rate: int) -> float:
 
 
 def main(
-    clips: Annotated[Path, typer.Argument(help="Table of clips, such as that of ESC-10.")],
-    count: Annotated[int, typer.Option(help="Clips taken, from the table's start.")] = 320,
-    rounds: int = 3,
-    seconds: float = 5.0,
-    conditions: str = ",".join(load_settings().conditions),
+    clips: Annotated[Path, typer.Argument(help="Table of clips, such as ESC-10's.")],
+    count: Annotated[int, typer.Option(help="Number of clips, from the start of the table.")] = 320,
+    rounds: Annotated[int, typer.Option(min=1, help="Rounds per median.")] = 3,
+    seconds: Annotated[float, typer.Option(help="Clip length in seconds.")] = 5.0,
+    conditions: Annotated[str, typer.Option(help="Comma-separated conditions.")] = ",".join(load_settings().conditions),
 ) -> None:
+    """Print a table of medians."""
     names = conditions.split(",")
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
@@ -134,7 +139,7 @@ def main(
         "bare encoders, time / cores": "limit",
     }
     print(f"{len(wavs)} clips of {seconds:g} s under {len(names)} conditions, {CORES} cores, median of {rounds} rounds\n")
-    print("| | seconds | times the loop | of the limit |\n|---|---|---|---|")
+    print("| | seconds | loop / this | limit / this |\n|---|---|---|---|")
     for label, name in rows.items():
         ratio = [
             statistics.median(other / own for other, own in zip(took[against], took[name], strict=True)) for against in ("loop", "limit")

@@ -1,9 +1,9 @@
-"""How fast PEAQ Basic is here, and whether its memory stays flat.
+"""Measure how fast PEAQ Basic is on this machine, and whether its memory stays constant.
 
     python -m tools.bench_peaq [--pairs 4000]
 
-Pairs are synthetic scenes coded by MP3 at 64 kbps. Times are medians on one core, beside them how many times faster than
-the recording plays; the limit to hold is a quarter of a second for a 10 s mono pair.
+Pairs are synthetic scenes coded by MP3 at 64 kbps. Times are medians on one core, with the speed
+relative to real time; the limit is a quarter of a second for a 10 s mono pair.
 """
 
 import os
@@ -33,7 +33,7 @@ from streamaug.quality.peaq import peaq
 RATE = 44_100
 PAGE = os.sysconf("SC_PAGE_SIZE")
 _BLOCK = 20
-"""Pairs that one call of a worker grades."""
+"""Pairs that a worker grades in one call."""
 
 
 def scene(seconds: float) -> np.ndarray:
@@ -47,7 +47,9 @@ def scene(seconds: float) -> np.ndarray:
 
 
 def median_ms(call: Callable[[], object], repeats: int) -> float:
-    """Median CPU time, which on one thread is the wall's on an idle machine and does not count what others take on a busy one."""
+    """Median CPU time, which on one thread is the wall time of an idle machine, whatever else the
+    machine does.
+    """
     call()
     times = []
     for _ in range(repeats):
@@ -58,12 +60,14 @@ def median_ms(call: Callable[[], object], repeats: int) -> float:
 
 
 def resident() -> int:
-    """Bytes of memory that this process holds now."""
+    """Bytes of memory that this process uses."""
     return int(Path("/proc/self/statm").read_text().split()[1]) * PAGE
 
 
 def grade_many(reference: np.ndarray, test: np.ndarray, pairs: int) -> tuple[int, int, float]:
-    """Grade a pair many times in a worker; its process number, the memory it holds afterwards, and the CPU seconds it took."""
+    """Grade a pair many times in a worker; returns its process number, its memory afterwards in
+    bytes, and its CPU seconds.
+    """
     begun = time.process_time()
     with threadpool_limits(1):
         for _ in range(pairs):
@@ -72,7 +76,7 @@ def grade_many(reference: np.ndarray, test: np.ndarray, pairs: int) -> tuple[int
 
 
 def print_libraries(repeats: int) -> None:
-    """The costly steps of a 10 s pair in NumPy and in torch."""
+    """Print the time of the most expensive steps of a 10 s pair in NumPy and in torch."""
     import torch
 
     torch.set_num_threads(1)
@@ -89,8 +93,8 @@ def print_libraries(repeats: int) -> None:
 
 
 def bench(
-    pairs: Annotated[int, typer.Option(min=_BLOCK, help="10 s pairs that the workers grade while their memory is watched.")] = 400,
-    repeats: Annotated[int, typer.Option(min=3, help="Measurements that a median is of.")] = 15,
+    pairs: Annotated[int, typer.Option(min=_BLOCK, help="Number of 10 s pairs for the memory test.")] = 400,
+    repeats: Annotated[int, typer.Option(min=3, help="Measurements per median.")] = 15,
 ) -> None:
     """Print the tables of docs/benchmarks.md."""
     original = scene(10)
@@ -117,24 +121,25 @@ def bench(
         times = {name: (median_ms(call, repeats), seconds) for name, (call, seconds) in stages.items()}
     print(f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}, NumPy {version('numpy')}\n")
     print("| one core, median | CPU ms | times real time |\n|---|---:|---:|")
-    for name, (milliseconds, seconds) in times.items():
-        print(f"| {name} | {milliseconds:.0f} | {1000 * seconds / milliseconds:.0f} |")
+    for name, (milliseconds, duration) in times.items():
+        print(f"| {name} | {milliseconds:.0f} | {1000 * duration / milliseconds:.0f} |")
     print(f"\nPeak memory of this process, at 60 s: {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024:.0f} MB\n")
     print_libraries(repeats)
     print()
 
     calls = [(grade_many, (reference, test, _BLOCK)) for _ in range(pairs // _BLOCK)]
-    held: dict[int, list[int]] = {}
+    memory_by_worker: dict[int, list[int]] = {}
     spent = 0.0
     with pool(None) as workers:
-        list(results(workers, calls[: os.cpu_count()]))  # imports and first touches are not the subject
+        list(results(workers, calls[: os.cpu_count()]))  # imports and first uses are not measured
         for _, (process, memory, seconds) in track(results(workers, calls), total=len(calls), console=Console(stderr=True)):
-            held.setdefault(process, []).append(memory)
+            memory_by_worker.setdefault(process, []).append(memory)
             spent += seconds
-    print(f"| {len(held)} processes, {len(calls) * _BLOCK} pairs of 10 s | |\n|---|---:|")
-    print(f"| CPU ms a pair | {1000 * spent / len(calls) / _BLOCK:.0f} |")
+    print(f"| {len(memory_by_worker)} processes, {len(calls) * _BLOCK} pairs of 10 s | |\n|---|---:|")
+    print(f"| CPU ms per pair | {1000 * spent / len(calls) / _BLOCK:.0f} |")
     for name, position in (("first", 0), ("last", -1)):
-        print(f"| MB held by a worker after its {name} {_BLOCK} pairs | {max(series[position] for series in held.values()) / 2**20:.0f} |")
+        largest = max(series[position] for series in memory_by_worker.values()) / 2**20
+        print(f"| MB used by a worker after its {name} {_BLOCK} pairs | {largest:.0f} |")
 
 
 if __name__ == "__main__":

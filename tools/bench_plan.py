@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
-import psutil
+import psutil  # type: ignore[import-untyped]  # it has no type hints
 import typer
 
 from streamaug.planning import Column, Grouping, Groups, Inventory, Plan
@@ -173,7 +173,7 @@ def command_seconds() -> float:
     with tempfile.TemporaryDirectory() as folder:
         store = tau2020_store(Path(folder) / "store", **TAU)
         code = "from streamaug.cli.main import main; main()"
-        command = [sys.executable, "-c", code, "plan", "train/recipes/table3/row_7.yaml", store.url]
+        command = [sys.executable, "-c", code, "plan", "train/paper/recipes/table3/row_7.yaml", store.url]
         times = []
         for _ in range(REPEATS):
             before = os.times()

@@ -1,12 +1,14 @@
-"""The stream beside a bare loop, a bare gather, and other loaders: same clips, mixture, decoder and features.
+"""Compare the stream with a bare loop, a bare gather and other loaders: same clips, mixture,
+decoder and features.
 
     python -m tools.bench_stream WORK --recordings ESC-10 [--peers PEERS] [--repeats 3] [--row-7 STORE]
 
-WORK: a folder for clips, store and caches (some 3 GB), filled on the first run. PEERS: a folder of virtual environments named
-webdataset, mosaicml, litdata, datasets and audiomentations, each with that package and this project; without it only plain files are
-run beside. STORE: one with row 7's conditions, whose bytes are counted. Everything is measured in turn, `repeats` times over, and the
-medians are printed as the tables of docs/benchmarks.md; tools/bench_stream_remote.py and bench_stream_memory.py, which are run after,
-have the network and the memory.
+WORK: a folder for clips, store and caches (about 3 GB), filled by the first run. PEERS: a folder of
+virtual environments named webdataset, mosaicml, litdata, datasets and audiomentations, each with
+that package and this project; without it, plain files are the only peer. STORE: a store with row
+7's conditions, whose bytes are counted. Everything is measured in turn, `repeats` times, and the
+medians are printed as the tables of docs/benchmarks.md; then tools/bench_stream_remote.py and
+bench_stream_memory.py measure the network and the memory.
 """
 
 import json
@@ -18,7 +20,7 @@ import sys
 import time
 from importlib.metadata import version
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -43,11 +45,13 @@ RATE, SECONDS, BATCH = 44_100, 10, 64
 CONDITIONS = "original,mp3_64,he-aac_16,aac_32"
 PEERS = ("webdataset", "mosaicml", "litdata", "datasets")
 CORES = len(os.sched_getaffinity(0))
-ROW_7 = Path(__file__).parents[1] / "train" / "recipes" / "table3" / "row_7_without_spectrum_correction.yaml"
+ROW_7 = Path(__file__).parents[1] / "train" / "paper" / "recipes" / "table3" / "row_7_without_spectrum_correction.yaml"
 
 
 def prepare(work: Path, recordings: Path) -> None:
-    """320 clips of 10 s, each two recordings of ESC-10 of one label end to end; their store, and a file a row for the peers."""
+    """Write 320 clips of 10 s, each two ESC-10 recordings of one label end to end; their store; and
+    one file per row for the peers.
+    """
     if (work / "rows.json").exists():
         return
     folder = work / "clips"
@@ -73,35 +77,37 @@ def prepare(work: Path, recordings: Path) -> None:
     labels = {label: number for number, label in enumerate(store.meta.labels)}
     module, rows = LogMel(rate=RATE), []
     for condition in store.conditions:
-        of = BitstreamLocations.read(store, condition)
+        bitstreams = BitstreamLocations.read(store, condition)
         (work / "files" / condition).mkdir(parents=True)
         for number, (clip, label) in enumerate(zip(store.clips["clip_id"].to_pylist(), store.clips["label"].to_pylist(), strict=True)):
-            payload = payload_of(store, of, number)
-            audio = work / "files" / condition / f"{clip}.{of.meta.extension}"
+            payload = payload_of(store, bitstreams, number)
+            audio = work / "files" / condition / f"{clip}.{bitstreams.meta.extension}"
             audio.write_bytes(payload)
-            decoding, delay = of.meta.decoding, int(of.delay[number])
-            about = {"codec": decoding.codec, "demuxer": decoding.demuxer, "delay": delay}
+            decoding, delay = bitstreams.meta.decoding, int(bitstreams.delay[number])
+            metadata = {"codec": decoding.codec, "demuxer": decoding.demuxer, "delay": delay}
             samples = decode(payload, decoding=decoding, delay=delay, rate=RATE, samples=RATE * SECONDS)
             features = audio.with_suffix(".f16")
             features.write_bytes(module(torch.from_numpy(samples)).half().contiguous().numpy().tobytes())
             rows.append(
-                {"clip": clip, "condition": condition, "label": labels[label], "audio": str(audio), "features": str(features), **about}
+                {"clip": clip, "condition": condition, "label": labels[label], "audio": str(audio), "features": str(features), **metadata}
             )
     (work / "rows.json").write_text(json.dumps(rows))
 
 
-def payload_of(store: Store, of: BitstreamLocations, clip: int) -> bytes:
-    start = int(of.offset[clip])
-    return store.folder.read_range(of.path(clip), start, start + int(of.size[clip]))
+def payload_of(store: Store, bitstreams: BitstreamLocations, clip: int) -> bytes:
+    start = int(bitstreams.offset[clip])
+    return store.folder.read_range(bitstreams.path(clip), start, start + int(bitstreams.size[clip]))
 
 
 def bare_loop(work: Path) -> float:
-    """Clips a second of one core that decodes bitstreams in memory and makes log-mel, over the mixture's rows."""
+    """Clips per second of one core that decodes bitstreams from memory and computes log-mel, over
+    the mixture's rows.
+    """
     torch.set_num_threads(1)
     rows = json.loads((work / "rows.json").read_text())[::4]
     payloads = [Path(row["audio"]).read_bytes() for row in rows]
     module = LogMel(rate=RATE)
-    for _ in range(2):  # the second time everything is loaded, as it is for the stream and its peers
+    for _ in range(2):  # the second time everything is loaded, as for the stream and its peers
         begun = time.perf_counter()
         for row, payload in zip(rows, payloads, strict=True):
             decoding = Decoding(codec=row["codec"], demuxer=row["demuxer"])
@@ -112,19 +118,20 @@ def bare_loop(work: Path) -> float:
 
 
 def bare_loops(work: Path) -> float:
-    """The same in as many processes as there are cores, at the same time: what the machine gives when all of it works."""
+    """The same in one process per core at the same time: the throughput of the whole machine."""
     code = f"from pathlib import Path; from tools.bench_stream import bare_loop; print(bare_loop(Path({str(work)!r})))"
     running = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(CORES)]
     return sum(float(process.communicate()[0]) for process in running)
 
 
 def bare_gather(work: Path, batches: int = 200) -> dict[str, float]:
-    """Clips a second of gathering float16 matrices from a memory map into batches as float32: by NumPy, on one core.
+    """Clips per second of gathering float16 matrices from a memory map into batches as float32, by
+    NumPy on one core.
 
     `static` (128, 431), and `logmel` with its deltas (3, 128, 423).
     """
     rows = json.loads((work / "rows.json").read_text())
-    rng, told = np.random.default_rng(0), {}
+    rng, measured = np.random.default_rng(0), {}
     for name, shape in (("static", (128, 431)), ("logmel", (3, 128, 423))):
         path = work / f"gather-{name}.f16"
         if not path.exists():
@@ -134,18 +141,18 @@ def bare_gather(work: Path, batches: int = 200) -> dict[str, float]:
                     whole = with_deltas(torch.from_numpy(static).float()).half().numpy() if name == "logmel" else static
                     file.write(whole.tobytes())
         mapped = np.memmap(path, np.float16, "r", shape=(len(rows), *shape))
-        chosen = [rng.permutation(len(rows))[:BATCH] for _ in range(batches)]
-        for at in chosen[:20]:
-            mapped[at].astype(np.float32)
+        selections = [rng.permutation(len(rows))[:BATCH] for _ in range(batches)]
+        for rows_of_batch in selections[:20]:
+            mapped[rows_of_batch].astype(np.float32)
         begun = time.perf_counter()
-        for at in chosen:
-            mapped[at].astype(np.float32)
-        told[name] = batches * BATCH / (time.perf_counter() - begun)
-    return told
+        for rows_of_batch in selections:
+            mapped[rows_of_batch].astype(np.float32)
+        measured[name] = batches * BATCH / (time.perf_counter() - begun)
+    return measured
 
 
 def epoch(stream: Stream) -> float:
-    """Clips a second of one epoch."""
+    """Clips per second of one epoch."""
     begun, clips = time.perf_counter(), 0
     for batch in stream:
         clips += len(batch["label"])
@@ -153,13 +160,13 @@ def epoch(stream: Stream) -> float:
 
 
 def decoding(work: Path) -> float:
-    """Clips a second of the second epoch, as with the peers."""
+    """Clips per second of the second epoch, as for the peers."""
     stream = Stream(work / "row_6.yaml", work / "store", features="static", batch_size=BATCH)
     epoch(stream)
     return epoch(stream)
 
 
-def cached(work: Path, features: str, epochs: int = 10) -> float:
+def cached(work: Path, features: Literal["static", "logmel"], epochs: int = 10) -> float:
     cache = Cache(folder=work / "cache", bound=1 << 34)
     stream = Stream(work / "row_6.yaml", work / "store", features=features, batch_size=BATCH, feature_cache=cache)
     epoch(stream)
@@ -167,7 +174,9 @@ def cached(work: Path, features: str, epochs: int = 10) -> float:
 
 
 def first_batch(work: Path, share: float) -> float:
-    """Seconds from opening the store to the first batch, from the start of an epoch or after resuming inside it."""
+    """Seconds from opening the store to the first batch, from the start of an epoch or after
+    resuming inside it.
+    """
     begun = time.perf_counter()
     stream = Stream(work / "row_6.yaml", work / "store", features="static", batch_size=BATCH)
     rows = int(stream.plan.epoch_size(0) * share) // BATCH * BATCH
@@ -178,52 +187,58 @@ def first_batch(work: Path, share: float) -> float:
 
 
 def peer(name: str, kind: str, work: Path, python: Path | str) -> dict[str, Any] | str:
-    """A peer's figures, or what it said when it failed."""
+    """A peer's measurements, or its last line of output if it failed."""
     command = [str(python), str(Path(__file__).with_name("bench_stream_peers.py")), name, kind, str(work)]
     run = subprocess.run(command, capture_output=True, text=True, timeout=600)
     if run.returncode:
-        return (run.stderr.strip().splitlines() or ["no word"])[-1]
-    return json.loads(run.stdout.strip().splitlines()[-1])
+        return (run.stderr.strip().splitlines() or ["no output"])[-1]
+    measured: dict[str, Any] = json.loads(run.stdout.strip().splitlines()[-1])
+    return measured
 
 
 def disk(path: Path) -> list[list[str]]:
-    """Lines of a table: what row 7's conditions take as shards, as coded files and as decoded WAV files."""
+    """Lines of a table: the size of row 7's conditions as shards, as coded files and as decoded WAV
+    files.
+    """
     store, names = Store.open(path), load_recipe(ROW_7).conditions
     indexes = {name: store.index(name) for name in names}
     tables = sum((path / name / "index.parquet").stat().st_size for name in names) + (path / "clips.parquet").stat().st_size
     ways = {
-        "store: shards with a JSON a clip, and indexes": tables + sum(info.bytes for of in indexes.values() for info in of.meta.shards),
-        "a file a clip, as coded": sum(int(of.column("size").sum()) for of in indexes.values()),
-        "a 16-bit WAV a clip, decoded": sum(int((44 + 2 * of.column("samples")).sum()) for of in indexes.values()),
+        "store: shards with one JSON per clip, and indexes": tables
+        + sum(info.bytes for index in indexes.values() for info in index.meta.shards),
+        "one coded file per clip": sum(int(index.column("size").sum()) for index in indexes.values()),
+        "one decoded 16-bit WAV per clip": sum(int((44 + 2 * index.column("samples")).sum()) for index in indexes.values()),
     }
-    shards, clips = sum(len(of.meta.shards) for of in indexes.values()), sum(map(len, indexes.values()))
-    counts = (shards + len(names) + 2, clips, clips)  # an index a condition, store.json and clips.parquet
+    shards, clips = sum(len(index.meta.shards) for index in indexes.values()), sum(map(len, indexes.values()))
+    counts = (shards + len(names) + 2, clips, clips)  # one index per condition, store.json and clips.parquet
     return [[way, f"{size / 1e6:.0f}", str(count)] for (way, size), count in zip(ways.items(), counts, strict=True)]
 
 
 def run(
     work: Annotated[Path, typer.Argument(help="Folder for clips, store and caches.")],
-    recordings: Annotated[Path, typer.Option(help="ESC-10: clips.csv and audio/.")],
-    peers: Annotated[Path | None, typer.Option(help="Folder of virtual environments.")] = None,
-    repeats: Annotated[int, typer.Option(min=1)] = 3,
+    recordings: Annotated[Path, typer.Option(help="Folder of ESC-10: clips.csv and audio/.")],
+    peers: Annotated[
+        Path | None, typer.Option(help="Folder of the peers' virtual environments. Default: plain files are the only peer.")
+    ] = None,
+    repeats: Annotated[int, typer.Option(min=1, help="Measurements per median.")] = 3,
     row_7: Annotated[Path | None, typer.Option("--row-7", help="A store with the conditions of row 7 without spectrum correction.")] = None,
 ) -> None:
-    """Measure all in turn, and print tables of medians."""
+    """Measure everything in turn, and print tables of medians."""
     work = work.absolute()
     prepare(work, recordings)
     versions = f"Python {platform.python_version()}, torch {version('torch')}, {decoder_version()}"
     print(f"{CORES} cores; {versions}\n")
     pythons: dict[str, Path | str] = {"files": sys.executable}
     pythons |= {name: peers / name / "bin" / "python" for name in PEERS} if peers else {}
-    found: dict[str, list[float]] = {}
-    told_versions: dict[str, str] = {}
+    measured: dict[str, list[float]] = {}
+    peer_versions: dict[str, str] = {}
 
     def note(name: str, value: float) -> None:
-        found.setdefault(name, []).append(value)
+        measured.setdefault(name, []).append(value)
 
     for _ in range(repeats):
         note("bare loop, one core", bare_loop(work))
-        note("bare loops, all cores at once", bare_loops(work))
+        note("bare loops, all cores together", bare_loops(work))
         note("stream, decoding", decoding(work))
         note("stream, cached static", cached(work, "static"))
         note("stream, cached logmel", cached(work, "logmel"))
@@ -231,18 +246,18 @@ def run(
             note(f"bare gather {name}", value)
         note("first batch, cold", first_batch(work, 0))
         note("first batch at 90 %", first_batch(work, 0.9))
-        asked = [(name, kind, python) for name, python in pythons.items() for kind in ("audio", "features")]
+        runs = [(name, kind, python) for name, python in pythons.items() for kind in ("audio", "features")]
         if peers:
-            asked.append(("audiomentations", "audio", peers / "audiomentations" / "bin" / "python"))
-        for name, kind, python in asked:
-            told = peer(name, kind, work, python)
-            if isinstance(told, str):
-                told_versions[name] = f"failed: {told}"
+            runs.append(("audiomentations", "audio", peers / "audiomentations" / "bin" / "python"))
+        for name, kind, python in runs:
+            result = peer(name, kind, work, python)
+            if isinstance(result, str):
+                peer_versions[name] = f"failed: {result}"
             else:
-                told_versions[name] = told["version"]
-                note(f"{name} {kind}", told["clips"] / told["seconds"])
-    medians = {name: statistics.median(values) for name, values in found.items()}
-    report(medians, told_versions)
+                peer_versions[name] = result["version"]
+                note(f"{name} {kind}", result["clips"] / result["seconds"])
+    medians = {name: statistics.median(values) for name, values in measured.items()}
+    report(medians, peer_versions)
     if row_7 is not None:
         table(["row 7 without spectrum correction", "MB", "files"], disk(row_7))
     bench_stream_remote.run(work, repeats)
@@ -251,10 +266,10 @@ def run(
 
 def report(medians: dict[str, float], versions: dict[str, str]) -> None:
     """Print the tables."""
-    ours, cores, together = medians["stream, decoding"], CORES * medians["bare loop, one core"], medians["bare loops, all cores at once"]
+    ours, cores, together = medians["stream, decoding"], CORES * medians["bare loop, one core"], medians["bare loops, all cores together"]
     lines = [
-        [f"{CORES} x a bare loop that has the machine for itself", f"{cores:.0f}", f"{ours / cores:.2f}"],
-        [f"{CORES} bare loops at once", f"{together:.0f}", f"{ours / together:.2f}"],
+        [f"{CORES} x a bare loop alone on the machine", f"{cores:.0f}", f"{ours / cores:.2f}"],
+        [f"{CORES} bare loops together", f"{together:.0f}", f"{ours / together:.2f}"],
         ["**streamaug**", f"{ours:.0f}", "1"],
     ]
     for name in ("files", *PEERS, "audiomentations"):
@@ -262,13 +277,13 @@ def report(medians: dict[str, float], versions: dict[str, str]) -> None:
             lines.append([versions[name], f"{medians[f'{name} audio']:.0f}", f"{ours / medians[f'{name} audio']:.2f}"])
         elif name in versions:
             lines.append([f"{name}: {versions[name]}", "", ""])
-    table(["decoding epoch, row 6", "clips/s", "streamaug is times"], lines)
+    table(["decoding epoch, row 6", "clips/s", "streamaug / this"], lines)
     gathered = [
         [f"`{name}`", f"{medians[f'stream, cached {name}']:.0f}", f"{medians[f'bare gather {name}']:.0f}",
          f"{medians[f'stream, cached {name}'] / medians[f'bare gather {name}']:.2f}"]
         for name in ("static", "logmel")
     ]  # fmt: skip
-    table(["later epochs", "streamaug, clips/s", "bare gather, clips/s", "streamaug is times"], gathered)
+    table(["later epochs", "streamaug, clips/s", "bare gather, clips/s", "streamaug / this"], gathered)
     ours = medians["stream, cached static"]
     lines = [["**streamaug**", f"{ours:.0f}", "1"]]
     lines += [
@@ -276,7 +291,7 @@ def report(medians: dict[str, float], versions: dict[str, str]) -> None:
         for name in ("files", *PEERS)
         if f"{name} features" in medians
     ]
-    table(["later epochs, features as float16", "clips/s", "streamaug is times"], lines)
+    table(["later epochs, features as float16", "clips/s", "streamaug / this"], lines)
     print(f"first batch: cold {medians['first batch, cold']:.3f} s, at 90 % {medians['first batch at 90 %']:.3f} s")
 
 

@@ -1,9 +1,10 @@
-"""What a stream keeps in memory: for each clip of its store, and over twenty epochs; called by bench_stream.py, or alone.
+"""Measure a stream's memory: per clip of its store, and over twenty epochs; run by bench_stream.py,
+or alone.
 
     python -m tools.bench_stream_memory WORK
 
-WORK: bench_stream.py's folder. Its store of 320 clips is grown to a million, in every table: clips have names of their own, their
-shards are hard links to the small store's.
+WORK: bench_stream.py's folder. Its store of 320 clips is repeated up to a million clips with their
+own names in every table; their shards are hard links to those of the small store.
 """
 
 import gc
@@ -12,10 +13,10 @@ import os
 import subprocess
 import sys
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import numpy as np
-import psutil
+import psutil  # type: ignore[import-untyped]  # it has no type hints
 import pyarrow as pa
 import typer
 
@@ -31,7 +32,7 @@ EPOCHS = 20
 
 
 def grow(small: Store, folder: Path, clips: int) -> None:
-    """A store of so many clips that holds the small one's bitstreams again and again."""
+    """Write a store of this many clips that repeats the bitstreams of the small one."""
     whole = small.clips.num_rows
     copies = -(-clips // whole)
     repeats = np.repeat(np.arange(copies), whole)
@@ -70,7 +71,7 @@ def resident() -> int:
 
 
 def streaming(recipe: Path, store: Path) -> int:
-    """Bytes that this process holds after ten batches, itself and torch included."""
+    """Bytes that this process uses after ten batches, including the interpreter and torch."""
     stream = Stream(recipe, store, features="static", batch_size=64)
     for _, _ in zip(range(10), stream, strict=False):
         pass
@@ -78,37 +79,35 @@ def streaming(recipe: Path, store: Path) -> int:
 
 
 def epochs(recipe: Path, store: Path) -> list[int]:
-    """Bytes that this process holds after each of twenty epochs."""
+    """Bytes that this process uses after each of twenty epochs."""
     stream = Stream(recipe, store, features="static", batch_size=64)
-    held = []
+    used = []
     for _ in range(EPOCHS):
         for _ in stream:
             pass
-        held.append(int(psutil.Process().memory_full_info().uss))
-    return held
+        used.append(int(psutil.Process().memory_full_info().uss))
+    return used
 
 
-def called(call: str) -> int | list[int]:
-    """What a function of this module says in a process of its own."""
-    code = f"import json; from pathlib import Path; from tools import bench_stream_memory as it; print(json.dumps(it.{call}))"
-    told: int | list[int] = json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
-    return told
+def call(expression: str) -> Any:
+    """Result of a function of this module in a new process."""
+    code = f"import json; from pathlib import Path; from tools import bench_stream_memory as it; print(json.dumps(it.{expression}))"
+    return json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout)
 
 
 def run(work: Annotated[Path, typer.Argument(help="Folder of bench_stream.py.")]) -> None:
-    """Print a table, and a line on the epochs."""
+    """Print a table of memory by clips, and a line of memory by epochs."""
     work = work.absolute()
     small, recipe = Store.open(work / "store"), work / "row_6.yaml"
-    held = {}
-    print("| clips of the store, under 4 conditions | memory, MB | more, bytes a clip |\n|---:|---:|---:|")
+    used: dict[int, int] = {}
+    print("| clips of the store, in 4 conditions | memory, MB | more, bytes per clip |\n|---:|---:|---:|")
     for clips in SIZES:
         if not (work / f"store-{clips}" / "clips.parquet").exists():
             grow(small, work / f"store-{clips}", clips)
-        held[clips] = called(f"streaming(Path({str(recipe)!r}), Path({str(work / f'store-{clips}')!r}))")
-        more = "" if clips == SIZES[0] else f"{(held[clips] - held[SIZES[0]]) / (clips - SIZES[0]):.0f}"
-        print(f"| {clips} | {held[clips] / 1e6:.0f} | {more} |")
-    after = called(f"epochs(Path({str(recipe)!r}), Path({str(work / 'store')!r}))")
-    assert isinstance(after, list)
+        used[clips] = call(f"streaming(Path({str(recipe)!r}), Path({str(work / f'store-{clips}')!r}))")
+        more = "" if clips == SIZES[0] else f"{(used[clips] - used[SIZES[0]]) / (clips - SIZES[0]):.0f}"
+        print(f"| {clips} | {used[clips] / 1e6:.0f} | {more} |")
+    after: list[int] = call(f"epochs(Path({str(recipe)!r}), Path({str(work / 'store')!r}))")
     print(f"\nafter epoch 1, 2, 5, 10, 20: {', '.join(f'{after[number - 1] / 1e6:.0f}' for number in (1, 2, 5, 10, 20))} MB")
 
 

@@ -1,10 +1,12 @@
-"""One loader of others on the benchmark's clips, in an environment of its own: bench_stream.py calls this and reads the line it prints.
+"""Measure one other loader on the benchmark's clips, in its own environment; bench_stream.py runs
+this and reads the line it prints.
 
     PEER/bin/python tools/bench_stream_peers.py PEER KIND WORK
 
-KIND `audio`: bitstreams in the peer's own format, decoded and made into log-mel by streamaug's functions. KIND `features`: static
-matrices as float16 in the peer's own format, to float32. Either way batches of 64 in a shuffled order, over all conditions, by two
-worker processes, each peer set up as its own documentation advises. The second epoch is timed.
+KIND `audio`: bitstreams in the peer's own format, decoded and converted to log-mel by streamaug's
+functions. KIND `features`: static matrices as float16 in the peer's own format, converted to
+float32. Both use batches of 64 in a shuffled order, over all conditions, and two worker processes;
+each peer is set up as its documentation recommends. The second epoch is timed.
 """
 
 import json
@@ -32,7 +34,8 @@ def from_audio(payload: bytes, row: dict[str, Any]) -> torch.Tensor:
     samples = decode(
         payload, decoding=Decoding(codec=row["codec"], demuxer=row["demuxer"]), rate=RATE, delay=int(row["delay"]), samples=SAMPLES
     )
-    return _module(torch.from_numpy(samples))
+    features: torch.Tensor = _module(torch.from_numpy(samples))
+    return features
 
 
 def from_features(payload: bytes, _: dict[str, Any]) -> torch.Tensor:
@@ -41,7 +44,14 @@ def from_features(payload: bytes, _: dict[str, Any]) -> torch.Tensor:
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """What a peer shall do. rows: of the mixture, a dictionary each. finish: makes a row's features. folder: for the peer's own format."""
+    """Work of a peer.
+
+    Args:
+        rows: Rows of the mixture, one dictionary each.
+        kind: `audio` or `features`.
+        finish: Computes a row's features from its bytes and its dictionary.
+        folder: Folder for the peer's own format.
+    """
 
     rows: list[dict[str, Any]]
     kind: str
@@ -49,8 +59,8 @@ class Task:
     folder: Path
 
 
-class Rows(Dataset):
-    """Plain files, a row each."""
+class Rows(Dataset[tuple[torch.Tensor, int]]):
+    """Plain files, one per row."""
 
     def __init__(self, rows: list[dict[str, Any]], kind: str, finish: Callable[[bytes, dict[str, Any]], torch.Tensor]) -> None:
         self.rows, self.kind, self.finish = rows, kind, finish
@@ -76,26 +86,27 @@ def webdataset(task: Task) -> Iterable[Any]:
             (task.folder / condition).mkdir(parents=True)
             with wds.ShardWriter(str(task.folder / condition / "%06d.tar"), maxcount=40, verbose=0) as sink:
                 for row in (row for row in task.rows if row["condition"] == condition):
-                    about = _about(row)
-                    sink.write({"__key__": row["clip"], "bin": Path(row[task.kind]).read_bytes(), "json": about})
+                    metadata = _metadata(row)
+                    sink.write({"__key__": row["clip"], "bin": Path(row[task.kind]).read_bytes(), "json": metadata})
 
-    def made(sample: dict[str, Any]) -> tuple[torch.Tensor, int]:
-        about = json.loads(sample["json"])
-        return task.finish(sample["bin"], about), about["label"]
+    def finished(sample: dict[str, Any]) -> tuple[torch.Tensor, int]:
+        metadata = json.loads(sample["json"])
+        return task.finish(sample["bin"], metadata), metadata["label"]
 
     def of(condition: str) -> Any:
         shards = sorted(map(str, (task.folder / condition).glob("*.tar")))
         return wds.WebDataset(shards, resampled=True, shardshuffle=len(shards), nodesplitter=wds.split_by_node).shuffle(200)
 
     mixed = wds.RandomMix([of(condition) for condition in conditions], [1 / len(conditions)] * len(conditions))
-    pipeline = wds.DataPipeline(mixed, wds.map(made), wds.batched(BATCH))
+    pipeline = wds.DataPipeline(mixed, wds.map(finished), wds.batched(BATCH))
     loader = wds.WebLoader(pipeline, batch_size=None, num_workers=WORKERS, persistent_workers=True)
-    return loader.with_epoch(len(task.rows) // BATCH)
+    epoch: Iterable[Any] = loader.with_epoch(len(task.rows) // BATCH)
+    return epoch
 
 
 def mosaicml(task: Task) -> Iterable[Any]:
-    from streaming import MDSWriter, Stream, StreamingDataset
-    from streaming.base.util import clean_stale_shared_memory
+    from streaming import MDSWriter, Stream, StreamingDataset  # type: ignore[import-not-found]  # in the peer's own environment
+    from streaming.base.util import clean_stale_shared_memory  # type: ignore[import-not-found]  # as above
 
     conditions = sorted({row["condition"] for row in task.rows})
     columns = {"data": "bytes", "codec": "str", "demuxer": "str", "delay": "int", "label": "int"}
@@ -103,10 +114,10 @@ def mosaicml(task: Task) -> Iterable[Any]:
         for condition in conditions:
             with MDSWriter(out=str(task.folder / condition), columns=columns, size_limit=1 << 24) as writer:
                 for row in (row for row in task.rows if row["condition"] == condition):
-                    writer.write({"data": Path(row[task.kind]).read_bytes(), **_about(row)})
+                    writer.write({"data": Path(row[task.kind]).read_bytes(), **_metadata(row)})
     clean_stale_shared_memory()
 
-    class Decoded(StreamingDataset):
+    class Decoded(StreamingDataset):  # type: ignore[misc]  # untyped, as it is not installed here
         def __getitem__(self, at: int) -> tuple[torch.Tensor, int]:
             row = super().__getitem__(at)
             return task.finish(row["data"], row), row["label"]
@@ -115,20 +126,25 @@ def mosaicml(task: Task) -> Iterable[Any]:
     return DataLoader(dataset, batch_size=BATCH, num_workers=WORKERS, persistent_workers=True)
 
 
-def _about(row: dict[str, Any]) -> dict[str, Any]:
+def _metadata(row: dict[str, Any]) -> dict[str, Any]:
     return {name: row[name] for name in ("codec", "demuxer", "delay", "label")}
 
 
 def _chunk(row: dict[str, Any]) -> dict[str, Any]:
-    return {"data": Path(row["read"]).read_bytes(), **_about(row)}
+    return {"data": Path(row["read"]).read_bytes(), **_metadata(row)}
 
 
-def _made(finish: Callable[[bytes, dict[str, Any]], torch.Tensor], row: dict[str, Any]) -> tuple[torch.Tensor, int]:
+def _finished(finish: Callable[[bytes, dict[str, Any]], torch.Tensor], row: dict[str, Any]) -> tuple[torch.Tensor, int]:
     return finish(row["data"], row), row["label"]
 
 
 def litdata(task: Task) -> Iterable[Any]:
-    from litdata import CombinedStreamingDataset, StreamingDataLoader, StreamingDataset, optimize
+    from litdata import (  # type: ignore[import-not-found]  # in the peer's own environment
+        CombinedStreamingDataset,
+        StreamingDataLoader,
+        StreamingDataset,
+        optimize,
+    )
 
     conditions = sorted({row["condition"] for row in task.rows})
     if not task.folder.exists():
@@ -137,9 +153,12 @@ def litdata(task: Task) -> Iterable[Any]:
             optimize(fn=_chunk, inputs=own, output_dir=str(task.folder / condition), chunk_bytes="16MB", num_workers=1)
 
     parts = [
-        StreamingDataset(str(task.folder / condition), shuffle=True, transform=partial(_made, task.finish)) for condition in conditions
+        StreamingDataset(str(task.folder / condition), shuffle=True, transform=partial(_finished, task.finish)) for condition in conditions
     ]
-    return StreamingDataLoader(CombinedStreamingDataset(parts, iterate_over_all=True), batch_size=BATCH, num_workers=WORKERS)
+    loader: Iterable[Any] = StreamingDataLoader(
+        CombinedStreamingDataset(parts, iterate_over_all=True), batch_size=BATCH, num_workers=WORKERS
+    )
+    return loader
 
 
 def datasets(task: Task) -> Iterable[Any]:
@@ -147,22 +166,22 @@ def datasets(task: Task) -> Iterable[Any]:
     from datasets import load_from_disk
 
     if not task.folder.exists():
-        told = [{"data": Path(row[task.kind]).read_bytes(), **_about(row)} for row in task.rows]
-        Table.from_list(told).save_to_disk(str(task.folder))
+        records = [{"data": Path(row[task.kind]).read_bytes(), **_metadata(row)} for row in task.rows]
+        Table.from_list(records).save_to_disk(str(task.folder))
 
-    def made(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
-        about = [dict(zip(batch, values, strict=True)) for values in zip(*batch.values(), strict=True)]
-        return {"features": [task.finish(row["data"], row) for row in about], "label": batch["label"]}
+    def finished(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
+        rows = [dict(zip(batch, values, strict=True)) for values in zip(*batch.values(), strict=True)]
+        return {"features": [task.finish(row["data"], row) for row in rows], "label": batch["label"]}
 
-    table = load_from_disk(str(task.folder)).with_transform(made)
+    table = load_from_disk(str(task.folder)).with_transform(finished)
     return DataLoader(table, batch_size=BATCH, shuffle=True, num_workers=WORKERS, persistent_workers=True)
 
 
-class OnTheFly(Dataset):
-    """The originals, coded and decoded anew each time by audiomentations' Mp3Compression at 64 kbps."""
+class OnTheFly(Dataset[tuple[torch.Tensor, int]]):
+    """The originals, encoded and decoded each time by audiomentations' Mp3Compression at 64 kbps."""
 
     def __init__(self, rows: list[dict[str, Any]]) -> None:
-        from audiomentations import Mp3Compression
+        from audiomentations import Mp3Compression  # type: ignore[import-not-found]  # in the peer's own environment
 
         self.rows = rows
         self.augment = Mp3Compression(min_bitrate=64, max_bitrate=64, p=1.0)
@@ -192,7 +211,8 @@ PEERS: dict[str, tuple[str, Any]] = {
 
 
 def features_of(batch: Any) -> torch.Tensor:
-    return batch["features"] if isinstance(batch, dict) else batch[0]
+    features: torch.Tensor = batch["features"] if isinstance(batch, dict) else batch[0]
+    return features
 
 
 def main() -> None:

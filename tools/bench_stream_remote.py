@@ -1,10 +1,12 @@
-"""The stream over a network with 30 ms of latency, and s3fs beside obstore; called by bench_stream.py, or alone.
+"""Measure the stream over a network with 30 ms of latency, and s3fs against obstore; run by
+bench_stream.py, or alone.
 
     python -m tools.bench_stream_remote WORK
 
-WORK: bench_stream.py's folder. Two servers on this machine, each behind a proxy that holds every byte back for 30 ms: moto for S3 with
-a windowed shuffle, and nginx for the full shuffle, since moto answers only some 150 requests a second. Servers and proxy run on
-the same cores as the stream; the processor time that they take is told beside.
+WORK: bench_stream.py's folder. Two servers run on this machine, each with a proxy that delays every
+byte by 30 ms: moto for S3 with a windowed shuffle, and nginx for the full shuffle, because moto
+answers only about 150 requests per second. Servers and proxy run on the same cores as the stream;
+the processor time that they take is a column of the table.
 """
 
 import asyncio
@@ -25,7 +27,7 @@ from pathlib import Path
 from typing import Annotated
 
 import numpy as np
-import psutil
+import psutil  # type: ignore[import-untyped]  # it has no type hints
 import s3fs
 import typer
 
@@ -38,7 +40,7 @@ from streamaug.streaming import Stream
 LATENCY = 0.03
 BUCKET = "bench"
 READS = 2000
-"""Rows that s3fs and obstore read."""
+"""Rows that each of s3fs and obstore reads."""
 
 
 def free_port() -> int:
@@ -48,14 +50,14 @@ def free_port() -> int:
 
 
 async def delay(port: int, upstream: int) -> None:
-    """A proxy that hands on every byte of an answer 30 ms after it came, at whatever rate they come."""
+    """Run a proxy that forwards every byte of an answer 30 ms after it arrived, at any rate."""
 
     async def answer(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
-        held: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(256)
+        delayed_bytes: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(256)
 
-        async def hand_on() -> None:
+        async def forward() -> None:
             while True:
-                due, data = await held.get()
+                due, data = await delayed_bytes.get()
                 await asyncio.sleep(max(0.0, due - time.monotonic()))
                 if not data:
                     target.close()
@@ -63,13 +65,13 @@ async def delay(port: int, upstream: int) -> None:
                 target.write(data)
                 await target.drain()
 
-        handing = asyncio.create_task(hand_on())
+        forwarding = asyncio.create_task(forward())
         while data := await source.read(1 << 18):
-            await held.put((time.monotonic() + LATENCY, data))
-        await held.put((time.monotonic(), b""))
-        await handing
+            await delayed_bytes.put((time.monotonic() + LATENCY, data))
+        await delayed_bytes.put((time.monotonic(), b""))
+        await forwarding
 
-    async def ask(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
+    async def request(source: asyncio.StreamReader, target: asyncio.StreamWriter) -> None:
         while data := await source.read(1 << 16):
             target.write(data)
             await target.drain()
@@ -77,7 +79,7 @@ async def delay(port: int, upstream: int) -> None:
 
     async def connected(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         onward_reader, onward_writer = await asyncio.open_connection("127.0.0.1", upstream, limit=1 << 20)
-        await asyncio.gather(ask(reader, onward_writer), answer(onward_reader, writer), return_exceptions=True)
+        await asyncio.gather(request(reader, onward_writer), answer(onward_reader, writer), return_exceptions=True)
 
     server = await asyncio.start_server(connected, "127.0.0.1", port, limit=1 << 20)
     await server.serve_forever()
@@ -85,7 +87,7 @@ async def delay(port: int, upstream: int) -> None:
 
 @contextmanager
 def running(command: list[str], port: int) -> Iterator[subprocess.Popen[bytes]]:
-    """A server process, once it answers on its port."""
+    """Start a server process and wait until it answers on its port."""
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
         for _ in range(400):
@@ -101,6 +103,7 @@ def running(command: list[str], port: int) -> Iterator[subprocess.Popen[bytes]]:
 
 @contextmanager
 def delayed(upstream: int) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
+    """The delaying proxy of a server's port: its own port and process."""
     port = free_port()
     code = f"import asyncio; from tools.bench_stream_remote import delay; asyncio.run(delay({port}, {upstream}))"
     with running([sys.executable, "-c", code], port) as process:
@@ -109,6 +112,7 @@ def delayed(upstream: int) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
 
 @contextmanager
 def nginx(folder: Path, scratch: Path) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
+    """nginx that serves a folder: its port and process."""
     port = free_port()
     scratch.mkdir(exist_ok=True)
     temporary = "".join(f"{name}_temp_path {scratch}/{name}; " for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
@@ -123,7 +127,7 @@ def nginx(folder: Path, scratch: Path) -> Iterator[tuple[int, subprocess.Popen[b
 
 @contextmanager
 def moto(store: Path) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
-    """A moto S3 server that holds the store in a bucket."""
+    """A moto S3 server with the store in a bucket: its port and process."""
     port = free_port()
     with running([sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(port)], port) as process:
         os.environ |= {"AWS_ACCESS_KEY_ID": "bench", "AWS_SECRET_ACCESS_KEY": "bench", "AWS_DEFAULT_REGION": "us-east-1"}
@@ -134,31 +138,33 @@ def moto(store: Path) -> Iterator[tuple[int, subprocess.Popen[bytes]]]:
 
 
 def processor(process: subprocess.Popen[bytes]) -> float:
-    """Seconds of processor time that a process and its children have taken."""
+    """Seconds of processor time that a process and its children have used."""
     own = psutil.Process(process.pid)
     return sum(sum(each.cpu_times()[:2]) for each in (own, *own.children(recursive=True)))
 
 
 def epoch(recipe: Path, store: str) -> dict[str, float]:
-    """The second epoch of a stream."""
+    """Measure the second epoch of a stream."""
     stream = Stream(recipe, store, features="static", batch_size=64)
     for _ in stream:
         pass
-    before, begun, clips = stream.figures, time.perf_counter(), 0
+    before, begun, clips = stream.metrics, time.perf_counter(), 0
     for batch in stream:
         clips += len(batch["label"])
-    seconds, figures = time.perf_counter() - begun, stream.figures
+    seconds, metrics = time.perf_counter() - begun, stream.metrics
     return {
         "rate": clips / seconds,
-        "fetched": (figures.read - before.read) / (figures.payload - before.payload),
-        "reads": figures.reads - before.reads,
+        "read_ratio": (metrics.read - before.read) / (metrics.payload - before.payload),
+        "reads": metrics.reads - before.reads,
         "seconds": seconds,
     }
 
 
 @contextmanager
 def far(server: str, work: Path) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
-    """The store's URL on a server behind the proxy, and the processes that serve it."""
+    """The store's URL on a server that is reached through the proxy, and the processes that serve
+    it.
+    """
     with moto(work / "store") if server == "moto" else nginx(work, work / "nginx") as (port, process), delayed(port) as (near, proxy):
         address = f"http://127.0.0.1:{near}"
         os.environ["AWS_ENDPOINT_URL"] = address
@@ -166,84 +172,92 @@ def far(server: str, work: Path) -> Iterator[tuple[str, list[subprocess.Popen[by
 
 
 def over_network(work: Path, repeats: int) -> list[list[str]]:
-    """Lines of a table: shuffle, server, clips/s from the disk, over the network, their ratio, bytes fetched, reads, the servers' time."""
+    """Lines of a table: shuffle, server, clips/s from disk and over the network, their ratio, bytes
+    read, reads, the servers' cores.
+    """
     lines = []
     for shuffle, recipe, server in (("windows of 8 shards", "windowed.yaml", "moto"), ("full", "row_6.yaml", "nginx")):
         with far(server, work) as (url, processes):
             disk, network, others = [], [], []
             for _ in range(repeats):
                 disk.append(epoch(work / recipe, str(work / "store"))["rate"])
-                taken = sum(map(processor, processes))
+                used = sum(map(processor, processes))
                 network.append(epoch(work / recipe, url))
-                others.append((sum(map(processor, processes)) - taken) / 2 / network[-1]["seconds"])  # of two epochs
+                others.append((sum(map(processor, processes)) - used) / 2 / network[-1]["seconds"])  # of two epochs
         median = {key: statistics.median(each[key] for each in network) for key in network[0]}
         local = statistics.median(disk)
-        told = (
+        cells = (
             f"{local:.0f}",
             f"{median['rate']:.0f}",
             f"{median['rate'] / local:.2f}",
-            f"{median['fetched']:.2f}",
+            f"{median['read_ratio']:.2f}",
             f"{median['reads']:.0f}",
         )
-        lines.append([shuffle, server, *told, f"{statistics.median(others):.2f}"])
+        lines.append([shuffle, server, *cells, f"{statistics.median(others):.2f}"])
     return lines
 
 
 def reading(client: str, port: int, work: Path) -> dict[str, float]:
-    """Read rows of the mixture one by one with a client for S3, as a stream's fetcher does: reads a second, processor ms a read."""
+    """Read rows of the mixture one by one with an S3 client, as a stream's fetcher does: reads per
+    second, processor ms per read.
+    """
     store = Store.open(work / "store")
     rng = np.random.default_rng(0)
-    extents = []
+    ranges = []
     for name in store.conditions:
-        of = BitstreamLocations.read(store, name)
-        for clip in rng.integers(0, len(of.size), READS // len(store.conditions)).tolist():
-            extents.append(ByteRange(path=of.path(clip), start=int(of.offset[clip]), stop=int(of.offset[clip]) + int(of.size[clip])))
+        bitstreams = BitstreamLocations.read(store, name)
+        for clip in rng.integers(0, len(bitstreams.size), READS // len(store.conditions)).tolist():
+            start = int(bitstreams.offset[clip])
+            ranges.append(ByteRange(path=bitstreams.path(clip), start=start, stop=start + int(bitstreams.size[clip])))
     fs = s3fs.S3FileSystem(anon=True, endpoint_url=f"http://127.0.0.1:{port}")
     folder = Folder(fs=fs, root="store", url="s3://store")
-    fetcher = Fetcher(folder, connections=CONNECTIONS)  # which takes obstore
+    fetcher = Fetcher(folder, connections=CONNECTIONS)  # uses obstore
     if client == "s3fs":
-        fetcher._folder = folder  # what it reads with where obstore is not installed
-    told = []
+        fetcher._folder = folder  # which it uses if obstore is not installed
+    measured = []
     for _ in range(2):  # the first time connects
-        begun, taken = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF)
+        begun, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF)
         with ThreadPoolExecutor(CONNECTIONS) as pool:
-            assert sum(map(len, pool.map(fetcher.read, extents))) == sum(map(len, extents))
+            assert sum(map(len, pool.map(fetcher.read, ranges))) == sum(map(len, ranges))
         usage = resource.getrusage(resource.RUSAGE_SELF)
-        cpu = usage.ru_utime + usage.ru_stime - taken.ru_utime - taken.ru_stime
-        told.append({"rate": len(extents) / (time.perf_counter() - begun), "cpu": 1e3 * cpu / len(extents)})
-    return told[-1]
+        cpu = usage.ru_utime + usage.ru_stime - before.ru_utime - before.ru_stime
+        measured.append({"rate": len(ranges) / (time.perf_counter() - begun), "cpu": 1e3 * cpu / len(ranges)})
+    return measured[-1]
 
 
 def clients(work: Path, repeats: int) -> list[list[str]]:
-    """Lines of a table: client, reads a second, processor milliseconds a read, from nginx behind the proxy."""
-    found: dict[str, list[dict[str, float]]] = {"s3fs": [], "obstore": []}
+    """Lines of a table: client, reads per second, processor milliseconds per read, from nginx
+    through the proxy.
+    """
+    measured: dict[str, list[dict[str, float]]] = {"s3fs": [], "obstore": []}
     with nginx(work, work / "nginx") as (port, _), delayed(port) as (near, _):
         for _ in range(repeats):
-            for client, told in found.items():
+            for client, runs in measured.items():
                 call = f"print(json.dumps(it.reading({client!r}, {near}, Path({str(work)!r}))))"
                 code = f"import json; from pathlib import Path; from tools import bench_stream_remote as it; {call}"
-                told.append(json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout))
+                runs.append(json.loads(subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout))
     return [
-        [client, f"{statistics.median(each['rate'] for each in told):.0f}", f"{statistics.median(each['cpu'] for each in told):.2f}"]
-        for client, told in found.items()
+        [client, f"{statistics.median(each['rate'] for each in runs):.0f}", f"{statistics.median(each['cpu'] for each in runs):.2f}"]
+        for client, runs in measured.items()
     ]
 
 
 def table(head: list[str], lines: list[list[str]]) -> None:
+    """Print a Markdown table."""
     for line in (head, ["---", *["---:"] * (len(head) - 1)], *lines):
         print("| " + " | ".join(line) + " |")
     print()
 
 
 def run(work: Annotated[Path, typer.Argument(help="Folder of bench_stream.py.")], repeats: Annotated[int, typer.Option(min=1)] = 3) -> None:
-    """Print both tables."""
+    """Print the table of the stream and the table of the clients."""
     if shutil.which("nginx") is None:
-        raise SystemExit("this needs nginx: apt-get install nginx-light")
+        raise SystemExit("nginx is not installed; install it with: apt-get install nginx-light")
     work = work.absolute()
     rates = ["disk, clips/s", "network, clips/s", "of the disk"]
-    head = ["shuffle", "server, 30 ms away", *rates, "bytes fetched for a row's byte", "reads", "cores that servers take"]
+    head = ["shuffle", "server, 30 ms away", *rates, "bytes read per byte of a row", "reads", "cores used by servers"]
     table(head, over_network(work, repeats))
-    table(["client", "reads/s", "processor ms a read"], clients(work, repeats))
+    table(["client", "reads/s", "processor ms per read"], clients(work, repeats))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,6 @@
-"""Fetch the archives of TAU Urban Acoustic Scenes 2020 Mobile, development set: resumed where they were cut, checked, unpacked."""
+"""Download TAU Urban Acoustic Scenes 2020 Mobile, development set: resume, check and unpack its
+archives.
+"""
 
 import re
 import shutil
@@ -8,7 +10,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path, PurePosixPath
 from types import MappingProxyType
 
-import pooch
+import pooch  # type: ignore[import-untyped]  # it has no type hints
 import requests
 from rich.progress import DownloadColumn, Progress, TaskID, TimeRemainingColumn, TransferSpeedColumn
 
@@ -42,19 +44,29 @@ ARCHIVES: Mapping[str, str] = MappingProxyType(
         }.items()
     }
 )
-"""The archives and their MD5 as the record gives them; dcase_util, by the data set's authors, lists the same."""
+"""The archives and their MD5 as published in the record; dcase_util, by the data set's authors,
+lists the same.
+"""
 
 PATIENCE = 6
-"""Tries in a row that may bring no byte before a download is given up."""
+"""Consecutive tries without a byte after which a download is given up."""
 
 BLOCK = 1 << 16
-"""Bytes that are written at once; a connection that is cut costs at most so many."""
+"""Bytes per write; an interrupted connection loses at most this many."""
 
 
 def fetch(dataset: Path, *, archives: Mapping[str, str] = ARCHIVES, url: str = URL, sleep: Callable[[float], None] = time.sleep) -> None:
-    """Bring the data set into a folder. What is there and whole is left alone; archives stay in <dataset>/archives.
+    """Download the data set into a folder. Complete files are not fetched again; archives stay in
+    <dataset>/archives.
 
-    archives: names below `url` with their checksums, `md5:…`. Raises FetchError.
+    Args:
+        dataset: Folder of the data set.
+        archives: Checksums (`md5:…`) of the archives by name.
+        url: URL that the names are relative to.
+        sleep: Waits for a number of seconds between two tries.
+
+    Raises:
+        FetchError: A download fails for good, or an archive is damaged.
     """
     stderr.print(
         "TAU Urban Acoustic Scenes 2020 Mobile: for experimental, non-commercial use; see the licence in its README", highlight=False
@@ -68,19 +80,21 @@ def fetch(dataset: Path, *, archives: Mapping[str, str] = ARCHIVES, url: str = U
             try:
                 archive = Path(cabinet.fetch(name, downloader=Resuming(bars, bars.add_task(name, total=None), sleep)))
             except ValueError as error:
-                raise FetchError(f"{url}{name}: what came has another checksum than was published; start again") from error
+                raise FetchError(f"{url}{name}: the download does not match the published checksum; run the command again") from error
             unpack(archive, dataset)
 
 
 class Resuming:
-    """A downloader for pooch that goes on where a connection, or an earlier run, was cut."""
+    """A downloader for pooch that resumes after an interrupted connection or an earlier run."""
 
     def __init__(self, bars: Progress, task: TaskID, sleep: Callable[[float], None]) -> None:
         self._bars, self._task, self._sleep = bars, task, sleep
 
     def __call__(self, url: str, output_file: str, _: pooch.Pooch) -> None:
-        """Fetch a URL into a file, by way of a partial file beside it that outlives this process. Raises FetchError."""
-        # pooch gives the output another name every time, which a later run could not find again.
+        """Download a URL into a file, through a partial file next to it that outlives this process.
+        Raises FetchError.
+        """
+        # pooch gives the output a new name every time, so a later run could not find it.
         part = Path(output_file).with_name(f"{url.rsplit('/', 1)[-1]}.part")
         fruitless = 0
         while True:
@@ -90,28 +104,28 @@ class Resuming:
             except requests.RequestException as error:
                 fruitless = 0 if _size(part) > before else fruitless + 1
                 if fruitless == PATIENCE or not _is_passing(error):
-                    raise FetchError(f"{url}: {error}; start again later, {_size(part)} bytes are kept") from error
+                    raise FetchError(f"{url}: {error}; run the command again later, it resumes after {_size(part)} bytes") from error
                 self._sleep(min(60.0, 2.0**fruitless))
             else:
                 break
         part.replace(output_file)
 
     def _append(self, url: str, part: Path) -> None:
-        """One request for all that the partial file lacks."""
-        have = _size(part)
-        headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={have}-"} if have else {})
+        """Request the rest of the file and append it to the partial file."""
+        size = _size(part)
+        headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={size}-"} if size else {})
         with requests.get(url, headers=headers, stream=True, timeout=60) as reply:
-            said = reply.headers.get("Content-Range", "")
+            content_range = reply.headers.get("Content-Range", "")
             if reply.status_code == requests.codes.range_not_satisfiable:
-                if said == f"bytes */{have}":
+                if content_range == f"bytes */{size}":
                     return
                 part.unlink()
-                raise requests.ConnectionError(f"the {have} bytes kept were not of this file")
+                raise requests.ConnectionError(f"the partial file of {size} bytes was not of this file and is removed")
             reply.raise_for_status()
-            resumed = reply.status_code == requests.codes.partial_content and re.match(rf"bytes {have}-", said)
-            have = have if resumed else 0
+            resumed = reply.status_code == requests.codes.partial_content and re.match(rf"bytes {size}-", content_range)
+            size = size if resumed else 0
             length = reply.headers.get("Content-Length")
-            self._bars.update(self._task, completed=have, total=have + int(length) if length else None)
+            self._bars.update(self._task, completed=size, total=size + int(length) if length else None)
             with part.open("ab" if resumed else "wb") as file:
                 for block in reply.iter_content(BLOCK):
                     file.write(block)
@@ -123,26 +137,28 @@ def _size(path: Path) -> int:
 
 
 def _is_passing(error: requests.RequestException) -> bool:
-    """Whether trying again may help: the connection broke, or the server is busy or in trouble."""
+    """Whether another try may help: the connection broke, or the server is busy or has an error."""
     return error.response is None or error.response.status_code == requests.codes.too_many_requests or error.response.status_code >= 500
 
 
 def unpack(archive: Path, folder: Path) -> None:
-    """Unpack a ZIP without its top folder; files of the right size that are there already stay. Raises FetchError."""
+    """Unpack a ZIP without its top folder; existing files of the right size stay. Raises
+    FetchError.
+    """
     try:
         with zipfile.ZipFile(archive) as opened:
             for member in opened.infolist():
                 if not member.is_dir():
                     _unpack_member(opened, member, folder)
     except zipfile.BadZipFile as error:
-        raise FetchError(f"{archive}: not a whole ZIP archive: {error}; remove it and start again") from error
+        raise FetchError(f"{archive}: not a complete ZIP archive: {error}; remove it and run the command again") from error
 
 
 def _unpack_member(opened: zipfile.ZipFile, member: zipfile.ZipInfo, folder: Path) -> None:
     parts = PurePosixPath(member.filename).parts
     if len(parts) < 2 or parts[0] != NAME or ".." in parts:
         raise FetchError(
-            f"{opened.filename}: member {member.filename} does not lie in the folder {NAME}; this is not the published archive"
+            f"{opened.filename}: member {member.filename} is not in the folder {NAME}; remove the archive, it is not the published one"
         )
     target = folder.joinpath(*parts[1:])
     if target.is_file() and target.stat().st_size == member.file_size:

@@ -2,10 +2,12 @@
 
     python tools/make_demo_scenes.py FOLDER [--seed 1] [--seconds 2.5] ...
 
-The labels are those of TAU Urban Acoustic Scenes. As in real scenes, what tells them apart lies all over the spectrum: broadband
-texture, hum and whine, events such as steps, horns and birds, and detail above 8 kHz such as brakes, air valves and leaves. Scenes
-of one kind (indoor, outdoor, transportation) share most of their sounds. A location has its own spectrum, pitches and levels, and
-no location is both trained on and evaluated; a device colours what it records. Nothing here knows of codecs.
+The labels are those of TAU Urban Acoustic Scenes. As in real scenes, the differences cover the
+whole spectrum: broadband texture, hum and whine, events such as steps, horns and birds, and detail
+above 8 kHz such as brakes, air valves and leaves. Scenes of one kind (indoor, outdoor,
+transportation) share most of their sounds. A location has its own spectrum, pitches and levels, and
+no location is both trained on and evaluated; a device colours its recordings. The scenes are
+independent of any codec.
 """
 
 import csv
@@ -31,44 +33,62 @@ Range = tuple[float, float]
 
 RATE = 44_100
 CURVE = np.array([31, 63, 125, 250, 500, 1_000, 2_000, 4_000, 8_000, 11_000, 16_000, 22_050])
-"""Frequencies in Hz at which the spectrum of a scene or device is given."""
+"""Frequencies in Hz at which the spectrum of a scene or device is defined."""
 
 SPREAD = 2.5
-"""Standard deviation in dB of a location's spectrum at each point of CURVE, and of each of its sounds' levels."""
+"""Standard deviation in dB of a location's spectrum at each point of CURVE, and of each of its
+sounds' levels.
+"""
 
 
 def noise(random: Generator, samples: int, gain: Signal) -> Signal:
-    """Gaussian noise of unit power with the given gain (linear, one a bin of its real Fourier transform)."""
+    """Gaussian noise of unit power with this gain (linear, one value per bin of its real Fourier
+    transform).
+    """
     shaped = np.fft.irfft(np.fft.rfft(random.standard_normal(samples)) * gain, samples)
-    return shaped / np.sqrt(np.mean(shaped**2))
+    unit: Signal = shaped / np.sqrt(np.mean(shaped**2))
+    return unit
 
 
 def curve_gain(samples: int, decibels: Signal) -> Signal:
-    """The gain at every bin of a real Fourier transform of `samples`, linear in dB over log-frequency between the points of CURVE."""
+    """The gain at every bin of a real Fourier transform of `samples`, linear in dB over
+    log-frequency between the points of CURVE.
+    """
     frequency = np.maximum(np.fft.rfftfreq(samples, 1 / RATE), 1.0)
-    return 10 ** (np.interp(np.log(frequency), np.log(CURVE), decibels) / 20)
+    gain: Signal = 10 ** (np.interp(np.log(frequency), np.log(CURVE), decibels) / 20)
+    return gain
 
 
 def band_gain(samples: int, band: Range) -> Signal:
-    """The gain at every bin of a real Fourier transform: 1 inside the band, falling by 24 dB an octave outside."""
+    """The gain at every bin of a real Fourier transform: 1 inside the band, falling by 24 dB an
+    octave outside.
+    """
     frequency = np.maximum(np.fft.rfftfreq(samples, 1 / RATE), 1.0)
     octaves = np.maximum(0.0, np.maximum(np.log2(band[0] / frequency), np.log2(frequency / band[1])))
-    return 10 ** (-24 * octaves / 20)
+    gain: Signal = 10 ** (-24 * octaves / 20)
+    return gain
 
 
 def sway(random: Generator, samples: int, decibels: float) -> Signal:
-    """A slowly wandering gain: a value of the given standard deviation in dB twice a second, joined by lines."""
+    """A slowly wandering gain: a value of the given standard deviation in dB twice a second, joined
+    by lines.
+    """
     knots = random.normal(0, decibels, 2 + 2 * samples // RATE)
     return 10 ** (np.interp(np.arange(samples), np.arange(len(knots)) * RATE / 2, knots) / 20)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Sound:
-    """One kind of sound in a scene. What is drawn from `place` is the same in all clips of a location, what from `moment` is not.
+    """One kind of sound in a scene. Draws from `place` are the same in all clips of a location,
+    draws from `moment` are not.
 
-    level: dB over the scene's texture. chance: that a clip holds it. every: seconds from one event to the next, None for a sound
-    that lasts. regular: events keep the beat that the location gives them. attack: seconds in which an event rises. decay:
-    seconds in which it falls by 60 dB.
+    Args:
+        level: dB over the scene's texture.
+        chance: Probability that a clip has the sound.
+        every: Seconds from one event to the next; None for a continuous sound.
+        regular: Whether events keep the location's beat.
+        decay: Seconds in which an event falls by 60 dB.
+        attack: Seconds in which an event rises.
     """
 
     level: float
@@ -79,14 +99,14 @@ class Sound:
     attack: float = 0.002
 
     def render(self, place: Generator, moment: Generator, samples: int) -> Signal:
-        """The sound over a whole clip; silence where the clip does not hold it."""
+        """The sound over a whole clip; silence if the clip does not have it."""
         level = 10 ** ((self.level + place.normal(0, SPREAD)) / 20)
         pace = place.uniform(*self.every) if self.every else 0.0
         decay = place.uniform(*self.decay)
         present = moment.random() < self.chance
         if not self.every:
             return present * level * self.waveform(place, moment, samples) * sway(moment, samples, 2)
-        length = min(samples, 512 * round((self.attack + decay) * RATE / 512 + 1))  # lengths that a Fourier transform likes
+        length = min(samples, 512 * round((self.attack + decay) * RATE / 512 + 1))  # a fast length for the Fourier transform
         time = np.arange(length) / RATE
         event = (
             self.waveform(place, moment, length)
@@ -101,7 +121,7 @@ class Sound:
         return present * level * heard[:samples]
 
     def waveform(self, place: Generator, moment: Generator, samples: int) -> Signal:
-        """The bare sound at unit power."""
+        """The sound itself at unit power."""
         raise NotImplementedError
 
 
@@ -120,8 +140,12 @@ class Noise(Sound):
 class Tone(Sound):
     """A harmonic tone.
 
-    pitch: of the fundamental, Hz. partials: how many harmonics, the k-th at 1/k**tilt of the first.
-    glide: end pitch over start pitch, drawn for each clip. vibrato: share of the pitch by which it trembles, and how often a second.
+    Args:
+        pitch: Of the fundamental, in Hz.
+        partials: Number of harmonics.
+        tilt: The k-th harmonic has 1/k**tilt of the amplitude of the first.
+        glide: End pitch over start pitch, drawn for each clip.
+        vibrato: Depth as a share of the pitch, and rate in Hz.
     """
 
     pitch: Range
@@ -137,9 +161,10 @@ class Tone(Sound):
         tremble = 1 + self.vibrato[0] * np.sin(2 * np.pi * self.vibrato[1] * time)
         turn = np.exp(2j * np.pi * np.cumsum(pitch * bend * tremble) / RATE)
         harmonics = np.arange(1, self.partials + 1)
-        # Horner's scheme: a sine a harmonic would take most of the program's time.
+        # Horner's scheme: one sine per harmonic would take most of the program's time.
         weights = harmonics**-self.tilt * np.exp(2j * np.pi * moment.random(self.partials))
-        return np.polyval([*weights[::-1], 0], turn).imag / np.sqrt(0.5 * np.sum(harmonics ** (-2.0 * self.tilt)))
+        unit: Signal = np.polyval([*weights[::-1], 0], turn).imag / np.sqrt(0.5 * np.sum(harmonics ** (-2.0 * self.tilt)))
+        return unit
 
 
 STEPS = Noise(level=2, band=(1_500, 6_000), every=(0.4, 0.8), decay=(0.05, 0.12))
@@ -155,7 +180,7 @@ LEAVES = Noise(level=-14, band=(9_000, 17_000), every=(0.3, 0.8), decay=(0.8, 1.
 TYRES = Noise(level=0, band=(600, 2_500), every=(1.2, 2.5), decay=(2.0, 3.5), attack=0.6)
 
 SCENES: Mapping[str, tuple[tuple[float, ...], tuple[Sound, ...]]] = MappingProxyType(
-    # label: the texture's spectrum in dB at the points of CURVE, and what is heard over it
+    # label: the texture's spectrum in dB at the points of CURVE, and the sounds over it
     {
         "airport": (
             (-3, -1, -1, -4, -5, -9, -12, -19, -28, -34, -40, -46),
@@ -252,7 +277,9 @@ SCENES: Mapping[str, tuple[tuple[float, ...], tuple[Sound, ...]]] = MappingProxy
 
 @dataclass(frozen=True, kw_only=True)
 class Device:
-    """A recorder: its response in dB at the points of CURVE, and its own noise in dB of full scale."""
+    """A recorder: its response in dB at the points of CURVE, and its noise floor in dB of full
+    scale.
+    """
 
     response: tuple[float, ...]
     floor: float
@@ -267,33 +294,35 @@ DEVICES: Mapping[str, Device] = MappingProxyType(
     }
 )
 TURNS = ("a", "b", "a", "c", "a", "s1")
-"""Who records: half of the clips device a, the rest the others in turn."""
+"""Order of devices: device a records half of the clips, the others the rest in turn."""
 
 CITIES = ("barcelona", "helsinki", "lisbon", "london", "lyon", "milan", "paris", "prague", "stockholm", "vienna")
 
 
 def render_scene(label: str, place_seed: list[int], moment: Generator, samples: int) -> Signal:
-    """A clip as it would reach the recorder, of unit power."""
+    """A clip as it reaches the recorder, of unit power."""
     spectrum, sounds = SCENES[label]
     place = default_rng(place_seed)
     local = np.array(spectrum) + place.normal(0, SPREAD, len(CURVE))
     clip = noise(moment, samples, curve_gain(samples, local)) * sway(moment, samples, 1)
     for number, sound in enumerate(sounds):
         clip += sound.render(default_rng([*place_seed, number]), moment, samples)
-    return clip / np.sqrt(np.mean(clip**2))
+    unit: Signal = clip / np.sqrt(np.mean(clip**2))
+    return unit
 
 
 def record(device: Device, clip: Signal, moment: Generator) -> Signal:
-    """What the device makes of a clip of unit power, inside full scale."""
+    """A clip of unit power as the device records it, within full scale."""
     spectrum = np.fft.rfft(clip) * curve_gain(len(clip), np.array(device.response))
     recorded = 10 ** (moment.normal(-24, 4) / 20) * np.fft.irfft(spectrum, len(clip))
     recorded += 10 ** (device.floor / 20) * moment.standard_normal(len(clip))
-    return recorded * min(1.0, 0.98 / np.max(np.abs(recorded)))
+    scaled: Signal = recorded * min(1.0, 0.98 / np.max(np.abs(recorded)))
+    return scaled
 
 
 @dataclass(frozen=True, kw_only=True)
 class Take:
-    """One clip to be made: the row of clips.csv, and the seeds of its place and of its moment."""
+    """One clip to synthesise: its row of clips.csv, and the seeds of its place and of its moment."""
 
     label: str
     split: str
@@ -309,7 +338,7 @@ class Take:
 
 
 def takes(*, seed: int, train_locations: int, evaluate_locations: int, clips: int) -> Iterator[Take]:
-    """All clips, scene by scene. Every location is a place of its own, numbered across scenes, in one city."""
+    """All clips, scene by scene. Locations are numbered across scenes; each is in one city."""
     for scene, label in enumerate(SCENES):
         devices = cycle(TURNS)
         for place in range(train_locations + evaluate_locations):
@@ -327,19 +356,21 @@ def takes(*, seed: int, train_locations: int, evaluate_locations: int, clips: in
 
 
 def make(
-    folder: Annotated[Path, typer.Argument(help="Where the clips and clips.csv go; must be empty or not exist.")],
-    seed: Annotated[int, typer.Option(min=0, help="Another seed, other scenes; the same seed, the same bytes.")] = 1,
-    seconds: Annotated[float, typer.Option(min=0.5, max=60, help="Length of a clip.")] = 2.5,
-    train_locations: Annotated[int, typer.Option(min=1, help="Locations a scene to train on.")] = 12,
-    evaluate_locations: Annotated[int, typer.Option(min=1, help="Locations a scene to evaluate on.")] = 6,
-    clips: Annotated[int, typer.Option(min=1, help="Clips a location.")] = 2,
+    folder: Annotated[Path, typer.Argument(help="Folder for the clips and clips.csv; must be empty or not exist.")],
+    seed: Annotated[int, typer.Option(min=0, help="Seed; the same seed gives the same bytes.")] = 1,
+    seconds: Annotated[float, typer.Option(min=0.5, max=60, help="Clip length in seconds.")] = 2.5,
+    train_locations: Annotated[int, typer.Option(min=1, help="Number of training locations per scene.")] = 12,
+    evaluate_locations: Annotated[int, typer.Option(min=1, help="Number of evaluation locations per scene.")] = 6,
+    clips: Annotated[int, typer.Option(min=1, help="Number of clips per location.")] = 2,
 ) -> None:
-    """Write ten synthetic acoustic scenes, as WAV clips (44.1 kHz, mono, 16 bit) and their clips.csv."""
+    """Write ten synthetic acoustic scenes, as WAV clips (44.1 kHz, mono, 16 bit) and their
+    clips.csv.
+    """
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise StreamaugError(f"{folder}: is there and not an empty folder; name another, or remove it")
+        raise StreamaugError(f"{folder} is not an empty folder; choose another one, or remove it")
     (folder / "audio").mkdir(parents=True)
     plan = list(takes(seed=seed, train_locations=train_locations, evaluate_locations=evaluate_locations, clips=clips))
-    for take in track(plan, description="making scenes"):
+    for take in track(plan, description="synthesising scenes"):
         moment = default_rng(take.moment_seed)
         scene = render_scene(take.label, take.place_seed, moment, round(seconds * RATE))
         soundfile.write(folder / take.path, record(DEVICES[take.device], scene, moment), RATE, subtype="PCM_16")

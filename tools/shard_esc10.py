@@ -1,9 +1,9 @@
-"""Build a store from ESC-10 (folds 1 to 4 with a clips.csv), cut by fold.
+"""Build a store from ESC-10 (folds 1 to 4 with a clips.csv), sharded by fold.
 
     python tools/shard_esc10.py FOLDER STORE [--conditions original,mp3_64,...]
 
-Clips cut from one recording share its Freesound number, which becomes `group`. Folds 1 to 3 are the split `train`, fold 4 is
-`evaluate`; `fold=1,2` and the like name any other.
+Excerpts of one recording share its Freesound number, which becomes `group`. Folds 1 to 3 are the
+split `train`, fold 4 is `evaluate`; other splits are written as `fold=1,2`.
 """
 
 from pathlib import Path
@@ -22,39 +22,43 @@ from streamaug.errors import ClipsError
 TRAIN_FOLDS = {1, 2, 3}
 EVALUATE_FOLDS = {4}
 SECONDS = 5.0
-"""Length of a clip by the data set; its files have some samples more, and 17 of them are between 3.6 and 7.2 s long."""
+"""Nominal clip length; most files have a few samples more, and 17 are between 3.6 and 7.2 s long.
+"""
 
 
 def clips_table(folder: Path) -> pa.Table:
-    """The data set's clips.csv with absolute paths, and split and group of every clip. Raises ClipsError."""
+    """The data set's clips.csv with absolute paths, and the split and group of every clip. Raises
+    ClipsError.
+    """
     listed = folder / "clips.csv"
     names = {"freesound_id": pa.string(), "take": pa.string()}
     try:
         table = pacsv.read_csv(listed, convert_options=pacsv.ConvertOptions(column_types=names))
     except FileNotFoundError:
-        raise ClipsError(f"{folder} has no clips.csv; name the folder that holds ESC-10's clips.csv and audio/") from None
+        raise ClipsError(f"{folder} has no clips.csv; name the folder with ESC-10's clips.csv and audio/") from None
     except pa.ArrowInvalid as error:
-        raise ClipsError(f"{listed}: {error}") from error
+        raise ClipsError(f"{listed}: not readable: {error}; repair the table") from error
     lacking = {"path", "label", "fold", "freesound_id"} - set(table.column_names)
     if lacking:
-        raise ClipsError(f"{listed} has no column '{min(lacking)}'; it has {', '.join(table.column_names)}")
+        raise ClipsError(f"{listed}: no column '{min(lacking)}', only {', '.join(table.column_names)}; add it")
     folds = table["fold"].to_pylist()
     unknown = set(folds) - TRAIN_FOLDS - EVALUATE_FOLDS
     if unknown:
-        raise ClipsError(f"{listed}: fold {sorted(map(str, unknown))[0]} is neither of the training folds 1 to 3 nor the evaluation fold 4")
+        fold = min(map(str, unknown))
+        raise ClipsError(f"{listed}: fold {fold} is neither a training fold (1 to 3) nor the evaluation fold (4); leave its clips out")
     table = table.set_column(0, "path", pa.array([str((folder / path).absolute()) for path in table["path"].to_pylist()]))
     table = table.append_column("split", pa.array(["train" if fold in TRAIN_FOLDS else "evaluate" for fold in folds]))
     return table.append_column("group", table["freesound_id"])
 
 
 def shard(
-    folder: Annotated[Path, typer.Argument(help="The data set: clips.csv and audio/.")],
+    folder: Annotated[Path, typer.Argument(help="Folder of the data set: clips.csv and audio/.")],
     store: Annotated[str, typer.Argument(help="Folder or URL of the store.")],
-    conditions: Annotated[str | None, typer.Option(help="Comma-separated. Default: those of the paper.")] = None,
-    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave broken clips out and list them in STORE/rejected.csv.")] = False,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes. Default: one a core.")] = None,
+    conditions: Annotated[str | None, typer.Option(help="Comma-separated conditions. Default: those of the paper.")] = None,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out broken clips, and list them in STORE/rejected.csv.")] = False,
+    workers: Annotated[int | None, typer.Option(min=1, help="Number of processes. Default: one per core.")] = None,
 ) -> None:
-    """Build a store from ESC-10, cut by fold: 1 to 3 train, 4 evaluation."""
+    """Build a store from ESC-10, sharded by fold: folds 1 to 3 train, fold 4 evaluates."""
     with TemporaryDirectory() as scratch:
         table = Path(scratch) / "esc10.parquet"
         pq.write_table(clips_table(folder), table)

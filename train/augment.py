@@ -1,8 +1,8 @@
-"""What a training step does to its features: SpecAugment, random crop, mixup of pairs.
+"""Augment the features of a training step: SpecAugment, random crop, mixup of pairs.
 
-Pure functions of explicit generators, one a clip. A clip's draws depend on the seed, the step and its place in the
-epoch, so they do not change with the number of ranks, and a resumed run draws what an unbroken one would have drawn.
-They are NumPy's, so that a CPU and a GPU draw the same.
+Pure functions of explicit generators, one per clip. A clip's draws depend on the seed, the step and
+its position in the epoch, so they do not change with the number of ranks, and a resumed run draws
+the same as an uninterrupted one. The generators are NumPy's, so that a CPU and a GPU draw the same.
 """
 
 from collections.abc import Iterable, Sequence
@@ -13,10 +13,10 @@ from torch import Tensor
 
 MAX_MELS = 12
 MAX_FRAMES = 39 / 423
-"""Widest masks: in mels, and as a share of the frames (39 of the 423 that clips of 10 s have)."""
+"""Widest masks: in mels, and as a share of the frames (39 of 423, for clips of 10 s)."""
 
 CROP_FRAMES = 23
-"""Frames that a crop leaves out: 400 of 423."""
+"""Frames that a crop leaves out (400 of 423 stay)."""
 
 ALPHA = 0.4
 """Both parameters of mixup's Beta distribution."""
@@ -35,17 +35,22 @@ def clip_generators(seed: int, step: int, positions: Iterable[int]) -> list[np.r
 
 
 def _bands(channels: int, size: int, widest: int, generators: Generators) -> np.ndarray:
-    """One masked stretch of 0 to `widest` places for each clip and channel: bool of shape (clips, channels, size)."""
+    """One masked stretch of 0 to `widest` bins for each clip and channel: bool of shape (clips,
+    channels, size).
+    """
     widths = np.stack([generator.integers(0, min(widest, size - 1), channels, endpoint=True) for generator in generators])
     starts = np.stack([generator.integers(0, size - own) for generator, own in zip(generators, widths, strict=True)])
-    places = np.arange(size)
-    return (places >= starts[..., None]) & (places < (starts + widths)[..., None])
+    bins = np.arange(size)
+    return (bins >= starts[..., None]) & (bins < (starts + widths)[..., None])
 
 
 def spec_augment(features: Tensor, generators: Generators) -> Tensor:
-    """Set one band of 0 to 12 mels and one stretch of 0 to 39 frames in 423 of every channel to 0 (Park et al. 2019).
+    """Set one band of 0 to 12 mels and one stretch of 0 to 39 frames in 423 of every channel to 0
+    (Park et al. 2019).
 
-    features: (clips, channels, mels, frames). Widths and places are drawn for each channel of its own.
+    Args:
+        features: Of shape (clips, channels, mels, frames).
+        generators: One per clip; each channel draws its own widths and starts.
     """
     _, channels, mels, frames = features.shape
     bands = _bands(channels, mels, MAX_MELS, generators)
@@ -55,24 +60,40 @@ def spec_augment(features: Tensor, generators: Generators) -> Tensor:
 
 
 def random_crop(features: Tensor, frames: int, generators: Generators) -> Tensor:
-    """A stretch of `frames` frames of each clip, its start drawn for each.
+    """Consecutive frames of each clip, from a random start.
 
-    features: (clips, channels, mels, longer). Raises ValueError where a clip is shorter than the crop.
+    Args:
+        features: Of shape (clips, channels, mels, at least `frames`).
+        frames: Frames to keep.
+        generators: One per clip.
+
+    Raises:
+        ValueError: The clips are shorter than the crop.
     """
-    longer = features.shape[-1]
-    if not 0 < frames <= longer:
-        raise ValueError(f"a crop of {frames} frames was asked from {longer}")
-    starts = [int(generator.integers(0, longer - frames, endpoint=True)) for generator in generators]
+    length = features.shape[-1]
+    if not 0 < frames <= length:
+        raise ValueError(f"cannot crop {frames} frames from {length}")
+    starts = [int(generator.integers(0, length - frames, endpoint=True)) for generator in generators]
     return torch.stack([clip[..., start : start + frames] for clip, start in zip(features, starts, strict=True)])
 
 
 def mixup(features: Tensor, targets: Tensor, generators: Generators) -> tuple[Tensor, Tensor]:
-    """Mix every clip at an even place with the clip after it (Zhang et al. 2018); the plan has shuffled them.
+    """Mix the clips in pairs, 0 and 1, 2 and 3, ... (Zhang et al. 2018); the plan has shuffled
+    them.
 
-    features: (2 n, ...). targets: (2 n, classes), one-hot. Returns n of each, one Beta(ALPHA, ALPHA) share a pair.
+    Args:
+        features: Of shape (2 n, ...).
+        targets: One-hot labels, (2 n, classes).
+        generators: One per clip; the first of each pair draws the Beta(ALPHA, ALPHA) share of both.
+
+    Returns:
+        Features and targets, n of each.
+
+    Raises:
+        ValueError: The number of clips is odd.
     """
     if len(features) % 2:
-        raise ValueError(f"mixup takes pairs; {len(features)} clips came")
+        raise ValueError(f"mixup takes pairs of clips, not {len(features)} clips; choose an even batch size for each rank")
     shares = torch.tensor([generator.beta(ALPHA, ALPHA) for generator in generators[::2]]).to(features)
     weights = shares.view(-1, *[1] * (features.ndim - 1))
     return torch.lerp(features[1::2], features[::2], weights), torch.lerp(targets[1::2], targets[::2], shares[:, None])

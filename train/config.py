@@ -1,4 +1,6 @@
-"""One YAML a run: every value checked before anything starts, and each to be overridden on the command line."""
+"""Settings of a run: one YAML file per run, whose values are checked before it starts and can be
+overridden on the command line.
+"""
 
 import os
 from collections.abc import Sequence
@@ -17,15 +19,31 @@ Positive = Annotated[int, Field(ge=1)]
 
 
 class RunConfig(BaseModel):
-    """What one training run is.
+    """Settings of one training run.
 
-    store: path or URL. recipe: a YAML file of the mixture. run: folder to write. train_on, evaluate_on: splits.
-    conditions: evaluated ones; all of the store where none are named. width: of the model, 1 or a fraction such as
-    1/16. steps: training steps of 64 clips; or epochs: of two plan epochs each, as the paper counts. cycles: cosine
-    cycles; where not given the model's own. consistency: weight of the views' divergence, where
-    the recipe draws views.
-    checkpoint_every: steps between two positions to resume from. threads: of the stream. cache: folder for features, and
-    cache_gigabytes: what it may take.
+    Args:
+        store: Path or URL of the store.
+        recipe: YAML file of the mixture.
+        run: Folder to write.
+        train_on: Split to train on.
+        evaluate_on: Split to evaluate on.
+        conditions: Conditions to evaluate. Default: all of the store.
+        model: `fcnn`, `fsfcnn` or `resnet17`.
+        width: Width of the model, 1 or a fraction such as 1/16.
+        seed: Seed of the plan, the weights and the augmentation.
+        steps: Training steps of 64 clips; give either `steps` or `epochs`.
+        epochs: Epochs as the paper counts them, each two epochs of the plan.
+        cycles: Cosine cycles of the learning rate. Default: the model's own.
+        learning_rate: Learning rate at the start of each cycle.
+        momentum: Momentum of SGD.
+        consistency: Weight of the divergence between views, if the recipe draws views.
+        accelerator: Lightning's accelerator: `auto`, `cpu` or `gpu`.
+        devices: Devices to train on.
+        precision: Lightning's precision.
+        checkpoint_every: Steps from one saved position to the next.
+        threads: Decoding threads. Default: one per core.
+        cache: Local folder for features. Default: no cache.
+        cache_gigabytes: Largest size of the cache.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -60,12 +78,15 @@ class RunConfig(BaseModel):
         return self
 
     def total(self, rows: int) -> int:
-        """Training steps, for a plan whose epoch holds so many rows.
+        """Training steps for a plan with this number of rows in an epoch.
 
         >>> RunConfig(store="s", recipe="r", run="f", epochs=254).total(13_962) // 254
         437
         """
-        return self.steps if self.steps is not None else self.epochs * -(-rows // 32)  # type: ignore[operator]  # one of both is given
+        if self.steps is not None:
+            return self.steps
+        assert self.epochs is not None  # one of the two is given
+        return self.epochs * -(-rows // 32)
 
     @property
     def feature_cache(self) -> Cache | None:
@@ -77,30 +98,46 @@ class RunConfig(BaseModel):
 
 
 def read_config(path: Path | None, overrides: Sequence[str] = ()) -> RunConfig:
-    """Read a run's YAML and put `key=value` pairs (values in YAML) over it. Raises RunError, which names the file and the key."""
+    """Read a run's settings.
+
+    Args:
+        path: YAML file of the run, or None for overrides alone.
+        overrides: `key=value` pairs, values in YAML.
+
+    Raises:
+        RunError: Names the file and each wrong key.
+    """
     values: dict[str, Any] = {}
     try:
         if path is not None:
             loaded = yaml.safe_load(path.read_text())
             if not isinstance(loaded, dict):
-                raise RunError(f"{path}: a run is a mapping of keys and values; {', '.join(RunConfig.model_fields)} are known")
+                raise RunError(f"{path}: not a mapping of keys to values; known keys: {', '.join(RunConfig.model_fields)}")
             values.update(loaded)
         for override in overrides:
             key, sign, value = override.partition("=")
             if not sign:
-                raise RunError(f"'{override}': write key=value, such as seed=1")
+                raise RunError(f"'{override}' is not a setting; write key=value, such as seed=1")
             values[key] = yaml.safe_load(value)
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise RunError(f"{path or 'command line'}: not readable as YAML: {error}") from error
-    return checked(values, os.fspath(path) if path is not None else "command line")
+    return validated(values, os.fspath(path) if path is not None else "command line")
 
 
-def checked(values: dict[str, Any], where: str) -> RunConfig:
-    """Make a configuration of plain values. Raises RunError, a line a fault."""
+def validated(values: dict[str, Any], source: str) -> RunConfig:
+    """Make a configuration from plain values.
+
+    Args:
+        values: Values by key.
+        source: File or other origin, for messages.
+
+    Raises:
+        RunError: Names every wrong key.
+    """
     try:
         return RunConfig.model_validate(values)
     except ValidationError as error:
         faults = [
-            f"{'.'.join(map(str, fault['loc'])) or 'run'}: {fault['msg']} (it says {fault['input']!r:.80})" for fault in error.errors()
+            f"{'.'.join(map(str, fault['loc'])) or 'run'}: {fault['msg']} (value: {fault['input']!r:.80})" for fault in error.errors()
         ]
-        raise RunError(f"{where}: " + "; ".join(faults) + f"; known keys are {', '.join(RunConfig.model_fields)}") from error
+        raise RunError(f"{source}: " + "; ".join(faults) + f"; known keys: {', '.join(RunConfig.model_fields)}") from error

@@ -1,10 +1,10 @@
-"""What can go wrong in a run, a class a kind."""
+"""The exceptions of a run."""
 
 from streamaug.errors import StreamaugError
 
 
 class CheckpointError(StreamaugError):
-    """A checkpoint is missing, damaged, holds a pickle, or belongs to another model or label set."""
+    """A checkpoint is missing, damaged, a pickle, or of another model or other labels."""
 
 
 class RunError(StreamaugError):

@@ -1,4 +1,4 @@
-"""What a model says of every clip of a split, under every condition."""
+"""Predict the class of every clip of a split in a condition."""
 
 import numpy as np
 import pyarrow as pa
@@ -18,15 +18,25 @@ BATCH = 64
 def probabilities_of(
     model: Classifier, store: Store, condition: str, split: str, *, threads: int | None = None, cache: Cache | None = None
 ) -> np.ndarray:
-    """Class probabilities of a split's clips in the order of the clips table: float32 of shape (clips, classes).
+    """Class probabilities of a split's clips, in the order of the clips table: float32 of shape
+    (clips, classes).
 
-    Raises RunError where the condition lacks some of them.
+    Args:
+        model: The classifier, in evaluation mode.
+        store: The opened store.
+        condition: Condition to evaluate.
+        split: Split to evaluate.
+        threads: Decoding threads. Default: one per core.
+        cache: Local cache of features. Default: none.
+
+    Raises:
+        RunError: The condition lacks clips of the split.
     """
     expected = len(Split.parse(split).rows(store.clips))
     stream = Stream.evaluation(store, condition, split=split, batch_size=BATCH, threads=threads, feature_cache=cache)
-    if (held := stream.plan.epoch_size(0)) != expected:
+    if (available := stream.plan.epoch_size(0)) != expected:
         raise RunError(
-            f"condition '{condition}' of {store.url} holds {held} of the {expected} clips of split '{split}', so that tables would compare "
+            f"condition '{condition}' of {store.url} has {available} of the {expected} clips of split '{split}', so tables would compare "
             "different clips; leave it out of the evaluated conditions, or build it for all clips"
         )
     return torch.cat([_probabilities(model, batch["logmel"]) for batch in stream]).numpy()
@@ -34,13 +44,24 @@ def probabilities_of(
 
 @torch.inference_mode()
 def _probabilities(model: Classifier, features: torch.Tensor) -> torch.Tensor:
-    return model(features.to(next(model.parameters()).device)).float().softmax(1).cpu()
+    logits: torch.Tensor = model(features.to(next(model.parameters()).device))
+    return logits.float().softmax(1).cpu()
 
 
 def predictions_of(
     store: Store, split: str, condition: str, probabilities: np.ndarray, *, row: str, seed: int, fold: str | None = None
 ) -> pa.Table:
-    """Predictions (train.predictions.SCHEMA) that class probabilities make, which stand in the order of the split's clips."""
+    """A table of predictions (`train.predictions.SCHEMA`) from class probabilities.
+
+    Args:
+        store: The opened store.
+        split: Split that was evaluated.
+        condition: Condition that was evaluated.
+        probabilities: Of shape (clips, classes), in the order of the split's clips.
+        row: Name of the experiment row.
+        seed: Seed of the run.
+        fold: Fold that was held out, if folds were.
+    """
     clips = store.clips.take(pa.array(Split.parse(split).rows(store.clips)))
     count = len(clips)
     return pa.table(
@@ -59,8 +80,11 @@ def predictions_of(
 
 
 def check_labels(store: Store, split: str) -> None:
-    """Raise RunError where a label of the store has no clip in a split."""
-    there = set(store.clips["label"].take(pa.array(Split.parse(split).rows(store.clips))).to_pylist())
-    missing = [label for label in store.meta.labels if label not in there]
+    """Raise RunError if a label of the store has no clip in a split."""
+    present = set(store.clips["label"].take(pa.array(Split.parse(split).rows(store.clips))).to_pylist())
+    missing = [label for label in store.meta.labels if label not in present]
     if missing:
-        raise RunError(f"split '{split}' of {store.url} has no clip of {', '.join(missing)}; choose another, or build without these labels")
+        raise RunError(
+            f"split '{split}' of {store.url} has no clip of {', '.join(missing)}; "
+            "choose another split, or build the store without these labels"
+        )

@@ -1,4 +1,4 @@
-"""Pictures of results, as PNG bytes."""
+"""Draw results, as PNG bytes."""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -18,7 +18,7 @@ def _png(figure: Figure) -> bytes:
 def matrix(
     values: np.ndarray, rows: Sequence[str], columns: Sequence[str], *, title: str, label: str, low: float, high: float, decimals: int = 2
 ) -> bytes:
-    """A heat map with its figures written in. values: (rows, columns)."""
+    """A heat map with its values written in. values: (rows, columns)."""
     figure = Figure(figsize=(2.6 + 0.62 * len(columns), 1.5 + 0.42 * len(rows)))
     axes = figure.subplots()
     image = axes.imshow(values, cmap="viridis", vmin=low, vmax=high, aspect="auto")
@@ -33,7 +33,7 @@ def matrix(
 
 
 def accuracy_map(table: Accuracies, names: Mapping[str, str]) -> bytes:
-    """Rows x conditions, mean accuracy over seeds."""
+    """Heat map of the mean accuracy over seeds: rows x conditions."""
     rows = [names.get(row, row) for row in table.rows]
     return matrix(
         table.means, rows, table.conditions, title="Accuracy by training row and evaluated condition", label="accuracy", low=0.0, high=1.0
@@ -41,15 +41,17 @@ def accuracy_map(table: Accuracies, names: Mapping[str, str]) -> bytes:
 
 
 def learning_curves(runs: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]]) -> bytes:
-    """Loss and learning rate over steps. runs: for each name steps, losses and rates, of one length."""
+    """Loss and learning rate by step. runs: steps, losses and learning rates of each run, of the
+    same length.
+    """
     figure = Figure(figsize=(7.5, 4.5))
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=[3, 1])
-    for name, (steps, losses, rates) in runs.items():
+    for name, (steps, losses, learning_rates) in runs.items():
         window = max(1, len(losses) // 50)
         smooth = np.convolve(losses, np.full(window, 1 / window), "valid")
         (line,) = upper.plot(steps[window - 1 :], smooth, label=name)
         upper.plot(steps, losses, color=line.get_color(), alpha=0.15, linewidth=0.6)
-        lower.plot(steps, rates, color=line.get_color())
+        lower.plot(steps, learning_rates, color=line.get_color())
     upper.set_ylabel("training loss")
     upper.legend(fontsize=8)
     lower.set_ylabel("learning rate")
@@ -58,13 +60,15 @@ def learning_curves(runs: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def confusion_map(counts: np.ndarray, labels: Sequence[str], title: str) -> bytes:
-    """A confusion matrix, every true class scaled to 1. counts: (true, predicted)."""
+    """A confusion matrix, each true class scaled to 1. counts: (true, predicted)."""
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     return matrix(shares, labels, labels, title=title, label="share of the true class", low=0.0, high=1.0)
 
 
 def log_mel_pictures(pictures: Mapping[str, np.ndarray]) -> bytes:
-    """One clip under many conditions. pictures: for each condition a static matrix (mels, frames) in [0, 1]."""
+    """One clip in several conditions. pictures: the static matrix (mels, frames) of each condition,
+    in [0, 1].
+    """
     columns = min(4, len(pictures))
     rows = -(-len(pictures) // columns)
     figure = Figure(figsize=(3.2 * columns, 2.3 * rows), layout="constrained")
@@ -80,7 +84,7 @@ def log_mel_pictures(pictures: Mapping[str, np.ndarray]) -> bytes:
 
 
 def curves(values: np.ndarray, names: Sequence[str], *, title: str, xlabel: str, ylabel: str) -> bytes:
-    """One line a name. values: (names, places)."""
+    """One line per name. values: (names, points)."""
     figure = Figure(figsize=(8, 4))
     axes = figure.subplots()
     for name, line in zip(names, values, strict=True):

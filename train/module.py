@@ -5,6 +5,7 @@ from typing import Any
 import lightning
 import torch
 import torch.nn.functional as F
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 
 from train.augment import CROP_FRAMES, clip_generators, mixup, random_crop, spec_augment
@@ -14,32 +15,43 @@ from train.resume import random_state, set_random_state
 from train.schedule import learning_rate
 
 BN_RECALIBRATION_STEPS = 100
-"""Steps at the end of a run, a quarter of it at most, whose batch statistics count alike in batch normalisation's means.
+"""Steps at the end of a run, at most a quarter of it, over which batch normalisation's statistics
+are plain means.
 
-An average with the momentum .01 of the specification still holds much of the run's beginning after a few hundred steps, and a
-classifier that is evaluated with it errs at random. At the end of a long run the two averages are the same.
+After a few hundred steps, a running average with the specification's momentum of .01 still depends
+on the beginning of the run, and a classifier that is evaluated with it errs at random. At the end
+of a long run the two averages are the same.
 """
 
 
 class Training(lightning.LightningModule):
-    """Trains a classifier on batches of a stream: `logmel` (rows, [views,] 3, mels, frames), `label` and `position` (rows,).
+    """Trains a classifier on batches of a stream: `logmel` (rows, [views,] 3, mels, frames),
+    `label` and `position` (rows,).
 
-    consistency: weight of the divergence between what the model says of a clip's views.
+    Args:
+        model: The classifier.
+        total: Training steps.
+        cycles: Cosine cycles of the learning rate.
+        max_lr: Learning rate at the start of each cycle.
+        momentum: Momentum of SGD.
+        seed: Seed of the augmentation.
+        consistency: Weight of the divergence between the model's outputs for the views of a clip.
     """
 
     def __init__(
-        self, model: Classifier, *, total: int, cycles: int, high: float, momentum: float, seed: int, consistency: float = 0.0
+        self, model: Classifier, *, total: int, cycles: int, max_lr: float, momentum: float, seed: int, consistency: float = 0.0
     ) -> None:
         super().__init__()
         self.model = model
-        self.total, self.cycles, self.high, self.momentum = total, cycles, high, momentum
+        self.total, self.cycles, self.max_lr, self.momentum = total, cycles, max_lr, momentum
         self.seed, self.consistency = seed, consistency
 
     def training_step(self, batch: dict[str, Any]) -> Tensor:
         positions = batch["position"].tolist()
         views = batch["logmel"] if batch["logmel"].ndim == 5 else batch["logmel"][:, None]
         targets = F.one_hot(batch["label"], self.model.classes).to(views)
-        # Views of a clip are masked, cropped and mixed alike, so that only their conditions differ.
+        # All views of a clip are masked, cropped and mixed in the same way, so that only their
+        # conditions differ.
         mixed = [self._augment(view, targets, positions) for view in views.unbind(1)]
         logits = self.model(torch.cat([features for features, _ in mixed]))
         loss = F.cross_entropy(logits, torch.cat([labels for _, labels in mixed]))
@@ -47,8 +59,8 @@ class Training(lightning.LightningModule):
             loss = loss + self.consistency * divergence(logits.view(len(mixed), -1, self.model.classes))
         if not loss.isfinite():
             raise DivergedError(
-                f"the loss is {loss.item()} at step {self.global_step}; the last position to resume from is kept; "
-                "lower learning_rate, or look at the clips of this step"
+                f"the loss is {loss.item()} at step {self.global_step}; lower learning_rate, or check the clips of this step "
+                "(the last position to resume from is kept)"
             )
         self.log("loss", loss, prog_bar=True)
         self.log("learning_rate", self.optimizers().param_groups[0]["lr"])  # type: ignore[union-attr]  # one optimiser
@@ -60,19 +72,20 @@ class Training(lightning.LightningModule):
             features = spec_augment(features, generators)
         return mixup(random_crop(features, features.shape[-1] - CROP_FRAMES, generators), targets, generators)
 
-    def configure_optimizers(self) -> dict[str, Any]:
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         convolutions = [module.weight for module in self.model.modules() if isinstance(module, nn.Conv2d)]
-        chosen = {id(weight) for weight in convolutions}
-        others = [parameter for parameter in self.model.parameters() if id(parameter) not in chosen]
-        # A penalty L2 * w^2 has the gradient 2 * L2 * w, which is what torch calls a weight decay of 2 * L2.
-        groups = [{"params": convolutions, "weight_decay": 2 * self.model.L2}, {"params": others}]
+        convolution_ids = {id(weight) for weight in convolutions}
+        others = [parameter for parameter in self.model.parameters() if id(parameter) not in convolution_ids]
+        # A penalty L2 * w^2 has the gradient 2 * L2 * w, which torch calls a weight decay of 2 *
+        # L2.
+        groups: list[dict[str, Any]] = [{"params": convolutions, "weight_decay": 2 * self.model.L2}, {"params": others}]
         optimizer = torch.optim.SGD(groups, lr=1.0, momentum=self.momentum)
-        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, self._rate)
+        scheduler = torch.optim.lr_scheduler.LambdaLR(optimizer, self._learning_rate)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": scheduler, "interval": "step"}}
 
-    def _rate(self, step: int) -> float:
-        last = min(step, self.total - 1)  # torch asks for the step after the last one too
-        return learning_rate(last, total=self.total, cycles=self.cycles, high=self.high, decay=self.model.DECAY)
+    def _learning_rate(self, step: int) -> float:
+        last = min(step, self.total - 1)  # torch also computes it for the step after the last one
+        return learning_rate(last, total=self.total, cycles=self.cycles, max_lr=self.max_lr, decay=self.model.DECAY)
 
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         checkpoint["random"] = random_state()
@@ -86,7 +99,7 @@ class Training(lightning.LightningModule):
             return
         for module in self.model.modules():
             if isinstance(module, nn.BatchNorm2d):
-                module.momentum = None  # torch's way to ask for a plain mean
+                module.momentum = None  # torch's way to request a plain mean
                 if self.global_step == first:
                     module.reset_running_stats()
 
@@ -96,11 +109,13 @@ class Training(lightning.LightningModule):
 
 
 def divergence(logits: Tensor) -> Tensor:
-    """Mean Kullback-Leibler divergence of each view's classes from the views' mean (Jensen-Shannon, in nats).
+    """Mean Kullback-Leibler divergence of each view's classes from the views' mean (Jensen-Shannon,
+    in nats).
 
-    logits: (views, rows, classes).
+    Args:
+        logits: Of shape (views, rows, classes).
 
-    >>> round(divergence(torch.tensor([[[99.0, 0.0]], [[0.0, 99.0]]])).item(), 4)  # they agree on nothing: ln 2
+    >>> round(divergence(torch.tensor([[[99.0, 0.0]], [[0.0, 99.0]]])).item(), 4)  # complete disagreement: ln 2
     0.6931
     """
     logs = logits.log_softmax(-1)

@@ -1,5 +1,8 @@
-"""What models said, a row a clip and condition: every table can be made again from this, without a model."""
+"""Predictions of models, one row per clip and condition: all tables can be computed from them,
+without a model.
+"""
 
+import io
 from pathlib import Path
 
 import numpy as np
@@ -7,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from streamaug.files import write_whole
 from train.errors import RunError
 
 SCHEMA = pa.schema(
@@ -22,24 +26,26 @@ SCHEMA = pa.schema(
         pa.field("probabilities", pa.list_(pa.float32()), nullable=False),
     ]
 )
-"""`row`: of the table, named for its recipe. `fold`: which one was held out, where folds were. `group`: recordings that
-belong together, the clip itself where the data set names none. `probabilities`: in the order of the store's labels."""
+"""`row`: experiment row, named after its recipe. `fold`: the fold that was held out, if folds were.
+`group`: recordings that belong together; by default the clip's own id. `probabilities`: in the
+order of the store's labels."""
 
 
 def write_predictions(path: Path, predictions: pa.Table) -> None:
-    partial = path.with_suffix(".partial")
-    pq.write_table(predictions.cast(SCHEMA), partial, compression="zstd")
-    partial.replace(path)
+    """Write predictions as Parquet; a reader finds the old file or the whole new one."""
+    file = io.BytesIO()
+    pq.write_table(predictions.cast(SCHEMA), file, compression="zstd")
+    write_whole(path, file.getvalue())
 
 
 def read_predictions(path: Path) -> pa.Table:
-    """Raises RunError for a file that is missing or holds something else."""
+    """Read predictions. Raises RunError if the file is missing or is not a table of predictions."""
     try:
         return pq.read_table(path).cast(SCHEMA)
     except FileNotFoundError:
-        raise RunError(f"{path}: there are no predictions; run the experiment first") from None
+        raise RunError(f"{path}: no such file; run the experiment first") from None
     except (pa.ArrowInvalid, pa.ArrowNotImplementedError, ValueError, OSError) as error:
-        raise RunError(f"{path}: not readable as predictions: {error}") from error
+        raise RunError(f"{path}: not readable as predictions: {error}; remove it and run the experiment again") from error
 
 
 def in_order(table: pa.Table, column: str) -> list[str]:
@@ -54,7 +60,9 @@ def correct(predictions: pa.Table) -> np.ndarray:
 
 
 def by_clip(predictions: pa.Table, row: str, condition: str) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Clips of one row and condition, sorted by id: their ids, groups, and the share of seeds that got each right."""
+    """Clips of one row and condition, sorted by id: their ids, groups, and the share of seeds that
+    got each right.
+    """
     chosen = predictions.filter(pc.and_(pc.equal(predictions["row"], row), pc.equal(predictions["condition"], condition)))
     shares = (
         pa.table({"clip_id": chosen["clip_id"], "group": chosen["group"], "right": pa.array(correct(chosen).astype(np.float64))})

@@ -1,4 +1,4 @@
-"""Tables as Markdown and CSV, and pages that hold everything in one HTML file."""
+"""Write tables as Markdown and CSV, and reports as one self-contained HTML file."""
 
 import base64
 import csv
@@ -13,7 +13,7 @@ import jinja2
 
 @dataclass(frozen=True, kw_only=True)
 class Text:
-    """A paragraph, or with `code` set in full as it stands."""
+    """A paragraph, or with kind `code` preformatted text."""
 
     text: str
     kind: Literal["text", "code"] = "text"
@@ -21,7 +21,7 @@ class Text:
 
 @dataclass(frozen=True, kw_only=True)
 class Picture:
-    """PNG bytes, and what to read where they cannot be seen."""
+    """PNG bytes, and their text alternative."""
 
     png: bytes
     alt: str
@@ -34,7 +34,7 @@ class Picture:
 
 @dataclass(frozen=True, kw_only=True)
 class Table:
-    """Cells as text, a header above them."""
+    """Cells as text, with a header."""
 
     header: Sequence[str]
     rows: Sequence[Sequence[str]]
@@ -64,14 +64,13 @@ class Section:
 
 
 def page(title: str, lead: str, sections: Sequence[Section]) -> str:
-    """One self-contained HTML page; all text is escaped."""
+    """One self-contained HTML page; all text is escaped.
+
+    Args:
+        title: Title and first heading.
+        lead: Paragraph under the heading.
+        sections: Sections, in order.
+    """
     environment = jinja2.Environment(autoescape=True, undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     template = environment.from_string((Path(__file__).parent / "report.html.jinja").read_text())
     return template.render(title=title, lead=lead, sections=sections)
-
-
-def write_whole(path: Path, content: str | bytes) -> None:
-    """Write a file so that a reader finds the old one or the whole new one."""
-    partial = path.with_name(path.name + ".partial")
-    partial.write_bytes(content.encode() if isinstance(content, str) else content)
-    partial.replace(path)

@@ -1,6 +1,6 @@
-"""From predictions to the figures of Table 3."""
+"""Compute accuracies and gains from predictions."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from streamaug.conditions import Condition
-from train.bootstrap import PlanDifference, paired_difference
+from train.bootstrap import AccuracyDifference, paired_difference
 from train.errors import RunError
 from train.predictions import by_clip, correct, in_order
 
@@ -17,8 +17,8 @@ TABLE_3 = (ORIGINAL, "aac_32", "mp3_64", "mp3_32", "aac_48", "aac_64", "opus_64"
 """Evaluated conditions of Experiment B, in the paper's order."""
 
 
-def paper_order(conditions: Sequence[str]) -> list[str]:
-    """Conditions of Table 3 first, in its order, then others by name.
+def paper_order(conditions: Collection[str]) -> list[str]:
+    """Conditions of Table 3 first, in its order, then the others by name.
 
     >>> paper_order(["sbc_64", "he-aac_16", "original"])
     ['original', 'sbc_64', 'he-aac_16']
@@ -28,9 +28,11 @@ def paper_order(conditions: Sequence[str]) -> list[str]:
 
 @dataclass(frozen=True, kw_only=True)
 class Accuracies:
-    """Accuracy of every row, seed and condition: `values` of shape (rows, seeds, conditions).
+    """Accuracy of every experiment row, seed and condition: `values` of shape (rows, seeds,
+    conditions).
 
-    Where folds were held out in turn, a seed's accuracy counts every clip once, under the model that had not seen it.
+    If folds were held out in turn, a seed's accuracy counts every clip once, predicted by the model
+    that was not trained on it.
     """
 
     rows: tuple[str, ...]
@@ -40,13 +42,13 @@ class Accuracies:
 
     @property
     def means(self) -> np.ndarray:
-        """Over seeds: (rows, conditions)."""
+        """Mean over seeds: (rows, conditions)."""
         means: np.ndarray = self.values.mean(1)
         return means
 
     @property
     def spreads(self) -> np.ndarray:
-        """Standard deviation over seeds, NaN for a single one: (rows, conditions)."""
+        """Standard deviation over seeds, NaN for a single seed: (rows, conditions)."""
         if len(self.seeds) < 2:
             return np.full_like(self.means, np.nan)
         spreads: np.ndarray = self.values.std(1, ddof=1)
@@ -57,7 +59,9 @@ class Accuracies:
 
 
 def accuracies(predictions: pa.Table) -> Accuracies:
-    """Count what is right. Raises RunError where a row lacks a seed or condition that another has, or other clips."""
+    """Count the right predictions. Raises RunError if the rows do not have the same seeds,
+    conditions and clips.
+    """
     rows, conditions = in_order(predictions, "row"), paper_order(in_order(predictions, "condition"))
     seeds = sorted(predictions["seed"].unique().to_pylist())
     keys = predictions.select(["row", "seed", "condition"]).append_column("right", pa.array(correct(predictions).astype(np.float64)))
@@ -67,16 +71,21 @@ def accuracies(predictions: pa.Table) -> Accuracies:
         values[rows.index(cell["row"]), seeds.index(cell["seed"]), conditions.index(cell["condition"])] = cell["right_mean"]
     counts = {(cell["condition"], cell["right_count"]) for cell in counted}
     if np.isnan(values).any() or len(counts) != len(conditions):
-        raise RunError("the predictions of the rows do not cover the same seeds, conditions and clips; run the missing ones")
+        raise RunError("the rows' predictions do not cover the same seeds, conditions and clips; run the missing ones")
     return Accuracies(rows=tuple(rows), seeds=tuple(seeds), conditions=tuple(conditions), values=values)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Gain:
-    """What one row gains over another.
+    """The gain of one experiment row over another.
 
-    relative: percent, by condition. average: mean of them over coded conditions. smallest_share: of its accuracy on the
-    original that the row keeps in the worst coded condition, in percent. differences: with intervals, by condition.
+    Args:
+        row: The row.
+        over: The row that it is compared with.
+        relative: Relative change in percent, by condition.
+        average: Mean of `relative` over the coded conditions.
+        smallest_share: Accuracy in the worst coded condition, in percent of that on the original.
+        differences: Differences with intervals, by condition.
     """
 
     row: str
@@ -84,11 +93,13 @@ class Gain:
     relative: dict[str, float]
     average: float
     smallest_share: float
-    differences: dict[str, PlanDifference]
+    differences: dict[str, AccuracyDifference]
 
 
 def gain(predictions: pa.Table, row: str, over: str, conditions: Sequence[str]) -> Gain:
-    """Compare two rows as the paper compares row 7 with row 2. Raises RunError where their clips differ."""
+    """Compare two rows as the paper compares row 7 with row 2. Raises RunError if their clips
+    differ.
+    """
     table = accuracies(predictions)
     relative = {name: 100 * (table.mean(row, name) / table.mean(over, name) - 1) for name in conditions}
     coded = [name for name in conditions if name != ORIGINAL]
@@ -96,7 +107,7 @@ def gain(predictions: pa.Table, row: str, over: str, conditions: Sequence[str]) 
     for name in conditions:
         (ids, groups, first), (others, _, second) = (by_clip(predictions, which, name) for which in (row, over))
         if not np.array_equal(ids, others):
-            raise RunError(f"rows {row} and {over} were evaluated on different clips under {name}")
+            raise RunError(f"rows {row} and {over} were evaluated on different clips in {name}; run one of them again")
         differences[name] = paired_difference(first, second, groups)
     return Gain(
         row=row,
@@ -109,16 +120,16 @@ def gain(predictions: pa.Table, row: str, over: str, conditions: Sequence[str]) 
 
 
 def confusion(predictions: pa.Table, labels: Sequence[str], condition: str) -> np.ndarray:
-    """Counts of shape (true, predicted) under a condition."""
-    chosen = predictions.filter(pc.equal(predictions["condition"], condition))
+    """Confusion matrix of a condition: counts of shape (true, predicted)."""
+    table = predictions.filter(pc.equal(predictions["condition"], condition))
     counts = np.zeros((len(labels), len(labels)), np.int64)
-    true, said = (pc.index_in(chosen[name], pa.array(labels)).to_numpy() for name in ("label", "predicted"))
-    np.add.at(counts, (true, said), 1)
+    true, predicted = (pc.index_in(table[name], pa.array(labels)).to_numpy() for name in ("label", "predicted"))
+    np.add.at(counts, (true, predicted), 1)
     return counts
 
 
 def familiarity(condition: str, trained: Sequence[str]) -> str:
-    """How a condition stands to those that were trained on.
+    """How a condition relates to those that were trained on.
 
     >>> [familiarity(name, ["original", "mp3_64"]) for name in ("original", "mp3_64", "mp3_32", "sbc_64", "mp3_64+mp3_32")]
     ['original', 'seen', 'unseen bitrate', 'unseen codec', 'unseen chain']

@@ -1,4 +1,6 @@
-"""Positions to resume from, for Lightning: tensors in safetensors, all the rest as JSON in the same file, no pickle."""
+"""Save and load positions to resume from, for Lightning: tensors in safetensors, the rest as JSON
+in the same file, no pickle.
+"""
 
 import json
 import os
@@ -8,9 +10,10 @@ from typing import Any
 import torch
 from lightning.fabric.plugins.io.checkpoint_io import CheckpointIO
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor
 
+from streamaug.files import write_whole
 from train.checkpoint import refuse_pickle
 from train.errors import CheckpointError
 
@@ -18,7 +21,15 @@ _TENSOR, _ITEMS, _TUPLE = "$tensor", "$items", "$tuple"
 
 
 def flatten(value: Any, tensors: dict[str, Tensor]) -> Any:
-    """Turn nested state into JSON, moving its tensors into `tensors`. Raises TypeError for anything but plain values."""
+    """Turn nested state into JSON-ready values, and put its tensors into `tensors`.
+
+    Args:
+        value: Tensors, plain values, and dictionaries, tuples and lists of them.
+        tensors: Gets the tensors, by the names that the result refers to.
+
+    Raises:
+        TypeError: The state has a value of another type.
+    """
     if isinstance(value, Tensor):
         name = str(len(tensors))
         tensors[name] = value.detach().cpu().contiguous().clone()
@@ -31,7 +42,7 @@ def flatten(value: Any, tensors: dict[str, Tensor]) -> Any:
         return [flatten(item, tensors) for item in value]
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    raise TypeError(f"a checkpoint holds tensors and plain values; {type(value).__name__} is neither")
+    raise TypeError(f"a checkpoint can hold tensors and plain values, but not {type(value).__name__}")
 
 
 def restore(value: Any, tensors: dict[str, Tensor]) -> Any:
@@ -60,21 +71,19 @@ class SafetensorsIO(CheckpointIO):
         state = json.dumps(flatten(checkpoint, tensors))
         target = Path(path)
         target.parent.mkdir(parents=True, exist_ok=True)
-        partial = target.with_suffix(".partial")
-        save_file(tensors, partial, {"state": state})
-        partial.replace(target)
+        write_whole(target, save(tensors, {"state": state}))
 
     def load_checkpoint(self, path: str | os.PathLike[str], *_: Any, **__: Any) -> dict[str, Any]:
         refuse_pickle(Path(path))
         try:
             with safe_open(path, "pt") as file:
                 state = (file.metadata() or {})["state"]
-                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # no mapping, it only has keys()
+                tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118  # not a mapping, it only has keys()
             restored = restore(json.loads(state), tensors)
         except (SafetensorError, KeyError, ValueError, TypeError, OSError) as error:
-            raise CheckpointError(f"{path} is no position of a run to resume from: {error}") from error
+            raise CheckpointError(f"{path} is not a position to resume from: {error}; start the run again in another folder") from error
         if not isinstance(restored, dict):
-            raise CheckpointError(f"{path} is no position of a run to resume from")
+            raise CheckpointError(f"{path} is not a position to resume from; start the run again in another folder")
         return restored
 
     def remove_checkpoint(self, path: str | os.PathLike[str]) -> None:

@@ -1,4 +1,4 @@
-"""Exactly so many batches of a stream, as one loader that knows its length and its place."""
+"""A fixed number of batches of a stream, as one loader that knows its length and its position."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -7,10 +7,15 @@ from streamaug.streaming import Stream
 
 
 class Steps:
-    """Epoch after epoch of a stream until `total` batches have come.
+    """Epoch after epoch of a stream, `total` batches in all.
 
-    Lightning asks a loader that has a length for one batch at a time, and saves and restores the state of one that
-    has `state_dict`: with both, a run resumes after the very batch that it trained on last.
+    Lightning takes one batch at a time from a loader that has a length, and saves and restores the
+    state of a loader that has `state_dict`: with both, a run resumes after the last batch that it
+    trained on.
+
+    Args:
+        stream: The training stream.
+        total: Batches to serve.
     """
 
     def __init__(self, stream: Stream, total: int) -> None:

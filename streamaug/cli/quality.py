@@ -1,4 +1,4 @@
-"""streamaug quality: how much each condition hurts, by PEAQ Basic."""
+"""streamaug quality: grade conditions by PEAQ Basic."""
 
 from pathlib import Path
 from typing import Annotated
@@ -12,17 +12,24 @@ from streamaug.errors import StoreError
 
 def quality(
     store: Annotated[str, typer.Argument(help="Folder or URL of the store.")],
-    conditions: Annotated[str | None, typer.Option(help="Comma-separated. Default: all that the store holds but the original.")] = None,
+    conditions: Annotated[
+        str | None, typer.Option(help="Comma-separated conditions. Default: all of the store except the original.")
+    ] = None,
     sample: Annotated[
-        int | None, typer.Option(min=1, help="A quick look: so many clips of each condition, nothing is kept in the store.")
+        int | None,
+        typer.Option(
+            min=1, help="Number of clips to grade per condition, for a quick look; saves nothing in the store. Default: all clips."
+        ),
     ] = None,
     output: Annotated[Path, typer.Option(help="Folder for the summary (CSV) and the violin plot (PNG).")] = Path("runs/quality"),
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes. Default: one a core.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Number of processes. Default: one per core.")] = None,
     cluster: Cluster = None,
 ) -> None:
-    """Grade every clip under every condition against its original, as listeners would (ODG: 0 no difference, -4 very annoying).
+    """Grade every clip in every condition against its original, as listeners would (ODG: 0 no
+    difference, -4 very annoying).
 
-    Grades are kept as <condition>/quality.parquet; what is there is not measured again, and a killed run goes on.
+    Grades are saved as <condition>/quality.parquet. Existing grades are not measured again, and a
+    stopped run resumes.
     """
     from math import isnan
 
@@ -41,7 +48,7 @@ def quality(
     else:
         names = [name for name in opened.conditions if name != "original"]
     if not names:
-        raise StoreError(f"{store} holds the original alone; build conditions with 'streamaug build CLIPS.csv {store} --conditions …'")
+        raise StoreError(f"{store} has only the original; build conditions with 'streamaug build CLIPS.csv {store} --conditions …'")
     with executor_of(cluster) as executor, ProgressBar() as bar:
         if sample:
             graded = measure_sample(opened, names, sample, workers=workers, executor=executor, progress=bar)
@@ -57,7 +64,7 @@ def quality(
     for name in ("clips", "graded", "mean", "sd", "5 %", "median", "95 %", "EHSB>8", "no band"):
         shown.add_column(name, justify="right", no_wrap=True)
     for row in summaries:
-        figures = (f"{value:.2f}" for value in (row.mean, row.sd, row.p5, row.median, row.p95))
-        shown.add_row(row.condition, str(row.clips), str(row.graded), *figures, str(row.saturated), str(row.without_bandwidth))
+        values = (f"{value:.2f}" for value in (row.mean, row.sd, row.p5, row.median, row.p95))
+        shown.add_row(row.condition, str(row.clips), str(row.graded), *values, str(row.saturated), str(row.without_bandwidth))
     stdout.print(shown)
     stdout.print(f"written: {output / 'summary.csv'}, {output / 'violins.png'}", highlight=False)

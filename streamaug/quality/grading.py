@@ -1,4 +1,4 @@
-"""The work of one worker: the clips of one shard, each decoded and graded against its original."""
+"""Grade the clips of one shard, in one worker: decode each clip and its original, and compare them."""
 
 import hashlib
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ from streamaug.store.folder import Folder
 
 @dataclass(frozen=True, kw_only=True)
 class Bitstream:
-    """Where a clip's bytes lie in a store and how they are decoded: the fields of its index row."""
+    """Where a clip's bytes are in a store and how they are decoded: the fields of its index row."""
 
     file: str
     decoding: Decoding
@@ -32,7 +32,7 @@ class Bitstream:
 
 
 def bitstreams(index: Index, rows: Sequence[int] | np.ndarray) -> list[Bitstream]:
-    """Rows of an index, told to a worker."""
+    """Rows of an index, as a worker needs them."""
     columns = {
         name: index.table[name].take(pa.array(rows)).to_pylist() for name in ("shard", "offset", "size", "sha256", "delay", "samples")
     }
@@ -53,7 +53,15 @@ def bitstreams(index: Index, rows: Sequence[int] | np.ndarray) -> list[Bitstream
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """Clips to grade: `tests` against `references`, row by row. rate: the store's."""
+    """Clips to grade.
+
+    Args:
+        folder: Folder of the store.
+        rate: Sample rate of the store in Hz.
+        clip_ids: Names of the clips.
+        references: The originals, in the same order.
+        tests: The coded clips, in the same order.
+    """
 
     folder: Folder
     rate: int
@@ -63,7 +71,19 @@ class Task:
 
 
 def grade(task: Task) -> pa.Table:
-    """Grade a task's clips, on one core; a table of QUALITY_SCHEMA. Raises CorruptError, FetchError."""
+    """Grade a task's clips on one core.
+
+    Args:
+        task: Clips to grade.
+
+    Returns:
+        A table of QUALITY_SCHEMA.
+
+    Raises:
+        CorruptError: A bitstream does not match its index, or cannot be decoded.
+        StoreError: A shard no longer exists.
+        FetchError: The store cannot be reached.
+    """
     with threadpool_limits(1):
         graded = []
         for clip_id, reference, test in zip(task.clip_ids, task.references, task.tests, strict=True):
@@ -72,19 +92,22 @@ def grade(task: Task) -> pa.Table:
 
 
 def _signal(task: Task, clip_id: str, bitstream: Bitstream) -> np.ndarray:
-    """A clip as PEAQ takes it."""
-    where = f"{task.folder.url}/{bitstream.file}: clip '{clip_id}'"
+    """A decoded clip in PEAQ's format."""
+    source = f"{task.folder.url}/{bitstream.file}: clip '{clip_id}'"
     try:
         payload = task.folder.read_range(bitstream.file, bitstream.offset, bitstream.offset + bitstream.size)
     except FileNotFoundError:
-        raise StoreError(f"{where}: the shard is gone; the condition was built again or removed, so start again") from None
+        raise StoreError(
+            f"{source}: the shard no longer exists, because the condition was rebuilt or removed; run the command again"
+        ) from None
     if hashlib.sha256(payload).digest() != bitstream.sha256:
-        raise CorruptError(f"{where}: its bytes are not those that the index tells; run 'streamaug verify {task.folder.url}'")
+        raise CorruptError(f"{source}: the bitstream does not match its sha256 in the index; run 'streamaug verify {task.folder.url}'")
     try:
-        # One decoder on every machine; it needs no torch, which each worker would load.
+        # The same decoder on every machine; it does not need torch, which each worker would have to
+        # load.
         signal = decode(
             payload, decoding=bitstream.decoding, rate=task.rate, delay=bitstream.delay, samples=bitstream.samples, decoder=decode_pyav
         )
     except CorruptError as error:
-        raise CorruptError(f"{where}: {error}") from error
+        raise CorruptError(f"{source}: {error}") from error
     return at_48_khz(signal, task.rate)

@@ -1,8 +1,8 @@
-"""Grading the conditions of a store on any executor, going on where a killed run stopped.
+"""Grade the conditions of a store on any executor, and resume a stopped run.
 
-A shard's grades are kept as a part until all of its condition's are there; then they become `<condition>/quality.parquet`
-in one step, and the parts go. Parts and table carry the digests of the indexes that they were measured by: a condition
-that was built again is measured again.
+Each shard's grades are saved as a part until all parts of its condition exist; then they become
+`<condition>/quality.parquet` in one step, and the parts are removed. Parts and table contain the
+digests of the indexes that they were measured with: a condition that is rebuilt is measured again.
 """
 
 import hashlib
@@ -24,12 +24,14 @@ from streamaug.quality.table import QUALITY_FILE, Quality, QualityMeta, meta_of,
 from streamaug.store import Index, Store
 
 PARTS = "quality-parts"
-"""Folder of a condition that holds the grades of single shards until all are through."""
+"""Folder of a condition with the grades of single shards until all are measured."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class _Plan:
-    """A condition to be measured. rows: numbers of the index rows of each shard. parts: grades by shard, filled as they come."""
+    """A condition to measure. rows: numbers of the index rows of each shard. parts: grades by
+    shard, filled as they arrive.
+    """
 
     index: Index
     original: Index
@@ -55,20 +57,33 @@ def measure(
     executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Quality]:
-    """Grades of every clip of the conditions, in their order; what was measured before is read, the rest computed and kept.
+    """Grades of every clip of some conditions: existing ones are read, the others are measured and
+    saved in the store.
 
-    Processes on this machine do it unless an executor is given. Raises StoreError, CorruptError, FetchError; what was
-    graded until then is kept.
+    Args:
+        store: The opened store.
+        conditions: Conditions to grade.
+        workers: Number of processes on this machine. Default: one per core.
+        executor: Where to run instead, such as a cluster.
+        progress: Gets the number of clips that are done.
+
+    Returns:
+        Grades by condition, in the order of `conditions`.
+
+    Raises:
+        StoreError: A condition is missing, or is rebuilt at the same time.
+        CorruptError: A clip is damaged; grades measured until then are saved.
+        FetchError: The store cannot be reached; grades measured until then are saved.
     """
     progress = progress or Silent()
     original = store.index("original")
     indexes = {condition: store.index(condition) for condition in conditions}
     progress.begin("grading", sum(map(len, indexes.values())))
-    done: dict[str, Quality | None] = {}
+    measured: dict[str, Quality | None] = {}
     plans: dict[str, _Plan] = {}
     for condition, index in indexes.items():
         meta = meta_of(index, original, _software())
-        done[condition] = current = read_current(store.folder, f"{condition}/{QUALITY_FILE}", meta)
+        measured[condition] = current = read_current(store.folder, f"{condition}/{QUALITY_FILE}", meta)
         if current is None:
             shards = index.column("shard")
             rows = {shard: np.flatnonzero(shards == shard) for shard in np.unique(shards).tolist()}
@@ -82,7 +97,7 @@ def measure(
     def publish(condition: str) -> None:
         plan = plans[condition]
         if len(plan.parts) == len(plan.rows):
-            done[condition] = quality = plan.whole()
+            measured[condition] = quality = plan.whole()
             store.folder.write(f"{condition}/{QUALITY_FILE}", quality.to_bytes())
             store.folder.remove(f"{condition}/{PARTS}")
 
@@ -98,7 +113,7 @@ def measure(
             plan.parts[shard] = table
             publish(condition)
             progress.advance(table.num_rows)
-    return {condition: quality for condition, quality in done.items() if quality is not None}
+    return {condition: quality for condition, quality in measured.items() if quality is not None}
 
 
 def measure_sample(
@@ -110,24 +125,38 @@ def measure_sample(
     executor: Executor | None = None,
     progress: Progress | None = None,
 ) -> dict[str, Quality]:
-    """Grades of some clips of each condition, the same ones in all that hold them; nothing is kept.
+    """Grades of some clips of each condition; nothing is saved.
 
-    A larger sample contains the smaller ones. Raises StoreError, CorruptError, FetchError.
+    All conditions use the same clips if they have them, and a larger sample contains the smaller
+    ones.
+
+    Args:
+        store: The opened store.
+        conditions: Conditions to grade.
+        clips: Number of clips per condition.
+        workers: Number of processes on this machine. Default: one per core.
+        executor: Where to run instead, such as a cluster.
+        progress: Gets the number of clips that are done.
+
+    Raises:
+        StoreError: A condition is missing, or is rebuilt at the same time.
+        CorruptError: A clip is damaged.
+        FetchError: The store cannot be reached.
     """
     original = store.index("original")
     indexes = [store.index(condition) for condition in conditions]
-    chosen = [(number, row) for number, index in enumerate(indexes) for row in _sampled(index, clips)]
-    tasks = [_task(store, indexes[number], original, np.array([row])) for number, row in chosen]
+    samples = [(number, row) for number, index in enumerate(indexes) for row in _sampled(index, clips)]
+    tasks = [_task(store, indexes[number], original, np.array([row])) for number, row in samples]
     progress = progress or Silent()
     progress.begin("grading", len(tasks))
     tables: list[list[pa.Table]] = [[] for _ in indexes]
     with pool(executor, workers) as processes:
         for task, table in results(processes, [(grade, (task,)) for task in tasks]):
-            tables[chosen[task][0]].append(table)
+            tables[samples[task][0]].append(table)
             progress.advance(1)
     return {
-        index.meta.condition: Quality(meta=meta_of(index, original, _software()), table=pa.concat_tables(found).sort_by("clip_id"))
-        for index, found in zip(indexes, tables, strict=True)
+        index.meta.condition: Quality(meta=meta_of(index, original, _software()), table=pa.concat_tables(parts).sort_by("clip_id"))
+        for index, parts in zip(indexes, tables, strict=True)
     }
 
 
@@ -138,15 +167,15 @@ def _sampled(index: Index, clips: int) -> list[int]:
 
 def _task(store: Store, index: Index, original: Index, rows: np.ndarray) -> Task:
     clip_ids = index.table["clip_id"].take(pa.array(rows))
-    where = pc.index_in(clip_ids, original.table["clip_id"])
-    if where.null_count:
-        lost = clip_ids.filter(pc.is_null(where))[0].as_py()
-        raise StoreError(f"{store.url}: clip '{lost}' of '{index.meta.condition}' has no original; build 'original' again")
+    rows_of_originals = pc.index_in(clip_ids, original.table["clip_id"])
+    if rows_of_originals.null_count:
+        lost = clip_ids.filter(pc.is_null(rows_of_originals))[0].as_py()
+        raise StoreError(f"{store.url}: clip '{lost}' of '{index.meta.condition}' has no original; rebuild 'original' with --replace")
     return Task(
         folder=store.folder,
         rate=store.meta.rate,
         clip_ids=tuple(clip_ids.to_pylist()),
-        references=tuple(bitstreams(original, where.to_numpy())),
+        references=tuple(bitstreams(original, rows_of_originals.to_numpy())),
         tests=tuple(bitstreams(index, rows)),
     )
 

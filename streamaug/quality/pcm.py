@@ -1,8 +1,9 @@
-"""The numbers that PEAQ is fed with: section 13 of its specification.
+"""Convert decoded audio to PEAQ's input: section 13 of its specification.
 
-The bandwidth variables take the level above 21.6 kHz for zero. With 16-bit samples rounding noise sets it; with unrounded
-ones the resampler's stop band does, tens of decibels lower, and grades move by up to 1. So signals are rounded to 16 bit
-twice, as decoded and after resampling, reference and test alike.
+The bandwidth variables use the level above 21.6 kHz as zero. With 16-bit samples, rounding noise
+determines it; with unrounded ones the resampler's stop band does, tens of decibels lower, and
+grades change by up to 1. So both signals, reference and test, are rounded to 16 bit twice: after
+decoding and after resampling.
 """
 
 import numpy as np
@@ -13,7 +14,8 @@ from streamaug.quality.peaq.ear import FULL_SCALE, RATE
 
 
 def at_48_khz(signal: np.ndarray, rate: int) -> np.ndarray:
-    """A decoded signal, (samples,) or (samples, channels), float in [-1, 1) at `rate`, as PEAQ takes it: int16 at 48 kHz.
+    """A decoded signal, (samples,) or (samples, channels), float in [-1, 1) at `rate`, in PEAQ's
+    format: int16 at 48 kHz.
 
     >>> at_48_khz(np.full(441, 0.5), 44_100).shape
     (480,)

@@ -1,4 +1,4 @@
-"""A condition's grades in one line, with the counts that say how far to trust them."""
+"""Summarise a condition's grades in one line, with counts that show how reliable they are."""
 
 import csv
 from collections.abc import Iterable
@@ -15,9 +15,17 @@ from streamaug.quality.table import Quality
 class Summary:
     """Grades of a condition's clips.
 
-    clips: how many were measured. graded: how many of them have a grade; the figures that follow are over these.
-    mean, sd, p5, median, p95: of the ODG, NaN where no clip has one. saturated: clips with EHSB above 8, whose grade tends
-    to -2.2 however bad they are. without_bandwidth: clips in which no frame told the bandwidth.
+    Args:
+        condition: The condition.
+        clips: Number of measured clips.
+        graded: Clips that have a grade; all values below are over these.
+        mean: Mean ODG, NaN if no clip has a grade.
+        sd: Standard deviation of the ODG.
+        p5: 5th percentile of the ODG.
+        median: Median ODG.
+        p95: 95th percentile of the ODG.
+        saturated: Clips with EHSB above 8, whose grade tends to -2.2 however bad they are.
+        without_bandwidth: Clips without a frame that determines the bandwidth.
     """
 
     condition: str
@@ -33,7 +41,7 @@ class Summary:
 
 
 def summarise(quality: Quality) -> Summary:
-    """Sum up a table of grades."""
+    """Summarise a table of grades."""
     odg = quality.column("odg")
     graded = np.isfinite(odg)
     values = odg[graded] if graded.any() else np.array([np.nan])
@@ -53,7 +61,7 @@ def summarise(quality: Quality) -> Summary:
 
 
 def write_summaries(summaries: Iterable[Summary], path: Path) -> None:
-    """Write summaries as CSV, a row a condition."""
+    """Write summaries as CSV, one row per condition."""
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, [field.name for field in fields(Summary)])
         writer.writeheader()

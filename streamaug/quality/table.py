@@ -1,4 +1,6 @@
-"""What was measured of a condition: `<condition>/quality.parquet`, bound to the very bitstreams that it was measured on."""
+"""Read and write a condition's grades: `<condition>/quality.parquet`, bound to the bitstreams that
+were measured.
+"""
 
 import hashlib
 import io
@@ -28,14 +30,20 @@ QUALITY_SCHEMA = pa.schema(
         pa.field("bandwidth_frames", pa.int32(), nullable=False),
     ]
 )
-"""A row a clip; the columns are the fields of `Peaq`. A clip without a grade has NaN in `odg`."""
+"""One row per clip; the columns are the fields of `Peaq`. A clip without a grade has NaN in `odg`.
+"""
 
 
 class QualityMeta(BaseModel):
     """The footer of a quality table.
 
-    measured: digest of the index that the clips were read by. reference: that of the original's. method: what graded.
-    software: versions of what decoded and computed.
+    Args:
+        format: Version of the table's format.
+        condition: The condition.
+        measured: Digest of the condition's index.
+        reference: Digest of the original's index.
+        method: How the clips were graded.
+        software: Versions of the decoder and of the libraries.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -49,7 +57,7 @@ class QualityMeta(BaseModel):
 
     @property
     def key(self) -> str:
-        """16 characters that change when condition, original or method do."""
+        """16 characters that change with the condition, the original or the method."""
         return hashlib.sha256(f"{self.format}\n{self.measured}\n{self.reference}\n{self.method}".encode()).hexdigest()[:16]
 
 
@@ -76,18 +84,18 @@ class Quality:
         return sink.getvalue()
 
     @classmethod
-    def from_bytes(cls, data: bytes, where: str) -> "Quality":
-        """Read and check a table; `where` names it in errors. Raises CorruptError."""
+    def from_bytes(cls, data: bytes, source: str) -> "Quality":
+        """Read and check a table; `source` names it in errors. Raises CorruptError."""
         try:
             table = pq.read_table(io.BytesIO(data))
             meta = QualityMeta.model_validate_json((table.schema.metadata or {})[_FOOTER])
             return cls(meta=meta, table=table.replace_schema_metadata(None).cast(QUALITY_SCHEMA))
         except (pa.ArrowException, KeyError, ValueError, OSError, ValidationError) as error:
-            raise CorruptError(f"{where}: not readable as a table of grades: {error}; remove it and measure again") from error
+            raise CorruptError(f"{source}: not readable as a table of grades: {error}; remove it and measure again") from error
 
 
 def table_of(clip_ids: Sequence[str], graded: Sequence[Peaq]) -> pa.Table:
-    """QUALITY_SCHEMA of graded clips."""
+    """A table (QUALITY_SCHEMA) of graded clips."""
     rows = [
         {"clip_id": clip_id, "odg": peaq.odg, "di": peaq.di, **peaq.movs, "frames": peaq.frames, "bandwidth_frames": peaq.bandwidth_frames}
         for clip_id, peaq in zip(clip_ids, graded, strict=True)
@@ -96,7 +104,9 @@ def table_of(clip_ids: Sequence[str], graded: Sequence[Peaq]) -> pa.Table:
 
 
 def read_current(folder: Folder, name: str, meta: QualityMeta) -> Quality | None:
-    """A table of grades, or None where there is none or it belongs to other bitstreams. Raises CorruptError, FetchError."""
+    """A table of grades, or None if it does not exist or is of other bitstreams. Raises
+    CorruptError, FetchError.
+    """
     try:
         data = folder.read(name)
     except FileNotFoundError:
@@ -106,15 +116,26 @@ def read_current(folder: Folder, name: str, meta: QualityMeta) -> Quality | None
 
 
 def meta_of(measured: Index, original: Index, software: str) -> QualityMeta:
+    """The footer for grades of a condition. measured: its index. original: the index of the
+    originals.
+    """
     return QualityMeta(condition=measured.meta.condition, measured=measured.digest, reference=original.digest, software=software)
 
 
 def load_quality(store: Store, condition: str) -> Quality:
-    """The grades of a condition of a store. Raises StoreError where it was not measured, or was built again since."""
+    """The grades of a condition.
+
+    Args:
+        store: The opened store.
+        condition: The condition.
+
+    Raises:
+        StoreError: The condition was not measured, or was rebuilt since.
+    """
     meta = meta_of(store.index(condition), store.index("original"), software="")
     quality = read_current(store.folder, f"{condition}/{QUALITY_FILE}", meta)
     if quality is None:
         raise StoreError(
-            f"{store.url}: '{condition}' is not measured as it is now; run 'streamaug quality {store.url} --conditions {condition}'"
+            f"{store.url}: no grades of '{condition}' as it is now; run 'streamaug quality {store.url} --conditions {condition}'"
         )
     return quality

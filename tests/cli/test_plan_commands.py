@@ -18,7 +18,7 @@ from streamaug.store import Store
 from streamaug.testing import tau2020_store
 
 RECIPES = Path(__file__).parents[2] / "train" / "recipes"
-TABLE3 = RECIPES / "table3"
+TABLE3 = RECIPES.parent / "paper" / "recipes" / "table3"
 
 
 @pytest.fixture(scope="module")

@@ -12,6 +12,7 @@ from streamaug.store import Store
 from streamaug.testing import tau2020_store
 
 RECIPES = Path(__file__).parents[2] / "train" / "recipes"
+PAPER = RECIPES.parent / "paper" / "recipes"
 FILE_COUNTS = {1: 13_962, 2: 121_911, 3: 27_924, 4: 41_886, 5: 41_886, 6: 55_848, 7: 163_797}
 
 
@@ -22,7 +23,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 @pytest.mark.parametrize(("row", "count"), FILE_COUNTS.items())
 def test_a_row_of_table_3_has_the_papers_file_count(store: Store, row: int, count: int) -> None:
-    plan = open_plan(load_recipe(RECIPES / "table3" / f"row_{row}.yaml"), store)
+    plan = open_plan(load_recipe(PAPER / "table3" / f"row_{row}.yaml"), store)
     assert plan.epoch_size(0) == plan.epoch_size(7) == count
     rows = plan.rows(0, range(count))
     assert len(np.unique(rows.condition[:, 0] * len(store.clips) + rows.clip)) == count  # each clip once a condition
@@ -31,7 +32,7 @@ def test_a_row_of_table_3_has_the_papers_file_count(store: Store, row: int, coun
 
 
 def test_row_7_holds_the_original_once_and_spectrum_correction_for_device_a_only(store: Store) -> None:
-    plan = open_plan(load_recipe(RECIPES / "table3" / "row_7.yaml"), store)
+    plan = open_plan(load_recipe(PAPER / "table3" / "row_7.yaml"), store)
     ledger = planned(plan, {"device": factorize(store.clips, "device")})
     by_condition = dict(zip(plan.conditions, ledger.by("condition").counts.tolist(), strict=True))
     assert by_condition["original"] == 13_962
@@ -49,6 +50,6 @@ def test_row_6_as_one_per_clip_costs_what_row_1_costs(store: Store) -> None:
 
 @pytest.mark.parametrize(("row", "count"), [(2, 8 * 13_962), (7, 11 * 13_962)])
 def test_data_without_devices_has_rows_2_and_7_without_spectrum_correction(store: Store, row: int, count: int) -> None:
-    recipe = load_recipe(RECIPES / "table3" / f"row_{row}_without_spectrum_correction.yaml")
+    recipe = load_recipe(PAPER / "table3" / f"row_{row}_without_spectrum_correction.yaml")
     assert "without spectrum correction" in recipe.title
     assert open_plan(recipe, store).epoch_size(0) == count

@@ -25,11 +25,11 @@ from streamaug.quality.peaq import VARIABLES, peaq
 from streamaug.quality.summary import summarise
 from streamaug.quality.table import QUALITY_FILE, load_quality
 from streamaug.store import Index, Store
-from tests.quality.conftest import CODED, build_store
+from tests.quality.stores import CODED, build_store
 
 
 class Counted(Executor):
-    """Runs calls at once and counts them."""
+    """Runs calls immediately and counts them."""
 
     def __init__(self) -> None:
         self.calls = 0
@@ -42,7 +42,7 @@ class Counted(Executor):
 
 
 class Seen(Silent):
-    """Remembers what it is told, and interrupts when so many clips are done."""
+    """Records its calls, and interrupts after a number of clips."""
 
     def __init__(self, stop_at: int | None = None) -> None:
         self.total, self.done, self.stop_at = 0, 0, stop_at
@@ -89,7 +89,7 @@ def test_what_was_measured_is_not_measured_again(store: Store):
     assert second.calls == 0
 
 
-def test_a_stopped_run_publishes_nothing_and_goes_on_with_the_missing_shards(store: Store, clips_table: Path, tmp_path: Path):
+def test_a_stopped_run_publishes_nothing_and_resumes_with_the_missing_shards(store: Store, clips_table: Path, tmp_path: Path):
     with pytest.raises(KeyboardInterrupt):
         measure(store, ["mp3_32"], executor=Counted(), progress=Seen(stop_at=4))
     assert not store.folder.exists(f"mp3_32/{QUALITY_FILE}")
@@ -101,7 +101,7 @@ def test_a_stopped_run_publishes_nothing_and_goes_on_with_the_missing_shards(sto
     assert measured["mp3_32"].to_bytes() == whole["mp3_32"].to_bytes()
 
 
-def test_a_killed_run_goes_on_where_it_stopped(store: Store):
+def test_a_killed_run_resumes_where_it_stopped(store: Store):
     command = [sys.executable, "-c", "from streamaug.cli.main import main; main()", "quality", store.url, "--workers", "1"]
     process = subprocess.Popen([*command, "--output", f"{store.url}-figures"], stderr=subprocess.DEVNULL, start_new_session=True)
     deadline = time.monotonic() + 120
@@ -127,7 +127,7 @@ def test_a_condition_that_was_built_again_is_measured_again(store: Store, clips_
     build(
         clips_table, store.url, conditions=parse_conditions("mp3_32"), clips_per_shard=2, settings=settings, replace=True, executor=thread
     )
-    with pytest.raises(StoreError, match="'mp3_32' is not measured as it is now; run 'streamaug quality"):
+    with pytest.raises(StoreError, match="no grades of 'mp3_32' as it is now; run 'streamaug quality"):
         load_quality(store, "mp3_32")
     again = Counted()
     measure(store, CODED, executor=again)
@@ -171,7 +171,7 @@ def test_altered_bytes_are_refused_with_shard_and_clip(store: Store, thread: Thr
     data = bytearray(shard.read_bytes())
     data[row["offset"] + 50] ^= 1
     shard.write_bytes(data)
-    with pytest.raises(CorruptError, match=rf"{shard.name}: clip '{row['clip_id']}': its bytes are not those"):
+    with pytest.raises(CorruptError, match=rf"{shard.name}: clip '{row['clip_id']}': the bitstream does not match its sha256"):
         measure(store, ["mp3_32"], executor=thread)
 
 
@@ -214,4 +214,4 @@ def test_a_store_of_the_original_alone_is_refused(clips_table: Path, tmp_path: P
     build(clips_table, url, conditions=parse_conditions("original"), executor=thread)
     refused = CliRunner().invoke(app, ["quality", url])
     assert isinstance(refused.exception, StoreError)
-    assert "holds the original alone" in str(refused.exception)
+    assert "has only the original" in str(refused.exception)

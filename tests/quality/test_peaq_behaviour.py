@@ -12,7 +12,9 @@ RATE = 48_000
 
 
 def coloured_noise(seed: int, seconds: float = 2.0) -> np.ndarray:
-    """Int16 noise that falls off towards high frequencies and ends at 20 kHz, as music at 44.1 kHz does."""
+    """Int16 noise that falls off towards high frequencies and ends at 20 kHz, as music at 44.1 kHz
+    does.
+    """
     samples = int(RATE * seconds)
     spectrum = np.fft.rfft(np.random.default_rng(seed).standard_normal(samples))
     hertz = np.fft.rfftfreq(samples, 1 / RATE)
@@ -74,7 +76,7 @@ def test_the_longer_signal_is_cut_to_the_shorter():
 def test_silence_before_and_after_is_left_out_of_the_averages():
     silence = np.zeros(RATE, np.int16)
     padded = peaq(np.concatenate([silence, REFERENCE, silence]), np.concatenate([silence, with_noise(0.1), silence]), RATE)
-    assert padded.frames == 140 - 45 + 1  # frame 45 ends behind sample 48000, frame 140 begins before sample 144000
+    assert padded.frames == 140 - 45 + 1  # frame 45 ends after sample 48000, frame 140 begins before sample 144000
 
 
 @pytest.mark.parametrize(
@@ -135,15 +137,15 @@ def test_a_lost_harmonic_tone_saturates_the_error_structure():
 @pytest.mark.parametrize(
     ("reference", "test", "rate", "words"),
     [
-        (REFERENCE, REFERENCE, 44_100, "48000 samples a second, not 44100; convert"),
+        (REFERENCE, REFERENCE, 44_100, "sample rate of 48000 Hz, not 44100 Hz; convert"),
         (REFERENCE, np.stack([REFERENCE] * 2, axis=1), RATE, "reference has 1 channels, test 2"),
         (np.stack([REFERENCE] * 3, axis=1), REFERENCE, RATE, "reference has the shape"),
         (np.stack([REFERENCE] * 2), REFERENCE, RATE, "reference has the shape"),
         (np.float64(0), REFERENCE, RATE, r"reference has the shape \(\)"),
         (REFERENCE, REFERENCE.astype(np.int32), RATE, "test has samples of type int32"),
-        (REFERENCE, REFERENCE.astype(np.float32), RATE, "test goes up to"),
-        (REFERENCE, np.array([0.1, np.nan]), RATE, "test holds samples that are not finite"),
-        (np.array([0.1, -np.inf]), REFERENCE, RATE, "reference holds samples that are not finite"),
+        (REFERENCE, REFERENCE.astype(np.float32), RATE, "test has samples up to"),
+        (REFERENCE, np.array([0.1, np.nan]), RATE, "test has samples that are not finite"),
+        (np.array([0.1, -np.inf]), REFERENCE, RATE, "reference has samples that are not finite"),
     ],
 )
 def test_what_cannot_be_graded_is_refused_with_a_reason(reference: np.ndarray, test: np.ndarray, rate: int, words: str):

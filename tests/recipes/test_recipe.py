@@ -14,6 +14,7 @@ from streamaug.recipes.schema import recipe_file_model
 from tests.planning.settings import some
 
 RECIPES = Path(__file__).parents[2] / "train" / "recipes"
+PAPER = RECIPES.parent / "paper" / "recipes"
 
 
 def write(folder: Path, text: str, name: str = "recipe.yaml") -> Path:
@@ -157,7 +158,7 @@ class TestExtends:
         assert joined.draw == "union"
 
     def test_is_the_same_recipe_as_one_written_out(self) -> None:
-        joined = load_recipe(RECIPES / "table3" / "row_7.yaml")
+        joined = load_recipe(PAPER / "table3" / "row_7.yaml")
         names = "original add noise pitch speed spectrum-correction reverb-drc-1 reverb-drc-2 reverb-drc-3 mp3_64 he-aac_16 aac_32"
         written = Recipe(title="", draw="union", mixture={name: Share(weight=Schedule.of(1)) for name in names.split()})
         assert joined.hash == written.hash
@@ -206,7 +207,7 @@ class TestExtends:
 def test_the_json_schema_accepts_every_recipe_of_the_repository_and_refuses_mistakes() -> None:
     schema = json.loads(json.dumps(recipe_file_model().model_json_schema()))
     validator = jsonschema.Draft202012Validator(schema)
-    paths = sorted(RECIPES.rglob("*.yaml"))
+    paths = sorted(path for folder in (RECIPES, PAPER) for path in folder.rglob("*.yaml"))
     assert len(paths) >= 9
     for path in paths:
         content = yaml.safe_load(path.read_text())
@@ -225,4 +226,4 @@ def test_leaving_out_a_codec_leaves_out_all_its_bitrates_and_chains() -> None:
     chain = Recipe(title="", draw="union", mixture={name: Share(weight=Schedule.of(1)) for name in ("original", "sbc_64+aac_32", "mp3_64")})
     assert without_each_codec(chain)["aac"].conditions == ("original", "mp3_64")
     with pytest.raises(RecipeError, match="needs two or more"):
-        without_each_codec(load_recipe(RECIPES / "table3" / "row_3.yaml"))
+        without_each_codec(load_recipe(PAPER / "table3" / "row_3.yaml"))

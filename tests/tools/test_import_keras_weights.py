@@ -82,7 +82,9 @@ def keras_resnet17(classes):
 
 
 def randomise(model):
-    """Weights of a trained model's size, batch statistics among them, so that no layer passes by being neutral."""
+    """Weights of a trained model's size, batch statistics among them, so that no layer passes by
+    being neutral.
+    """
     generator = np.random.default_rng(0)
     for weight in model.weights:
         shape = tuple(weight.shape)
@@ -109,13 +111,13 @@ def test_an_imported_model_gives_the_outputs_of_the_keras_model(tmp_path, ours, 
 
 def test_weights_of_another_model_are_refused(tmp_path):
     keras_fcnn(10).save(tmp_path / "model.h5")
-    with pytest.raises(CheckpointError, match="layers 'conv2d'; resnet17 has"):
+    with pytest.raises(CheckpointError, match="layers 'conv2d', but resnet17 has"):
         import_weights(tmp_path / "model.h5", ResNet17(10, WIDTH))
-    with pytest.raises(CheckpointError, match="another --width"):
+    with pytest.raises(CheckpointError, match="choose another --width"):
         import_weights(tmp_path / "model.h5", FCNN(10, Fraction(1, 16)))
 
 
 def test_a_file_that_is_no_hdf5_is_refused(tmp_path):
     (tmp_path / "model.h5").write_bytes(b"not at all")
-    with pytest.raises(CheckpointError, match="no HDF5 file of Keras weights"):
+    with pytest.raises(CheckpointError, match="not an HDF5 file of Keras weights"):
         import_weights(tmp_path / "model.h5", FCNN(10, WIDTH))

@@ -60,8 +60,8 @@ def test_no_location_is_on_both_sides_or_in_two_scenes(scenes):
 
 def test_clips_are_16_bit_mono_at_44100_hz_and_neither_silent_nor_clipped(scenes):
     for row in rows(scenes):
-        told = soundfile.info(scenes / row["path"])
-        assert (told.samplerate, told.channels, told.subtype, told.frames) == (44_100, 1, "PCM_16", 44_100)
+        info = soundfile.info(scenes / row["path"])
+        assert (info.samplerate, info.channels, info.subtype, info.frames) == (44_100, 1, "PCM_16", 44_100)
         samples, _ = soundfile.read(scenes / row["path"])
         assert 0.003 < np.sqrt(np.mean(samples**2)) < 0.5
         assert np.abs(samples).max() < 0.99
@@ -77,7 +77,9 @@ def test_the_same_seed_gives_the_same_bytes_in_another_process_and_another_seed_
 
 
 def test_a_place_sounds_alike_in_its_clips_and_unlike_other_places(scenes):
-    """The long-term spectrum, device a's clips only: nearer within a location than between the locations of a scene."""
+    """The long-term spectrum, device a's clips only: nearer within a location than between the
+    locations of a scene.
+    """
     spectra = {}
     for row in rows(scenes):
         if row["device"] == "a":

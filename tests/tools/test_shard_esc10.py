@@ -15,7 +15,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def some_clips(shared_data, tmp_path):
-    """Two real recordings a fold, with the rows that the data set gives them."""
+    """Two real recordings per fold, with their rows of the data set."""
     esc10 = shared_data / "esc10"
     rows = list(csv.reader((esc10 / "clips.csv").open()))
     folder = tmp_path / "esc10"
@@ -28,7 +28,7 @@ def some_clips(shared_data, tmp_path):
     return folder
 
 
-def test_a_store_of_real_recordings_is_cut_by_fold_and_grouped_by_source(some_clips, tmp_path):
+def test_a_store_of_real_recordings_is_sharded_by_fold_and_grouped_by_source(some_clips, tmp_path):
     command = [sys.executable, str(ROOT / "tools" / "shard_esc10.py"), str(some_clips), str(tmp_path / "store")]
     done = subprocess.run([*command, "--conditions", "mp3_32", "--workers", "1"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr

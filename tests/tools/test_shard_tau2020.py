@@ -29,7 +29,9 @@ def parts(filename):
 
 
 def write_tau(folder, *, newline="\n", last_newline=True, train=TRAIN, evaluate=EVALUATE, tested=None):
-    """A small data set of the published one's shape: 24-bit clips of noise, here of a third of a second."""
+    """A small data set of the published one's shape: 24-bit clips of noise, here of a third of a
+    second.
+    """
 
     def table(path, header, rows):
         text = newline.join("\t".join(row) for row in (header, *rows)) + (newline if last_newline else "")
@@ -119,7 +121,7 @@ def test_the_rest_is_built_when_told_so_and_the_missing_stand_in_rejected_csv(tm
 
 
 @pytest.mark.parametrize(
-    ("changes", "told"),
+    ("changes", "message"),
     [
         ({"train": (*TRAIN, TRAIN[0])}, r"fold1_train\.csv: audio/airport-lisbon-1000-40000-a\.wav is listed twice"),
         ({"train": (*TRAIN, EVALUATE[0])}, r"airport-milan-202-6008-s4\.wav is listed twice"),
@@ -127,26 +129,26 @@ def test_the_rest_is_built_when_told_so_and_the_missing_stand_in_rejected_csv(tm
         ({"tested": EVALUATE[:1]}, r"metro_station-lyon-1096-44317-a\.wav is in only one of fold1_test\.csv"),
     ],
 )
-def test_lists_that_contradict_each_other_are_refused(tmp_path, changes, told):
-    with pytest.raises(ClipsError, match=told):
+def test_lists_that_contradict_each_other_are_refused(tmp_path, changes, message):
+    with pytest.raises(ClipsError, match=message):
         read_clips(write_tau(tmp_path, **changes))
 
 
 @pytest.mark.parametrize(
-    ("old", "new", "told"),
+    ("old", "new", "message"),
     [
-        ("\tlisbon-1000\t", "\tlisbon-1001\t", "its name contradicts"),
-        ("\tparis-1118\tb", "\tparis-1118\tc", "its name contradicts"),
+        ("\tlisbon-1000\t", "\tlisbon-1001\t", "contradicts its name"),
+        ("\tparis-1118\tb", "\tparis-1118\tc", "contradicts its name"),
         ("identifier", "place", "no column 'identifier'"),
-        ("\tvienna-24\ta", "", "line 5: 4 filled columns expected"),
+        ("\tvienna-24\ta", "", "line 5: a value is missing; fill all 4 columns"),
         ("\t", ",", "no column"),
     ],
 )
-def test_a_meta_table_that_is_damaged_is_refused(tmp_path, old, new, told):
+def test_a_meta_table_that_is_damaged_is_refused(tmp_path, old, new, message):
     write_tau(tmp_path)
     meta = tmp_path / "meta.csv"
     meta.write_text(meta.read_text().replace(old, new))
-    with pytest.raises(ClipsError, match=told):
+    with pytest.raises(ClipsError, match=message):
         read_clips(tmp_path)
 
 

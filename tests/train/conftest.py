@@ -16,7 +16,7 @@ LABELS = ("hiss", "hum", "tick")
 
 
 def recording(label: str, number: int) -> np.ndarray:
-    """A clip of one of three sounds that a small network tells apart."""
+    """A clip of one of three sounds that a small network can distinguish."""
     random = np.random.default_rng([LABELS.index(label), number])
     samples = int(RATE * SECONDS)
     time = np.arange(samples) / RATE
@@ -30,7 +30,9 @@ def recording(label: str, number: int) -> np.ndarray:
 
 @pytest.fixture(scope="session")
 def built(tmp_path_factory) -> Path:
-    """72 training and 24 evaluation clips of three labels in two folds, under the original and two codecs."""
+    """72 training and 24 evaluation clips of three labels in two folds, under the original and two
+    codecs.
+    """
     folder = tmp_path_factory.mktemp("scenes")
     lines = ["path,label,split,group,fold,device"]
     for label in LABELS:

@@ -2,9 +2,11 @@
 
 import torch
 
-from tests.train.test_run import config_of
+from tests.train.runs import config_of
 from train.models import FCNN, MODELS
-from train.run import create_run_folder, fit, prepare
+from train.preparing import prepare
+from train.run import fit
+from train.run_folder import create_run_folder
 
 
 class Frozen(FCNN):

@@ -1,39 +1,21 @@
-"""Tables come out of predictions, and the paper's summary out of the paper's own figures."""
+"""Accuracies and gains are computed from predictions; the paper's own accuracies give its own
+summary.
+"""
 
 import csv
 from pathlib import Path
 
 import numpy as np
-import pyarrow as pa
 import pytest
 
 import train
+from tests.train.answers import predictions
 from train.bootstrap import paired_difference
 from train.errors import RunError
-from train.predictions import SCHEMA, read_predictions, write_predictions
+from train.predictions import read_predictions, write_predictions
 from train.results import TABLE_3, accuracies, gain
 
 PAPER = Path(train.__file__).parent / "paper"
-
-
-def predictions(right):
-    """Predictions of what `right` says: {(row, seed, condition): [whether clip 0, 1, ... is right]}; two clips a group."""
-    rows = [
-        {
-            "row": row,
-            "seed": seed,
-            "fold": None,
-            "condition": condition,
-            "clip_id": f"clip-{clip}",
-            "group": f"group-{clip // 2}",
-            "label": "dog",
-            "predicted": "dog" if hit else "cat",
-            "probabilities": [0.0, 1.0],
-        }
-        for (row, seed, condition), hits in right.items()
-        for clip, hit in enumerate(hits)
-    ]
-    return pa.Table.from_pylist(rows, SCHEMA)
 
 
 def test_accuracy_is_the_share_of_right_clips_with_mean_and_spread_over_seeds():

@@ -1,4 +1,6 @@
-"""A run trains, evaluates and leaves everything in its folder; what is wrong with it is said before it starts."""
+"""A run trains, evaluates and keeps everything in its folder; what is wrong with it is reported
+before it starts.
+"""
 
 import itertools
 import json
@@ -13,30 +15,20 @@ import yaml
 from streamaug.errors import RecipeError, StoreError
 from streamaug.store import Store
 from streamaug.streaming import Stream
+from tests.train.runs import config_of
 from train.checkpoint import load_model
 from train.config import read_config
 from train.errors import DivergedError, RunError
 from train.evaluate import probabilities_of
+from train.finishing import finish_run
 from train.predictions import read_predictions
+from train.preparing import prepare, rows_per_step
 from train.resume import SafetensorsIO
-from train.run import create_run_folder, finish, fit, prepare, read_log, run_training
+from train.run import fit, run_training
+from train.run_folder import create_run_folder, read_log
 from train.steps import Steps
 
 torch.set_num_threads(1)
-
-
-def config_of(store, recipe, tmp_path, *overrides):
-    plain = (
-        f"store={store}",
-        f"recipe={recipe}",
-        f"run={tmp_path / 'run'}",
-        "width=1/24",
-        "steps=3",
-        "cycles=1",
-        "accelerator=cpu",
-        "threads=1",
-    )
-    return read_config(None, [*plain, *overrides])
 
 
 @pytest.fixture(scope="module")
@@ -115,7 +107,7 @@ def dying_after(batches):
 
 
 def test_a_run_killed_in_the_middle_of_an_epoch_ends_bit_equal_to_an_unbroken_one(store, tmp_path, monkeypatch):
-    recipe = tmp_path / "row_6.yaml"  # 216 rows an epoch: three batches, so that step 5 lies within the second
+    recipe = tmp_path / "row_6.yaml"  # 216 rows per epoch: three batches, so step 5 is in the second epoch
     recipe.write_text("title: three\ndraw: union\nmixture: {original: 1, mp3_64: 1, opus_32: 1}\n")
     settings = "steps=7", "checkpoint_every=5"
     whole = prepare(config_of(store, recipe, tmp_path, *settings))
@@ -133,7 +125,7 @@ def test_a_run_killed_in_the_middle_of_an_epoch_ends_bit_equal_to_an_unbroken_on
     resumed = prepare(broken.config)
     model = fit(resumed, resume=True, quiet=True)
     assert all(torch.equal(tensor, expected[name]) for name, tensor in model.state_dict().items())
-    finish(resumed, model, row="6")
+    finish_run(resumed, model, row="6")
     assert not (broken.folder / "position.safetensors").exists()
     (steps, losses, _), (_, expected_losses, _) = read_log(broken.folder), read_log(whole.folder)
     assert steps.tolist() == list(range(7))
@@ -152,7 +144,7 @@ def test_a_position_holds_no_pickle(store, recipe, tmp_path):
 def test_an_infinite_loss_stops_the_run_and_keeps_the_last_position(store, recipe, tmp_path):
     run = prepare(config_of(store, recipe, tmp_path, "learning_rate=1e30", "steps=50", "checkpoint_every=1"))
     create_run_folder(run)
-    with pytest.raises(DivergedError, match=r"the loss is nan at step [0-9]+; the last position"):
+    with pytest.raises(DivergedError, match=r"the loss is nan at step [0-9]+; lower learning_rate"):
         fit(run, quiet=True)
     assert (run.folder / "position.safetensors").exists()
     assert not (run.folder / "predictions.parquet").exists()
@@ -214,7 +206,7 @@ def test_a_condition_that_lacks_evaluation_clips_is_refused(store, finished):
     index = opened.index("mp3_64")
     keep = pa.array([clip_id != "hum-28" for clip_id in index.table["clip_id"].to_pylist()])
     (store / "mp3_64" / "index.parquet").write_bytes(type(index)(meta=index.meta, table=index.table.filter(keep)).to_bytes())
-    with pytest.raises(RunError, match=r"'mp3_64' of .* holds 23 of the 24 clips of split 'evaluate'"):
+    with pytest.raises(RunError, match=r"'mp3_64' of .* has 23 of the 24 clips of split 'evaluate'"):
         probabilities_of(model, Store.open(store), "mp3_64", "evaluate")
 
 
@@ -225,3 +217,19 @@ def test_views_of_a_clip_are_trained_on_side_by_side(store, tmp_path):
     assert next(iter(Stream(recipe, str(store), batch_size=32)))["logmel"].shape[:2] == (32, 2)
     create_run_folder(run)
     assert all(tensor.isfinite().all() for tensor in fit(run, quiet=True).state_dict().values())
+
+
+def test_three_views_of_a_clip_can_be_trained_on(store, tmp_path):
+    recipe = tmp_path / "views.yaml"
+    recipe.write_text("title: three views\ndraw: views\nviews: 3\nmixture: {original: 1, mp3_64: 1, opus_32: 1}\n")
+    run_training(config_of(store, recipe, tmp_path, "steps=2"), row="3", quiet=True)
+    assert (tmp_path / "run" / "table.csv").exists()
+    assert "2 steps of 60 clips" in (tmp_path / "run" / "report.html").read_text()
+
+
+@pytest.mark.parametrize("devices", [1, 2, 3])
+@pytest.mark.parametrize("views", range(1, 9))
+def test_every_rank_gets_pairs_of_rows_that_show_at_most_64_clips(views, devices):
+    rows = rows_per_step(views, devices)
+    assert rows % (2 * devices) == 0
+    assert rows * views <= 64 < (rows + 2 * devices) * views

@@ -1,4 +1,4 @@
-"""The classifiers of the paper's system, one file a model."""
+"""The classifiers of the paper's system, one file per model."""
 
 from train.models.fcnn import FCNN
 from train.models.fsfcnn import FsFCNN

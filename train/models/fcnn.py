@@ -10,7 +10,8 @@ from train.models.layers import AttentionHead, Classifier, conv_norm_relu, norm,
 class FCNN(Classifier):
     """The FCNN of Hu et al. (DCASE 2020, Task 1a).
 
-    A 128 x 423 input gives 8 x 26 maps before the global average, a crop of 400 frames 8 x 25.
+    An input of 128 x 423 gives maps of 8 x 26 before the global average, a crop of 400 frames maps
+    of 8 x 25.
 
     >>> from train.models.layers import count_parameters
     >>> count_parameters(FCNN(10))
@@ -22,7 +23,8 @@ class FCNN(Classifier):
     def __init__(self, classes: int, width: Fraction = Fraction(1)) -> None:
         super().__init__(classes, width)
         low, middle, high = (scaled(channels, self.width) for channels in (144, 288, 576))
-        # The first convolution pads by two on every side whatever the length, which 'same' would not at stride 2.
+        # The first convolution always pads by two on each side, which 'same' padding does not at
+        # stride 2.
         self.stem = nn.Sequential(norm(3), nn.Conv2d(3, low, 5, 2, padding=2, bias=False), norm(low), nn.ReLU(inplace=True))
         self.blocks = nn.Sequential(
             conv_norm_relu(low, low),
@@ -43,4 +45,5 @@ class FCNN(Classifier):
         self.reset()
 
     def forward(self, features: Tensor) -> Tensor:
-        return self.head(self.blocks(self.stem(features)))
+        logits: Tensor = self.head(self.blocks(self.stem(features)))
+        return logits

@@ -1,4 +1,4 @@
-"""fsFCNN: the FCNN with small filters that keeps the frequency axis longer."""
+"""fsFCNN: the FCNN with small filters that keeps more of the frequency axis."""
 
 from fractions import Fraction
 
@@ -43,4 +43,5 @@ class FsFCNN(Classifier):
         self.reset()
 
     def forward(self, features: Tensor) -> Tensor:
-        return self.head(self.blocks(features))
+        logits: Tensor = self.head(self.blocks(features))
+        return logits

@@ -1,4 +1,4 @@
-"""Building blocks that the three models share. Maps are (batch, channels, mels, frames)."""
+"""Building blocks that the three models share. Maps have the shape (batch, channels, mels, frames)."""
 
 from fractions import Fraction
 from typing import ClassVar
@@ -9,7 +9,9 @@ from torch import Tensor, nn
 
 EPS = 1e-3
 MOMENTUM = 0.01
-"""Batch norm as Keras sets it: epsilon 1e-3, and 0.99 of the running mean kept (torch counts what is replaced)."""
+"""Batch norm as in Keras: epsilon 1e-3, and 0.99 of the running mean is kept (torch states the
+share that is replaced).
+"""
 
 
 def scaled(channels: int, width: Fraction) -> int:
@@ -22,7 +24,8 @@ def scaled(channels: int, width: Fraction) -> int:
 
 
 def same_padding(size: int, kernel: int, stride: int) -> tuple[int, int]:
-    """Padding before and after an axis that makes ceil(size / stride) outputs; an odd rest goes to the end.
+    """Padding before and after an axis, for ceil(size / stride) outputs; an odd remainder goes to
+    the end.
 
     >>> same_padding(8, 3, 2), same_padding(9, 3, 2), same_padding(9, 3, 1)
     ((0, 1), (1, 1), (1, 1))
@@ -79,7 +82,7 @@ def conv_norm_relu(inputs: int, outputs: int, kernel: int = 3, stride: tuple[int
 
 
 class ChannelAttention(nn.Module):
-    """Weighs each channel by what its mean and its maximum say (the channel half of CBAM, Woo et al. 2018)."""
+    """Weighs each channel by its mean and its maximum (the channel half of CBAM, Woo et al. 2018)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -105,13 +108,18 @@ class AttentionHead(nn.Sequential):
         )
 
     def forward(self, maps: Tensor) -> Tensor:
-        return super().forward(maps).mean((-2, -1))
+        logits: Tensor = super().forward(maps)  # type: ignore[no-untyped-call]  # torch leaves Sequential.forward untyped
+        return logits.mean((-2, -1))
 
 
 class Classifier(nn.Module):
     """Log-mel with deltas (batch, 3, 128, frames) to logits (batch, classes).
 
     The class constants are the paper's training settings that differ between the models.
+
+    Args:
+        classes: Number of classes.
+        width: Factor of the number of channels.
     """
 
     NAME: ClassVar[str]
@@ -139,7 +147,9 @@ class Classifier(nn.Module):
 
 
 def count_parameters(model: nn.Module) -> tuple[int, int]:
-    """All numbers a model stores, running statistics among them (as Keras counts), and those that are trained."""
+    """Number of all stored values, including running statistics (as Keras counts), and of the
+    trained ones.
+    """
     trained = sum(parameter.numel() for parameter in model.parameters())
     statistics = sum(buffer.numel() for name, buffer in model.named_buffers() if not name.endswith("num_batches_tracked"))
     return trained + statistics, trained

@@ -1,4 +1,4 @@
-"""ResNet-17: low and high mels on two residual paths of their own, joined before the last layers."""
+"""ResNet-17: a residual path for low mels and one for high mels, joined before the last layers."""
 
 from fractions import Fraction
 
@@ -9,17 +9,19 @@ from torch import Tensor, nn
 from train.models.layers import Classifier, SameAvgPool, SameConv, norm, scaled
 
 SPLIT = 64
-"""Mel at which the two paths part."""
+"""Mel at which the input is divided between the two paths."""
 
 
 def norm_conv(inputs: int, outputs: int, kernel: int = 3, stride: tuple[int, int] = (1, 1), *, relu: bool = True) -> nn.Sequential:
     """Pre-activation: batch norm without scale and shift, ReLU, convolution."""
-    between = [nn.ReLU()] if relu else []
-    return nn.Sequential(norm(inputs, affine=False), *between, SameConv(inputs, outputs, kernel, stride))
+    activation = [nn.ReLU()] if relu else []
+    return nn.Sequential(norm(inputs, affine=False), *activation, SameConv(inputs, outputs, kernel, stride))
 
 
 class Block(nn.Module):
-    """Two convolutions beside a shortcut; where the width doubles, the shortcut is pooled and filled with zero channels."""
+    """Two convolutions and a shortcut; if the width doubles, the shortcut is pooled and padded with
+    zero channels.
+    """
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -31,7 +33,8 @@ class Block(nn.Module):
 
     def forward(self, maps: Tensor) -> Tensor:
         shortcut = F.pad(self.pool(maps), (0, 0, 0, 0, 0, self.missing))
-        return shortcut + self.second(self.first(maps))
+        residual: Tensor = self.second(self.first(maps))
+        return shortcut + residual
 
 
 class Path(nn.Sequential):
@@ -64,4 +67,5 @@ class ResNet17(Classifier):
 
     def forward(self, features: Tensor) -> Tensor:
         low, high = features[..., :SPLIT, :], features[..., SPLIT:, :]
-        return self.head(torch.cat([self.low(low), self.high(high)], dim=-2)).mean((-2, -1))
+        logits: Tensor = self.head(torch.cat([self.low(low), self.high(high)], dim=-2)).mean((-2, -1))
+        return logits

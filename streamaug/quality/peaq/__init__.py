@@ -1,4 +1,4 @@
-"""PEAQ Basic, perceived audio quality as ITU-R BS.1387-1 measures it."""
+"""PEAQ Basic: perceived audio quality by ITU-R BS.1387-1."""
 
 from streamaug.quality.peaq.model import SATURATED, Peaq, peaq
 from streamaug.quality.peaq.network import VARIABLES

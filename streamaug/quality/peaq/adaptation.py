@@ -1,4 +1,4 @@
-"""Levels and patterns of the two signals brought together, and how both are modulated: sections 8 and 9 of PEAQ Basic."""
+"""Adapt levels and patterns of two signals; their modulation: sections 8, 9 of PEAQ Basic."""
 
 from dataclasses import dataclass
 
@@ -19,9 +19,10 @@ def _band_means(values: Array) -> Array:
 
 
 def adapted(excitation: Array) -> Array:
-    """Patterns E_P after level and pattern adaptation, (2, ..., frames, 109): reference and test, as `excitation` is.
+    """Patterns E_P after level and pattern adaptation, (2, ..., frames, 109): reference and test,
+    like `excitation`.
 
-    What differs as a constant gain or a constant filter is adapted away; the rest counts as noise.
+    A constant gain or a constant filter is removed by adaptation; other differences count as noise.
     """
     alpha = adaptation_constants()
     reference, test = smoothed(excitation, alpha)
@@ -36,7 +37,7 @@ def adapted(excitation: Array) -> Array:
 class Modulation:
     """Modulation of the envelopes, each (2, ..., frames, 109): reference and test.
 
-    depth: M. loudness: Ebar, the smoothed loudness that it is measured against.
+    depth: M. loudness: Ebar, the smoothed loudness that it is relative to.
     """
 
     depth: Array
@@ -53,7 +54,9 @@ def modulation(unsmeared: Array) -> Modulation:
 
 
 def modulation_differences(patterns: Modulation) -> tuple[Array, Array, Array]:
-    """The first and second difference and their weight, m1, m2 and W of section 11.2, each (..., frames)."""
+    """The first and second difference and their weight, each (..., frames): m1, m2 and W of section
+    11.2.
+    """
     reference, test = patterns.depth
     difference = np.abs(test - reference)
     first = 100 / COUNT * (difference / (1 + reference)).sum(axis=-1)
@@ -64,7 +67,9 @@ def modulation_differences(patterns: Modulation) -> tuple[Array, Array, Array]:
 
 
 def windowed_mean(differences: Array) -> Array:
-    """WinModDiff: root of the mean fourth power of four-frame means of square roots, (..., frames) to (...); NaN below 4 frames."""
+    """WinModDiff: root of the mean fourth power of four-frame means of square roots, (..., frames)
+    to (...); NaN below 4 frames.
+    """
     root = np.sqrt(differences)
     means = (root[..., :-3] + root[..., 1:-2] + root[..., 2:-1] + root[..., 3:]) / 4
     return np.sqrt(frame_mean(means**4))

@@ -16,11 +16,13 @@ _FLOOR = 1e-12
 
 @dataclass(frozen=True, kw_only=True)
 class Bands:
-    """Constants of the bands, each of shape (109,), from the formula (the printed table has misprints).
+    """Constants of the bands, each of shape (109,), from the formula (the printed table has
+    misprints).
 
     lower, upper, centre: in Hz.
     noise: internal noise of the ear, E_IN. threshold: E_t of the loudness formula.
-    weights: (lines, 109), the part of each spectral line that lies in each band; the lines above 18 kHz are left out.
+    weights: (lines, 109), the part of each spectral line that is in each band; the lines above 18
+    kHz are left out.
     """
 
     lower: Array

@@ -1,11 +1,11 @@
-"""How likely a listener hears the difference, and how large it is: section 11.6 of PEAQ Basic."""
+"""Probability that a listener hears the difference, and its size: section 11.6 of PEAQ Basic."""
 
 import numpy as np
 
 from streamaug.quality.peaq.ear import Array
 
 _NEVER = 1e30
-"""Step size where there is nothing to hear."""
+"""Step size if there is nothing to hear."""
 
 
 def step_size(level: Array) -> Array:
@@ -18,14 +18,15 @@ def step_size(level: Array) -> Array:
 def detection(excitation: Array) -> tuple[Array, Array]:
     """Probability of detection and steps above threshold of each frame, P and Q, each (frames,).
 
-    excitation: (2, channels, frames, 109), reference and test. Channels are joined in each band: the ear takes the worse.
+    excitation: (2, channels, frames, 109), reference and test. In each band, the worse channel
+    counts.
     """
     reference, test = 10 * np.log10(excitation)
     step = step_size(0.3 * np.maximum(reference, test) + 0.7 * test)
     difference = reference - test
     steps = np.abs(difference) / step
     squared = steps**2
-    exponent = np.where(difference > 0, 1, squared) * squared**2  # fourth power, sixth where the test is the louder
+    exponent = np.where(difference > 0, 1, squared) * squared**2  # fourth power, sixth where the test is louder
     missed = np.exp2(-exponent.max(axis=0).sum(axis=-1))  # product over the bands of 1 - p = 0.5 ** exponent
     return 1 - missed, (np.abs(np.trunc(difference)) / step).max(axis=0).sum(axis=-1)
 

@@ -1,6 +1,8 @@
-"""From samples to spectra as the cochlea gets them: frames, window, calibration, outer and middle ear.
+"""From samples to the spectra that reach the cochlea: frames, window, calibration, outer and middle
+ear.
 
-Sections 1 to 3 of PEAQ Basic (ITU-R BS.1387-1). Samples are in 16-bit units: a full-scale sine has the amplitude 32768.
+Sections 1 to 3 of PEAQ Basic (ITU-R BS.1387-1). Samples are in 16-bit units: a full-scale sine has
+the amplitude 32768.
 """
 
 from functools import cache
@@ -11,7 +13,7 @@ import numpy.typing as npt
 Array = npt.NDArray[np.float64]
 
 RATE = 48_000
-"""Samples a second; PEAQ knows no other rate."""
+"""Sample rate in Hz, the only one that PEAQ supports."""
 
 FRAME = 2048
 HOP = FRAME // 2
@@ -26,13 +28,14 @@ FULL_SCALE = 32768.0
 
 
 def read_only(values: Array) -> Array:
-    """The array, protected: constants are computed once and shared."""
+    """The array, made read-only: constants are computed once and shared."""
     values.setflags(write=False)
     return values
 
 
 def framed(signal: Array) -> Array:
-    """Half-overlapping frames from sample 0, the last one padded with zeros: (..., samples) to (..., frames, 2048).
+    """Half-overlapping frames from sample 0, the last one padded with zeros: (..., samples) to
+    (..., frames, 2048).
 
     Fewer than 1024 samples give no frame.
 
@@ -51,7 +54,9 @@ def framed(signal: Array) -> Array:
 
 @cache
 def calibrated_window() -> Array:
-    """Symmetric Hann window of shape (2048,), scaled so that a full-scale sine of 1019.5 Hz has a largest line of 92 dB."""
+    """Symmetric Hann window of shape (2048,), scaled so that a full-scale sine of 1019.5 Hz has a
+    largest line of 92 dB.
+    """
     frequency = 1019.5 / RATE
     line = np.floor(frequency * FRAME)
     distance = (FRAME - 1) * min(frequency - line / FRAME, (line + 1) / FRAME - frequency)
@@ -70,7 +75,9 @@ def power_spectra(frames: Array) -> Array:
 
 @cache
 def ear_weights() -> Array:
-    """Power gain of the outer and middle ear at each spectral line, of shape (1025,); the line at 0 Hz is not heard."""
+    """Power gain of the outer and middle ear at each spectral line, of shape (1025,); the line at 0
+    Hz is inaudible.
+    """
     khz = np.arange(1, FRAME // 2 + 1) * BIN / 1000
     decibels = -2.184 * khz**-0.8 + 6.5 * np.exp(-0.6 * (khz - 3.3) ** 2) - 0.001 * khz**3.6
     return read_only(np.concatenate([[0.0], 10 ** (decibels / 10)]))

@@ -8,7 +8,9 @@ _LAGS = 256
 
 
 def _normalised_correlation(difference: Array) -> Array:
-    """Correlation of the first 256 lines with those 0 to 255 lines higher, (frames, 512) to (frames, 256)."""
+    """Correlation of the first 256 lines with those 0 to 255 lines higher, (frames, 512) to
+    (frames, 256).
+    """
     size = 2 * _LAGS  # no product wraps round: 255 + 255 < 512
     spectrum = np.fft.rfft(difference, size)
     correlation = np.fft.irfft(spectrum * np.fft.rfft(difference[..., :_LAGS], size).conj(), size)[..., :_LAGS]
@@ -21,8 +23,8 @@ def _normalised_correlation(difference: Array) -> Array:
 def harmonic_structure(spectra: Array) -> Array:
     """Largest peak of the error's cepstrum-like spectrum in each frame, (...,).
 
-    spectra: ear-weighted power of reference and test, (2, ..., 1025). A frame whose error is nowhere (both signals equal)
-    or infinite (one of them digital silence) has no structure: 0.
+    spectra: ear-weighted power of reference and test, (2, ..., 1025). A frame whose error is zero
+    (equal signals) or infinite (digital silence in one of them) has no structure: 0.
     """
     reference, test = spectra[..., : 2 * _LAGS]
     with np.errstate(divide="ignore", invalid="ignore"):

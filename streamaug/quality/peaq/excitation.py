@@ -1,4 +1,4 @@
-"""How sound spreads over the bands and lingers in them: sections 5 to 7 of PEAQ Basic."""
+"""Spread excitation over the bands and over time: sections 5 to 7 of PEAQ Basic."""
 
 from functools import cache
 
@@ -11,13 +11,13 @@ _POWER = 0.4
 """Contributions add as their 0.4th powers."""
 
 _LOWER_SLOPE = 10 ** (-2.7 * WIDTH)
-"""Decay a band towards low frequencies, 27 dB/Bark."""
+"""Decay per band towards low frequencies, 27 dB/Bark."""
 
 
 def time_constants(*, slow: float, fast: float) -> Array:
     """Coefficients of first-order filters, of shape (109,): section 6.
 
-    slow: seconds at 100 Hz. fast: seconds that high bands tend to.
+    slow: seconds at 100 Hz. fast: seconds that high bands approach.
     """
     return np.exp(-1 / (FRAMES_PER_SECOND * (fast + 100 / bands().centre * (slow - fast))))
 
@@ -33,7 +33,8 @@ def adaptation_constants() -> Array:
 
 
 def decaying(values: Array, coefficient: Array) -> Array:
-    """First-order filter y[n] = coefficient y[n-1] + x[n] from state 0, over the frames of an array (..., frames, bands).
+    """First-order filter y[n] = coefficient y[n-1] + x[n] from state 0, over the frames of an array
+    (..., frames, bands).
 
     >>> decaying(np.array([[1.0], [0.0], [0.0]]), np.array([0.5])).ravel().tolist()
     [1.0, 0.5, 0.25]
@@ -85,5 +86,5 @@ def spread(pitch: Array) -> Array:
 
 
 def smeared(excitation: Array) -> Array:
-    """Excitation that lingers as forward masking does, (..., frames, 109): section 7."""
+    """Excitation with forward masking, (..., frames, 109): section 7."""
     return np.maximum(smoothed(excitation, smearing_constants()), excitation)

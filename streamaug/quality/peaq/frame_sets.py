@@ -1,4 +1,4 @@
-"""Which frames a variable is averaged over: section 11.1 of PEAQ Basic."""
+"""Choose the frames that each variable is averaged over: section 11.1 of PEAQ Basic."""
 
 from dataclasses import dataclass
 
@@ -8,7 +8,8 @@ import numpy.typing as npt
 from streamaug.quality.peaq.ear import FRAME, HOP, Array
 
 _LOUD = 200.0
-"""Sum of five successive magnitudes, in 16-bit units, from which on the reference counts as begun."""
+"""Sum of five successive magnitudes, in 16-bit units, from which the reference counts as started.
+"""
 
 _SETTLED = 24
 """Frames (0.5 s from the start of the file) that the modulation filters take to settle."""
@@ -20,14 +21,15 @@ _AUDIBLE = 0.1
 """Sone."""
 
 _ENERGY = 8000.0
-"""Energy of half a frame, in 16-bit units, from which on its harmonic structure counts."""
+"""Energy of half a frame, in 16-bit units, from which its harmonic structure counts."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class FrameSets:
-    """Slices of the frame axis, empty ones where no frame qualifies, and a mask.
+    """Slices of the frame axis, empty if no frame qualifies, and a mask.
 
-    kept: K, from the first to the last loud frame. settled: K_mod. audible: K_nl. energetic: K_ehs, of shape (frames,).
+    kept: K, from the first to the last loud frame. settled: K_mod. audible: K_nl. energetic: K_ehs,
+    of shape (frames,).
     """
 
     kept: slice
@@ -37,7 +39,9 @@ class FrameSets:
 
 
 def _loud_frames(frames: Array) -> np.ndarray:
-    """Numbers of the frames of the reference (channels, frames, 2048) in which five successive samples are loud."""
+    """Numbers of the frames of the reference (channels, frames, 2048) in which five successive
+    samples are loud.
+    """
     magnitude = np.abs(frames[..., 1:])  # the first window holds samples 1 to 5
     sums = magnitude[..., :-4] + magnitude[..., 1:-3] + magnitude[..., 2:-2] + magnitude[..., 3:-1] + magnitude[..., 4:]
     return np.flatnonzero((sums >= _LOUD).any(axis=(0, 2)))
@@ -46,7 +50,8 @@ def _loud_frames(frames: Array) -> np.ndarray:
 def frame_sets(frames: Array, loudness: Array) -> FrameSets:
     """Choose the frames of a pair.
 
-    frames: (2, channels, frames, 2048), reference and test, in 16-bit units. loudness: in sone, (2, channels, frames).
+    frames: (2, channels, frames, 2048), reference and test, in 16-bit units. loudness: in sone,
+    (2, channels, frames).
     """
     count = frames.shape[-2]
     loud = _loud_frames(frames[0])
@@ -65,7 +70,7 @@ def frame_sets(frames: Array, loudness: Array) -> FrameSets:
 
 
 def frame_mean(values: npt.ArrayLike, weight: npt.ArrayLike = 1.0) -> Array:
-    """Weighted mean over the frames, (..., frames) to (...); NaN where there is no frame.
+    """Weighted mean over the frames, (..., frames) to (...); NaN if there are no frames.
 
     >>> frame_mean([2.0, 4.0]), frame_mean([2.0, 4.0], [3.0, 1.0]), frame_mean([])
     (np.float64(3.0), np.float64(2.5), np.float64(nan))

@@ -1,4 +1,4 @@
-"""Total loudness, and the loudness of the noise that a codec adds: sections 10 and 11.3 of PEAQ Basic."""
+"""Total loudness, and loudness of the noise from the codec: sections 10, 11.3 of PEAQ Basic."""
 
 import numpy as np
 
@@ -18,7 +18,9 @@ def total_loudness(excitation: Array) -> Array:
 
 
 def noise_loudness(patterns: Array, modulation: Modulation) -> Array:
-    """Partial loudness of additive distortion, from adapted patterns (2, ..., frames, 109) to (..., frames)."""
+    """Partial loudness of additive distortion, (..., frames), from adapted patterns
+    (2, ..., frames, 109).
+    """
     reference, test = patterns
     scale_reference, scale_test = 0.15 * modulation.depth + 0.5
     noise = bands().noise

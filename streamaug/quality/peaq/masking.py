@@ -1,4 +1,4 @@
-"""Noise against what the reference masks: section 11.5 of PEAQ Basic."""
+"""Noise relative to the reference's masking threshold: section 11.5 of PEAQ Basic."""
 
 import numpy as np
 
@@ -13,7 +13,8 @@ _AUDIBLE = 10**0.15
 def noise_to_mask(spectra: Array, excitation: Array) -> Array:
     """Ratio of noise to mask in each band, (..., frames, 109).
 
-    spectra: ear-weighted power, (2, ..., frames, 1025), reference and test. excitation: of the reference, (..., frames, 109).
+    spectra: ear-weighted power, (2, ..., frames, 1025), reference and test. excitation: of the
+    reference, (..., frames, 109).
     """
     reference, test = spectra
     noise = grouped(reference - 2 * np.sqrt(reference * test) + test)

@@ -1,4 +1,4 @@
-"""PEAQ Basic (ITU-R BS.1387-1): one reference, one test signal, one grade."""
+"""Grade a test signal against its reference with PEAQ Basic (ITU-R BS.1387-1)."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -20,19 +20,25 @@ from streamaug.quality.peaq.masking import disturbed_share, noise_to_mask, total
 from streamaug.quality.peaq.network import VARIABLES, distortion_index, objective_difference_grade
 
 SATURATED = 8.0
-"""EHSB from which on the network's hidden nodes shut and the grade tends to -2.2 however bad the signal is."""
+"""EHSB above which the network's hidden nodes saturate and the grade tends to -2.2 however bad the
+signal is.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Peaq:
-    """What PEAQ Basic says about a pair.
+    """PEAQ Basic's result for a pair of signals.
 
-    odg: objective difference grade, 0.22 (no difference) to -3.98 (very annoying), not clipped; NaN where the pair is too
-        short (under 28 frames, 0.6 s) or its reference or test too quiet to be graded.
-    di: distortion index, the network's output before it is scaled to a grade.
-    movs: the eleven model output variables by their standard names, in the network's order; NaN where undefined.
-    frames: frames between the first and the last loud one, which the averages are taken over.
-    bandwidth_frames: of these, how many told the bandwidth, in the channel that had fewest.
+    Args:
+        odg: Objective difference grade, 0.22 (no difference) to -3.98 (very annoying), not clipped;
+            NaN if the pair is too short (under 28 frames, 0.6 s), or its reference or test is too
+            quiet to be graded.
+        di: Distortion index, the network's output before it is scaled to a grade.
+        movs: The eleven model output variables by their standard names, in the network's order; NaN
+            if undefined.
+        frames: Frames from the first to the last loud one, over which the averages are taken.
+        bandwidth_frames: Frames of these that determine the bandwidth, in the channel with the
+            fewest.
     """
 
     odg: float
@@ -43,32 +49,44 @@ class Peaq:
 
     @property
     def saturated(self) -> bool:
-        """Whether EHSB is above 8, so that the grade is not worse than about -2.2 however bad the signal is."""
+        """Whether EHSB is above 8, so that the grade is not worse than about -2.2 however bad the
+        signal is.
+        """
         return self.movs["EHSB"] > SATURATED
 
     @property
     def without_bandwidth(self) -> bool:
-        """Whether no frame told the bandwidth (narrow-band or very noisy), so that the grade is extrapolated."""
+        """Whether no frame determines the bandwidth (narrow-band or very noisy), so that the grade
+        is extrapolated.
+        """
         return self.bandwidth_frames == 0
 
 
 def peaq(reference: npt.ArrayLike, test: npt.ArrayLike, rate: int) -> Peaq:
     """Grade a test signal against its reference.
 
-    reference, test: (samples,) or (samples, channels) of one or two channels, int16 or float in [-1, 1], aligned to the
-        sample and with the gain that the codec delivers. Both are cut to the shorter one. Signals made by resampling belong
-        rounded to 16 bit first (`streamaug.quality.pcm.at_48_khz`): unrounded ones are graded by what leaks through the
-        resampler's stop band.
-    rate: samples a second, 48000.
+    Both signals are cut to the shorter one. Round resampled signals to 16 bit first
+    (`streamaug.quality.pcm.at_48_khz`); the grades of unrounded ones depend on the resampler's stop
+    band.
 
-    Raises QualityError for another rate, another shape or type, samples that are not finite or out of range.
+    Args:
+        reference: (samples,) or (samples, channels) of one or two channels, int16 or float in [-1,
+            1].
+        test: The same, sample-aligned with the reference and with the gain of the codec.
+        rate: Sample rate in Hz; must be 48000.
+
+    Raises:
+        QualityError: The rate, shape or type is not supported, or samples are not finite or out of
+            range.
 
     >>> noise = (3000 * np.random.default_rng(1).standard_normal(48_000)).astype(np.int16)
     >>> peaq(noise, noise, 48_000).odg > 0
     True
     """
     if rate != RATE:
-        raise QualityError(f"PEAQ takes {RATE} samples a second, not {rate}; convert both signals with streamaug.quality.pcm.at_48_khz")
+        raise QualityError(
+            f"PEAQ needs a sample rate of {RATE} Hz, not {rate} Hz; convert both signals with streamaug.quality.pcm.at_48_khz"
+        )
     pair = _paired(_checked(reference, "reference"), _checked(test, "test"))
     frames = framed(pair)
     spectra = power_spectra(frames)
@@ -114,15 +132,15 @@ def _checked(signal: npt.ArrayLike, name: str) -> Array:
     if not np.issubdtype(samples.dtype, np.floating):
         raise QualityError(f"{name} has samples of type {samples.dtype}; give int16, or floats in [-1, 1]")
     if not np.isfinite(samples).all():
-        raise QualityError(f"{name} holds samples that are not finite; repair or leave out the recording")
+        raise QualityError(f"{name} has samples that are not finite; repair or leave out the recording")
     if samples.size and np.abs(samples).max() > 1:
-        raise QualityError(f"{name} goes up to {np.abs(samples).max():g}; scale to full scale 1 and clip to [-1, 1], or give int16")
+        raise QualityError(f"{name} has samples up to {np.abs(samples).max():g}; scale to full scale 1 and clip to [-1, 1], or give int16")
     return samples.T.astype(np.float64) * FULL_SCALE
 
 
 def _paired(reference: Array, test: Array) -> Array:
     """Both signals as one array (2, channels, samples), cut to the shorter. Raises QualityError."""
     if len(reference) != len(test):
-        raise QualityError(f"reference has {len(reference)} channels, test {len(test)}; mix both down alike")
+        raise QualityError(f"reference has {len(reference)} channels, test {len(test)}; mix both to the same number of channels")
     samples = min(reference.shape[-1], test.shape[-1])
     return np.stack([reference[:, :samples], test[:, :samples]])

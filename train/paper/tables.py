@@ -1,6 +1,7 @@
-"""Table 3 in the paper's shape, made from saved predictions.
+"""Write Table 3 in the paper's shape from saved predictions.
 
-python -m train.tables FOLDER        makes the tables of an experiment's folder again, without a model
+python -m train.paper.tables FOLDER        writes the tables of an experiment's folder again,
+without a model
 """
 
 import csv
@@ -15,19 +16,30 @@ import typer
 from rich.console import Console
 
 from streamaug.cli.main import run as run_app
+from streamaug.files import write_whole
 from train.errors import RunError
 from train.figures import accuracy_map
 from train.predictions import read_predictions
-from train.report import Table, write_whole
+from train.report import Table
 from train.results import ORIGINAL, TABLE_3, Accuracies, Gain, accuracies, familiarity, gain
 
 BASE = "2"
-"""Row that the paper measures gains from, whatever its name goes on to say; the first row where it was not run."""
+"""Row that the paper measures gains over, with any suffix such as `2_without_spectrum_correction`.
+Default: the first row.
+"""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A row of the table. conditions: trained on. clips: rows that an epoch of its plan has, the paper's "file count"."""
+    """An experiment row of the table.
+
+    Args:
+        name: Short name, such as 6.
+        title: Title of its recipe.
+        conditions: Conditions that are trained on.
+        clips: Rows in an epoch of its plan, the paper's "file count".
+        steps: Training steps.
+    """
 
     name: str
     title: str
@@ -37,26 +49,27 @@ class Row:
 
 
 def write_rows(path: Path, rows: Sequence[Row]) -> None:
+    """Write the experiment rows as CSV."""
     cells = [list(map(str, (asdict(row) | {"conditions": " ".join(row.conditions)}).values())) for row in rows]
     write_whole(path, Table(header=list(Row.__dataclass_fields__), rows=cells).csv())
 
 
 def read_rows(path: Path) -> tuple[Row, ...]:
-    """Raises RunError."""
+    """Read experiment rows from CSV. Raises RunError."""
     try:
         with path.open(newline="") as file:
             return tuple(
                 Row(
-                    name=told["name"],
-                    title=told["title"],
-                    conditions=tuple(told["conditions"].split()),
-                    clips=int(told["clips"]),
-                    steps=int(told["steps"]),
+                    name=fields["name"],
+                    title=fields["title"],
+                    conditions=tuple(fields["conditions"].split()),
+                    clips=int(fields["clips"]),
+                    steps=int(fields["steps"]),
                 )
-                for told in csv.DictReader(file)
+                for fields in csv.DictReader(file)
             )
     except (OSError, KeyError, ValueError, TypeError) as error:
-        raise RunError(f"{path}: not readable as the rows of an experiment: {error}") from error
+        raise RunError(f"{path}: not readable as the rows of an experiment: {error}; run the experiment again") from error
 
 
 def paper_accuracies() -> dict[str, dict[str, float]]:
@@ -65,7 +78,7 @@ def paper_accuracies() -> dict[str, dict[str, float]]:
     >>> paper_accuracies()["7"]["mp3_32"]
     0.598
     """
-    with (Path(__file__).parent / "paper" / "table3.csv").open(newline="") as file:
+    with (Path(__file__).parent / "table3.csv").open(newline="") as file:
         return {row["row"]: {name: float(row[name]) for name in TABLE_3} for row in csv.DictReader(file) if row["row"].isdigit()}
 
 
@@ -74,7 +87,9 @@ def _figure(mean: float, spread: float) -> str:
 
 
 def main_table(table: Accuracies, rows: Sequence[Row], compared: Gain | None) -> Table:
-    """Rows x conditions: mean and standard deviation over seeds, and under each row the paper's, where it has one."""
+    """Rows x conditions: mean and standard deviation over seeds, and below each row the paper's, if
+    it has that row.
+    """
     paper = paper_accuracies()
     lines = []
     for number, row in enumerate(rows):
@@ -93,8 +108,9 @@ def main_table(table: Accuracies, rows: Sequence[Row], compared: Gain | None) ->
                 ["", "the paper, relative change, %", "", "", *(_or_nothing(theirs.get(name), "+.1f") for name in table.conditions)]
             )
     last = rows[-1]
-    lines.append(["", f"to the training of row {last.name}", "", "", *(familiarity(name, last.conditions) for name in table.conditions)])
-    return Table(header=["row", "trained on", "clips an epoch", "steps", *table.conditions], rows=lines)
+    seen = [familiarity(name, last.conditions) for name in table.conditions]
+    lines.append(["", f"compared with the training of row {last.name}", "", "", *seen])
+    return Table(header=["row", "trained on", "clips per epoch", "steps", *table.conditions], rows=lines)
 
 
 def _or_nothing(value: float | None, form: str) -> str:
@@ -102,25 +118,28 @@ def _or_nothing(value: float | None, form: str) -> str:
 
 
 def paper_changes(compared: Gain) -> dict[str, float]:
-    """The paper's relative change between the same two rows, percent."""
+    """The paper's relative change between the same two rows, in percent."""
     paper = paper_accuracies()
     return {name: 100 * (paper[compared.row][name] / paper[compared.over][name] - 1) for name in TABLE_3}
 
 
 def significance_table(gains: Sequence[Gain], conditions: Sequence[str]) -> Table:
-    """Differences in accuracy with their 95 % intervals; a star marks those whose interval leaves out zero."""
+    """Differences in accuracy with their 95 % intervals; a star marks intervals that exclude zero."""
     rows = []
     for compared in gains:
         cells = []
         for name in conditions:
-            found = compared.differences[name]
-            cells.append(f"{found.mean:+.3f} [{found.low:+.3f}, {found.high:+.3f}]{' *' if found.is_significant else ''}")
+            difference = compared.differences[name]
+            star = " *" if difference.is_significant else ""
+            cells.append(f"{difference.mean:+.3f} [{difference.low:+.3f}, {difference.high:+.3f}]{star}")
         rows.append([f"{compared.row} - {compared.over}", *cells])
     return Table(header=["difference", *conditions], rows=rows)
 
 
 def summary(compared: Gain) -> str:
-    """The paper's closing figures for these rows, in words; over the coded conditions of Table 3 that were evaluated."""
+    """The paper's summary for these rows in one sentence, over the coded conditions of Table 3 that
+    were evaluated.
+    """
     text = (
         f"Row {compared.row} gains {compared.average:.1f} % over row {compared.over} on average over the coded conditions of Table 3, "
         f"and keeps at least {compared.smallest_share:.1f} % of its accuracy on the original in each of them."
@@ -136,7 +155,9 @@ def summary(compared: Gain) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Tables:
-    """Everything that predictions say. gains: of every other row over the base row, the last row's last."""
+    """All tables of an experiment; differences are those of every other row to the base row, the
+    last row's last.
+    """
 
     table: Accuracies
     main: Table
@@ -147,16 +168,18 @@ class Tables:
     def markdown(self) -> str:
         parts = [self.main.markdown(), self.summary]
         if self.significance is not None:
-            parts.append("Differences in accuracy, with 95 % intervals of a paired bootstrap over groups of clips (* leaves out zero):")
+            parts.append("Differences in accuracy, with 95 % intervals of a paired bootstrap over groups of clips (* excludes zero):")
             parts.append(self.significance.markdown())
         return "\n\n".join(part for part in parts if part) + "\n"
 
 
 def make_tables(predictions: pa.Table, rows: Sequence[Row]) -> Tables:
-    """Raises RunError where the predictions are not those of the rows."""
+    """Compute all tables. Raises RunError if the predictions are not those of the rows."""
     table = accuracies(predictions)
     if table.rows != tuple(row.name for row in rows):
-        raise RunError(f"the predictions are of rows {', '.join(table.rows)}, not of {', '.join(row.name for row in rows)}")
+        raise RunError(
+            f"the predictions are of rows {', '.join(table.rows)}, not of {', '.join(row.name for row in rows)}; run the experiment again"
+        )
     base = next((row for row in table.rows if row.split("_")[0] == BASE), table.rows[0])
     gains = [gain(predictions, row, base, table.conditions) for row in table.rows if row != base]
     headline = (
@@ -175,18 +198,23 @@ def make_tables(predictions: pa.Table, rows: Sequence[Row]) -> Tables:
 
 
 def write_tables(folder: Path) -> Tables:
-    """Make table3.csv, table3.md, significance.csv and heatmap.png of a folder's predictions.parquet and rows.csv. Raises RunError."""
-    made = make_tables(read_predictions(folder / "predictions.parquet"), read_rows(folder / "rows.csv"))
-    write_whole(folder / "table3.csv", made.main.csv())
-    write_whole(folder / "table3.md", made.markdown())
-    if made.significance is not None:
-        write_whole(folder / "significance.csv", made.significance.csv())
-    write_whole(folder / "heatmap.png", made.heat)
-    return made
+    """Write table3.csv, table3.md, significance.csv and heatmap.png from a folder's
+    predictions.parquet and rows.csv.
+
+    Raises:
+        RunError: A file is missing or does not match the other.
+    """
+    tables = make_tables(read_predictions(folder / "predictions.parquet"), read_rows(folder / "rows.csv"))
+    write_whole(folder / "table3.csv", tables.main.csv())
+    write_whole(folder / "table3.md", tables.markdown())
+    if tables.significance is not None:
+        write_whole(folder / "significance.csv", tables.significance.csv())
+    write_whole(folder / "heatmap.png", tables.heat)
+    return tables
 
 
 def main(folder: Annotated[Path, typer.Argument(help="Folder of an experiment.")]) -> None:
-    """Make the tables of an experiment again."""
+    """Write the tables of an experiment again."""
     Console().print(write_tables(folder).markdown(), highlight=False, soft_wrap=True)
 
 

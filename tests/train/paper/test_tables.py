@@ -3,11 +3,11 @@
 import numpy as np
 import pytest
 
-from tests.train.test_results import predictions
+from tests.train.answers import predictions
 from train.errors import RunError
+from train.paper.tables import Row, make_tables, paper_accuracies, read_rows, write_rows, write_tables
 from train.predictions import write_predictions
 from train.results import TABLE_3
-from train.tables import Row, make_tables, paper_accuracies, read_rows, write_rows, write_tables
 
 
 def row(name, *conditions):
@@ -29,7 +29,7 @@ def test_the_papers_predictions_give_the_papers_table_and_summary():
     assert made.main.header[4:] == list(TABLE_3)
     assert lines["7", ROWS[1].title] == ["0.720", "0.670", "0.685", "0.598", "0.685", "0.690", "0.650", "0.589"]
     assert lines["7 over 2", "relative change, %"] == ["-0.1", "+20.1", "+11.4", "+98.7", "+19.5", "+10.9", "+1.9", "+6.1"]
-    assert lines["", "to the training of row 7"] == [
+    assert lines["", "compared with the training of row 7"] == [
         "original",
         "seen",
         "seen",

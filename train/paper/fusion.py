@@ -24,12 +24,21 @@ COARSE = ("indoor", "outdoor", "transportation")
 
 
 def two_stage(scenes: Sequence[np.ndarray], coarse: Sequence[np.ndarray], groups: Sequence[int]) -> np.ndarray:
-    """Score of each class: summed class probabilities times the summed probability of its coarse class.
+    """Score of each class: summed class probabilities times the summed probability of its coarse
+    class.
 
-    scenes: a (clips, classes) softmax output a model. coarse: a (clips, coarse classes) one a model. groups: of shape
-    (classes,), each class's coarse class. Returns (clips, classes); the decision is the argmax. Hu et al., DCASE 2020.
+    Hu et al., DCASE 2020; the decision is the argmax.
+
+    Args:
+        scenes: Class probabilities of each model, (clips, classes).
+        coarse: Probabilities of each three-class model, (clips, coarse classes).
+        groups: The coarse class of each class.
+
+    Returns:
+        Scores, (clips, classes).
 
     >>> two_stage([np.array([[0.4, 0.6, 0.0]])], [np.array([[0.9, 0.1]])], [0, 1, 1]).argmax(1).tolist()
     [0]
     """
-    return np.sum(scenes, axis=0) * np.sum(coarse, axis=0)[:, np.asarray(groups)]
+    scores: np.ndarray = np.sum(scenes, axis=0) * np.sum(coarse, axis=0)[:, np.asarray(groups)]
+    return scores

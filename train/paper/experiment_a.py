@@ -1,7 +1,8 @@
-"""Experiment A of the paper: what coding does to a classifier that was trained without it, and print Table 2.
+"""Experiment A of the paper: evaluate a classifier that was trained without coding in coded
+conditions, and print Table 2.
 
-    python -m train.experiment_a STORE --model fcnn.safetensors
-    python -m train.experiment_a STORE --model resnet.safetensors --model fcnn.safetensors --model fsfcnn.safetensors \
+    python -m train.paper.experiment_a STORE --model fcnn.safetensors
+    python -m train.paper.experiment_a STORE --model resnet.safetensors --model fcnn.safetensors --model fsfcnn.safetensors \
         --coarse resnet3.safetensors --coarse fcnn3.safetensors        the two-stage ensemble
 
 Several models without --coarse are an ensemble that sums their class probabilities.
@@ -21,22 +22,22 @@ from rich.console import Console
 
 from streamaug.cli.main import run as run_app
 from streamaug.conditions import parse_conditions
+from streamaug.files import write_whole
 from streamaug.store import Store
 from streamaug.streaming import Cache
 from train.checkpoint import load_model
 from train.errors import RunError
 from train.evaluate import check_labels, predictions_of, probabilities_of
 from train.figures import confusion_map
-from train.fusion import COARSE, GROUPS, two_stage
 from train.models import Classifier
+from train.paper.fusion import COARSE, GROUPS, two_stage
 from train.predictions import correct, in_order, write_predictions
-from train.report import Picture, Section, Table, Text, page, write_whole
+from train.report import Picture, Section, Table, Text, page
 from train.results import ORIGINAL, confusion
-from train.run import versions
+from train.versions import versions
 
 TABLE_2 = (ORIGINAL, "aac_64", "mp3_64", "opus_32", "he-aac_32", "sbc_64", "mp3_32")
 """Evaluated conditions of Experiment A, in the paper's order."""
-
 
 CACHE_BYTES = 50_000_000_000
 
@@ -47,7 +48,7 @@ def paper_accuracies() -> dict[str, float]:
     >>> paper_accuracies()["mp3_32"]
     0.352
     """
-    with (Path(__file__).parent / "paper" / "table2.csv").open(newline="") as file:
+    with (Path(__file__).parent / "table2.csv").open(newline="") as file:
         return {
             row["codec"] if row["codec"] == ORIGINAL else f"{row['codec']}_{row['kbps']}": float(row["accuracy"])
             for row in csv.DictReader(file)
@@ -62,7 +63,7 @@ def by_condition(predictions: pa.Table) -> dict[str, float]:
 
 
 def table_2(accuracies: dict[str, float]) -> Table:
-    """Accuracy and what is lost relative to the original, the paper's figures beside."""
+    """Accuracy and its relative decrease from the original, next to the paper's."""
     paper = paper_accuracies()
     rows = []
     for name, value in accuracies.items():
@@ -84,7 +85,13 @@ def _loss(value: float, original: float) -> float:
 
 
 def by_column(predictions: pa.Table, values: Sequence[str], what: str) -> Table:
-    """Accuracy for every value (one a prediction) under every condition."""
+    """Accuracy by value and condition.
+
+    Args:
+        predictions: Of one model.
+        values: The value of each prediction.
+        what: Heading of the values.
+    """
     right, conditions, of = correct(predictions), predictions["condition"].to_numpy(), np.asarray(values, object)
     names = in_order(predictions, "condition")
     rows = [
@@ -95,15 +102,18 @@ def by_column(predictions: pa.Table, values: Sequence[str], what: str) -> Table:
 
 
 def load_models(paths: Sequence[Path], labels: Sequence[str], accelerator: str) -> list[Classifier]:
+    """Models in evaluation mode, on a GPU if there is one. Raises CheckpointError."""
     device = "cuda" if accelerator != "cpu" and torch.cuda.is_available() else "cpu"
     return [load_model(path, labels)[0].to(device) for path in paths]
 
 
 def coarse_groups(labels: Sequence[str]) -> list[int]:
-    """The coarse class of each label. Raises RunError for labels that are no acoustic scenes of the paper."""
+    """The coarse class of each label. Raises RunError for labels that are not acoustic scenes of
+    the paper.
+    """
     foreign = [label for label in labels if label not in GROUPS]
     if foreign:
-        raise RunError(f"--coarse is for the ten scenes of TAU 2020 Mobile; the store has the label '{foreign[0]}'")
+        raise RunError(f"--coarse is for the ten scenes of TAU 2020 Mobile, but the store has the label '{foreign[0]}'; leave --coarse out")
     return [GROUPS[label] for label in labels]
 
 
@@ -118,7 +128,21 @@ def experiment(
     threads: int | None,
     cache: Cache | None,
 ) -> pa.Table:
-    """Predictions of a model, or of an ensemble, under every condition. Raises RunError where clips are missing."""
+    """Predictions of a model or of an ensemble in every condition.
+
+    Args:
+        store: The opened store.
+        scenes: Models of the store's labels; the probabilities of several are summed.
+        coarse: Three-class models, for the two-stage ensemble.
+        conditions: Conditions to evaluate.
+        split: Split to evaluate.
+        name: Name of the experiment row in the predictions.
+        threads: Decoding threads. Default: one per core.
+        cache: Local cache of features.
+
+    Raises:
+        RunError: A condition lacks clips of the split.
+    """
     groups = coarse_groups(store.meta.labels) if coarse else []
     tables = []
     for condition in conditions:
@@ -134,23 +158,25 @@ def experiment(
 
 def main(
     store: Annotated[str, typer.Argument(help="Path or URL of the store.")],
-    model: Annotated[list[Path], typer.Option(help="Checkpoint of a model for the store's labels; several are an ensemble.")],
-    coarse: Annotated[list[Path], typer.Option(help="Checkpoint of a three-class model, for the two-stage ensemble.")] = [],  # noqa: B006  # typer's way
+    model: Annotated[list[Path], typer.Option(help="Checkpoint of a model for the store's labels; repeat for an ensemble.")],
+    coarse: Annotated[list[Path], typer.Option(help="Checkpoint of a three-class model for the two-stage ensemble; repeatable.")] = [],  # noqa: B006  # typer's way
     split: Annotated[str, typer.Option(help="Split to evaluate on.")] = "evaluate",
-    conditions: Annotated[str, typer.Option(help="Evaluated conditions; default those of Table 2.")] = ",".join(TABLE_2),
+    conditions: Annotated[str, typer.Option(help="Conditions to evaluate. Default: those of Table 2.")] = ",".join(TABLE_2),
     out: Annotated[Path, typer.Option(help="Folder to write.")] = Path("runs/experiment_a"),
-    accelerator: Annotated[str, typer.Option(help="auto or cpu.")] = "auto",
-    threads: Annotated[int | None, typer.Option(help="Threads that decode.")] = None,
-    cache: Annotated[Path | None, typer.Option(help="Folder to keep features in; default <out>/features.")] = None,
+    accelerator: Annotated[str, typer.Option(help="Accelerator: auto or cpu.")] = "auto",
+    threads: Annotated[int | None, typer.Option(help="Number of decoding threads. Default: one per core.")] = None,
+    cache: Annotated[Path | None, typer.Option(help="Folder for cached features. Default: <out>/features.")] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,  # noqa: ARG001  # read by streamaug.cli.main.run
 ) -> None:
-    """Experiment A: evaluate a trained model, or the two-stage ensemble, under every condition of Table 2."""
+    """Experiment A: evaluate a trained model, or the two-stage ensemble, in every condition of
+    Table 2.
+    """
     if out.exists() and any(path.name != "features" for path in out.iterdir()):
-        raise RunError(f"{out} is already in use; name another folder with --out")
+        raise RunError(f"{out} is already in use; choose another folder with --out")
     opened = Store.open(store)
     names = [str(name) for name in parse_conditions(conditions)]
     if ORIGINAL not in names:
-        raise RunError("--conditions must hold 'original', which the others are compared with")
+        raise RunError("--conditions lacks 'original', which the others are compared with; add it")
     check_labels(opened, split)
     labels = opened.meta.labels
     scenes, three = load_models(model, labels, accelerator), load_models(coarse, COARSE, accelerator)
@@ -171,12 +197,12 @@ def main(
     for name, png in maps.items():
         write_whole(out / f"confusion_{name}.png", png)
     pictures = [Picture(png=png, alt=f"confusion matrix under {name}") for name, png in maps.items()]
-    repeat = [
+    repeat: list[Text | Table] = [
         Text(text=" ".join([Path(sys.executable).name, *sys.orig_argv[1:]]), kind="code"),
         Table(header=["library", "version"], rows=list(versions().items())),
     ]
-    sections += [Section(title="Confusion matrices", parts=pictures), Section(title="To repeat it", parts=repeat)]
-    lead = f"{title}, evaluated on '{split}' of {opened.meta.name}, {len(predictions) // len(names)} clips under each condition."
+    sections += [Section(title="Confusion matrices", parts=pictures), Section(title="How to repeat this experiment", parts=repeat)]
+    lead = f"{title}, evaluated on '{split}' of {opened.meta.name}, {len(predictions) // len(names)} clips in each condition."
     write_predictions(out / "predictions.parquet", predictions)
     write_whole(out / "table2.csv", table.csv())
     write_whole(out / "table2.md", table.markdown() + "\n")

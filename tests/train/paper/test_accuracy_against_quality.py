@@ -1,4 +1,5 @@
 import csv
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -13,18 +14,10 @@ from streamaug.conditions import parse_conditions
 from streamaug.errors import StoreError
 from streamaug.quality.measuring import measure
 from streamaug.store import Store
-from train.accuracy_against_quality import (
-    RESAMPLES,
-    ClipLevel,
-    fit_line,
-    fit_logistic,
-    main,
-    r2_over_conditions,
-    r2_over_groups,
-    read_accuracies,
-    squared_correlation,
-)
+from tests.quality.stores import build_store, write_clips
 from train.errors import RunError
+from train.paper.accuracy_against_quality import main, read_accuracies
+from train.paper.fits import RESAMPLES, ClipLevel, fit_line, fit_logistic, r2_over_conditions, r2_over_groups, squared_correlation
 from train.predictions import SCHEMA, write_predictions
 
 ODG = np.array([-1.0, -1.5, -2.0, -3.1, -3.2, -3.6])
@@ -46,7 +39,7 @@ def test_the_line_is_that_of_least_squares():
 
 @pytest.mark.parametrize(("odg", "accuracy"), [(ODG[:2], ACCURACY[:2]), (ODG, np.full(6, 0.5)), (np.full(6, -1.0), ACCURACY)])
 def test_no_line_is_drawn_through_two_points_or_a_constant(odg: np.ndarray, accuracy: np.ndarray):
-    with pytest.raises(RunError, match="no line through"):
+    with pytest.raises(RunError, match="no line fits"):
         fit_line(odg, accuracy)
 
 
@@ -99,17 +92,33 @@ def test_answers_that_nothing_can_be_fitted_to_have_no_slope(right: np.ndarray):
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("codec,accuracy\nmp3_32,0.5\n", "line 2: give a table with the columns condition and accuracy"),
-        ("condition,accuracy\nmp3_32,50\n", "line 2: accuracy '50'; write a number from 0 to 1"),
+        ("codec,accuracy\nmp3_32,0.5\n", "line 2: a value is missing; give a table with the columns condition and accuracy"),
+        ("condition,accuracy\nmp3_32,50\n", "line 2: accuracy '50' is not a number from 0 to 1"),
         ("condition,accuracy\nmp3_32,good\n", "line 2: accuracy 'good'"),
         ("condition,accuracy\nmp3_32,nan\n", "line 2: accuracy 'nan'"),
-        ("condition,accuracy\nmp3_32,0.5\nmp3_32,0.6\n", "line 3: 'mp3_32' a second time"),
+        ("condition,accuracy\nmp3_32,0.5\nmp3_32,0.6\n", "line 3: duplicate condition 'mp3_32'"),
     ],
 )
 def test_a_wrong_table_of_accuracies_is_refused_with_its_line(tmp_path: Path, text: str, words: str):
     (tmp_path / "table.csv").write_text(text)
     with pytest.raises(RunError, match=words):
         read_accuracies(tmp_path / "table.csv")
+
+
+@pytest.fixture
+def clips_table(tmp_path: Path) -> Path:
+    return write_clips(tmp_path)
+
+
+@pytest.fixture
+def thread() -> Iterator[ThreadPoolExecutor]:
+    with ThreadPoolExecutor(1) as executor:
+        yield executor
+
+
+@pytest.fixture
+def store(clips_table: Path, tmp_path: Path) -> Store:
+    return build_store(clips_table, str(tmp_path / "store"))
 
 
 @pytest.fixture
@@ -165,9 +174,9 @@ def test_predictions_give_figure_4_and_a_curve_a_condition(graded: Store, tmp_pa
     done = run(graded.url, "--predictions", str(tmp_path / "predictions.parquet"), "--output", str(tmp_path / "out"))
     assert done.exit_code == 0, done.output
     assert "over recordings" in done.output
-    told = {row["condition"]: float(row["accuracy"]) for row in rows_of(tmp_path / "out" / "conditions.csv")}
+    accuracies = {row["condition"]: float(row["accuracy"]) for row in rows_of(tmp_path / "out" / "conditions.csv")}
     right = [row["predicted"] == "a" for row in rows if row["condition"] == "sbc_64"]
-    assert told["sbc_64"] == pytest.approx(np.mean(right), abs=1e-4)
+    assert accuracies["sbc_64"] == pytest.approx(np.mean(right), abs=1e-4)
     assert [row["condition"] for row in rows_of(tmp_path / "out" / "clips.csv")] == ["aac_64", "sbc_64", "mp3_32", "all"]
     assert (tmp_path / "out" / "clips.png").read_bytes().startswith(b"\x89PNG")
 
@@ -176,8 +185,8 @@ def test_predictions_of_several_rows_need_one_named(graded: Store, tmp_path: Pat
     path = tmp_path / "predictions.parquet"
     write_predictions(path, pa.Table.from_pylist(predictions(graded) + predictions(graded, "7"), SCHEMA))
     refused = run(graded.url, "--predictions", str(path), "--output", str(tmp_path))
-    assert "of rows 1, 7; name one with --row" in str(refused.exception)
-    assert "no row '3'; there are 1, 7" in str(run(graded.url, "--predictions", str(path), "--row", "3").exception)
+    assert "of rows 1, 7; choose one with --row" in str(refused.exception)
+    assert "no row '3'; choose one of 1, 7" in str(run(graded.url, "--predictions", str(path), "--row", "3").exception)
     assert run(graded.url, "--predictions", str(path), "--row", "7", "--output", str(tmp_path)).exit_code == 0
 
 
@@ -186,7 +195,7 @@ def test_predictions_of_another_store_are_refused(graded: Store, tmp_path: Path)
     rows[-1]["clip_id"] = "stranger"
     write_predictions(tmp_path / "predictions.parquet", pa.Table.from_pylist(rows, SCHEMA))
     refused = run(graded.url, "--predictions", str(tmp_path / "predictions.parquet"), "--output", str(tmp_path))
-    assert "clip 'stranger' was predicted under 'mp3_32' but is not in" in str(refused.exception)
+    assert "clip 'stranger' was predicted in 'mp3_32' but is not in" in str(refused.exception)
 
 
 def test_conditions_that_were_not_graded_are_named_with_the_command(store: Store, tmp_path: Path):

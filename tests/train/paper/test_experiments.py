@@ -10,12 +10,12 @@ from rich.console import Console
 
 from streamaug.store import Store
 from streamaug.streaming import Stream
-from train import choose_conditions, experiment_a, experiment_b
 from train.checkpoint import save_model
 from train.errors import RunError
 from train.evaluate import probabilities_of
-from train.fusion import GROUPS
 from train.models import FCNN
+from train.paper import choose_conditions, experiment_a, experiment_b
+from train.paper.fusion import GROUPS
 from train.predictions import read_predictions
 from train.run import fit
 
@@ -56,7 +56,7 @@ def test_experiment_b_writes_the_table_of_all_rows_and_seeds_and_does_no_run_twi
     monkeypatch.setattr("train.run.fit", no_run)
     again = experiment_b.experiment(recipes, [0, 1], None, out, common(store), console)
     assert np.array_equal(again.table.values, made.table.values)
-    with pytest.raises(RunError, match="holds a run with other settings"):
+    with pytest.raises(RunError, match="has a run with other settings"):
         experiment_b.experiment(recipes, [0], None, out, common(store, steps=3), console)
 
 
@@ -88,7 +88,7 @@ def test_a_run_that_was_killed_early_is_begun_again(store, recipes, tmp_path, mo
 
 
 def test_a_row_that_is_not_there_is_refused_with_those_that_are():
-    with pytest.raises(RunError, match=r"row '8': no such recipe; there are 1, 2, .*6_one_per_clip"):
+    with pytest.raises(RunError, match=r"row '8': no such recipe; choose one of 1, 2, .*6_one_per_clip"):
         experiment_b.find_recipe("8")
 
 
@@ -100,7 +100,7 @@ def test_all_rows_of_table_3_have_a_recipe():
 def test_folds_need_a_column_with_two_values(built, column):
     store = Store.open(built)
     if column == "nothing":
-        with pytest.raises(RunError, match="no such column; there are clip_id"):
+        with pytest.raises(RunError, match="no such column; choose one of clip_id"):
             experiment_b.folds_of(store, column)
     else:
         assert experiment_b.folds_of(store, column) == ("evaluate", "train")
@@ -116,8 +116,8 @@ def test_experiment_a_evaluates_a_checkpoint_and_writes_table_2(store, tmp_path)
     opened = Store.open(store)
     labels = [opened.meta.labels.index(clip["label"]) for clip in opened.clips.to_pylist() if clip["split"] == "evaluate"]
     for row in rows:
-        said = probabilities_of(model, opened, row["condition"], "evaluate").argmax(1)
-        assert row["accuracy"] == f"{np.mean(said == labels):.3f}"
+        predicted = probabilities_of(model, opened, row["condition"], "evaluate").argmax(1)
+        assert row["accuracy"] == f"{np.mean(predicted == labels):.3f}"
     names = {path.name for path in out.iterdir()} - {"features"}
     assert names == {
         "predictions.parquet", "table2.csv", "table2.md", "by_class.csv", "by_device.csv", "confusion_original.png", "confusion_mp3_64.png",

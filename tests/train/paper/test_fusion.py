@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from train.fusion import GROUPS, two_stage
+from train.paper.fusion import GROUPS, two_stage
 
 
 def test_ten_scenes_map_to_three_groups_as_the_authors_do():

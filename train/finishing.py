@@ -1,0 +1,139 @@
+"""Finish a run: evaluate the trained model on every condition, and write tables, figures and the
+report.
+"""
+
+import json
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+from streamaug.files import write_whole
+from streamaug.planning import Plan
+from streamaug.planning.ledger import planned
+from streamaug.planning.open_plan import factorize
+from streamaug.store import Store
+from train.checkpoint import save_model
+from train.evaluate import predictions_of, probabilities_of
+from train.figures import accuracy_map, confusion_map, learning_curves
+from train.models import Classifier
+from train.predictions import write_predictions
+from train.preparing import Run
+from train.report import Picture, Section, Table, Text, page
+from train.results import Accuracies, accuracies, confusion, familiarity
+from train.run_folder import POSITION, PREDICTIONS, read_log
+from train.versions import versions
+
+
+def finish_run(run: Run, model: Classifier, *, row: str, fold: str | None = None) -> pa.Table:
+    """Save and evaluate a trained model, write the report, and mark the run as finished.
+
+    Args:
+        run: The run; its folder exists.
+        model: The trained model.
+        row: Name of the experiment row in the predictions.
+        fold: Fold that was held out, if folds were.
+
+    Returns:
+        The predictions (`train.predictions.SCHEMA`).
+
+    Raises:
+        RunError: A condition lacks clips of the evaluation split.
+    """
+    save_model(run.folder / "model.safetensors", model, run.store.meta.labels)
+    predictions = evaluate(run, model, row=row, fold=fold)
+    write_report(run, predictions)
+    write_predictions(run.folder / PREDICTIONS, predictions)  # last: the run is finished when it exists
+    (run.folder / POSITION).unlink(missing_ok=True)
+    return predictions
+
+
+def evaluate(run: Run, model: Classifier, *, row: str, fold: str | None = None) -> pa.Table:
+    """Predictions of every clip of the evaluation split in every condition; arguments as for
+    `finish_run`.
+    """
+    config = run.config
+    model.eval()
+    tables = []
+    for condition in run.conditions:
+        probabilities = probabilities_of(
+            model, run.store, condition, config.evaluate_on, threads=config.threads, cache=config.feature_cache
+        )
+        tables.append(predictions_of(run.store, config.evaluate_on, condition, probabilities, row=row, seed=config.seed, fold=fold))
+    return pa.concat_tables(tables)
+
+
+def write_report(run: Run, predictions: pa.Table) -> None:
+    """Write the run's table, heat map, learning curves, ledger and report.html.
+
+    Args:
+        run: The run; its folder has the training log.
+        predictions: Of this run alone.
+    """
+    folder = run.folder
+    table = accuracies(predictions)
+    accuracy, ledger = accuracy_table(run, table), ledger_table(run.plan, run.store)
+    heat, curves = accuracy_map(table, {table.rows[0]: run.recipe.title}), learning_curves({table.rows[0]: read_log(folder)})
+    write_whole(folder / "table.csv", accuracy.csv())
+    write_whole(folder / "table.md", accuracy.markdown() + "\n")
+    write_whole(folder / "heatmap.png", heat)
+    write_whole(folder / "curves.png", curves)
+    write_whole(folder / "ledger.csv", ledger.csv())
+    best, worst = (table.conditions[int(column)] for column in (table.means[0].argmax(), table.means[0].argmin()))
+    sections = [
+        Section(title="Accuracy", parts=[accuracy, Picture(png=heat, alt="heat map of the accuracies")]),
+        Section(
+            title="Confusion matrices of the best and the worst condition",
+            parts=_confusion_pictures(run, predictions, [best, worst]),
+        ),
+        Section(title="Training", parts=[Picture(png=curves, alt="loss and learning rate by step")]),
+        Section(title="Ledger: planned rows of the first epoch", parts=[ledger]),
+        Section(
+            title="How to repeat this run",
+            parts=[
+                Text(text=(folder / "run.yaml").read_text(), kind="code"),
+                Text(text=f"python -m train.run {folder}/run.yaml run=ANOTHER_FOLDER", kind="code"),
+            ],
+        ),
+        Section(
+            title="Recipe and versions",
+            parts=[Text(text=run.recipe.to_yaml(), kind="code"), Text(text=json.dumps(versions(), indent=1), kind="code")],
+        ),
+    ]
+    write_whole(folder / "report.html", page(run.recipe.title, _lead(run), sections))
+
+
+def accuracy_table(run: Run, table: Accuracies) -> Table:
+    """Accuracy in each condition, and whether the model was trained on it."""
+    return Table(
+        header=["", *table.conditions],
+        rows=[
+            [run.recipe.title, *(f"{value:.3f}" for value in table.means[0])],
+            ["trained on it?", *(familiarity(name, run.recipe.conditions) for name in table.conditions)],
+        ],
+    )
+
+
+def ledger_table(plan: Plan, store: Store) -> Table:
+    """Planned rows of the first epoch by condition and label."""
+    ledger = planned(plan, {"label": factorize(store.clips, "label")})
+    rows = [
+        [condition, *map(str, counts), str(sum(counts))] for condition, counts in zip(ledger.values[0], ledger.counts.tolist(), strict=True)
+    ]
+    return Table(header=["condition", *ledger.values[1], "all"], rows=rows)
+
+
+def _confusion_pictures(run: Run, predictions: pa.Table, conditions: Sequence[str]) -> list[Picture]:
+    """Confusion matrices in some conditions, each once."""
+    labels = run.store.meta.labels
+    return [
+        Picture(png=confusion_map(confusion(predictions, labels, name), labels, name), alt=f"confusion matrix under {name}")
+        for name in dict.fromkeys(conditions)
+    ]
+
+
+def _lead(run: Run) -> str:
+    config = run.config
+    return (
+        f"{config.model} at width {config.width}, {run.total} steps of {run.batch_size * run.plan.views} clips, seed {config.seed}, "
+        f"trained on '{config.train_on}' and evaluated on '{config.evaluate_on}' of {run.store.meta.name}."
+    )

@@ -1,0 +1,282 @@
+"""Experiment B of the paper: train on mixtures of conditions, evaluate in each condition, and print
+Table 3.
+
+    python -m train.paper.experiment_b STORE --rows 1,6 --seeds 3 --epochs 254        as the paper counts cost: epochs
+    python -m train.paper.experiment_b STORE --rows 1,6 --seeds 3 --steps 800         the same number of steps for every row
+
+Every run has its own folder inside the experiment's, and a finished run is not repeated: run the
+same command again to resume.
+"""
+
+import itertools
+import shutil
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+import typer
+from rich.console import Console
+
+from streamaug.cli.main import run as run_app
+from streamaug.conditions import Condition, parse_conditions
+from streamaug.files import write_whole
+from streamaug.planning.open_plan import open_plan
+from streamaug.recipes import load_recipe
+from streamaug.store import Store
+from train.config import RunConfig, validated
+from train.errors import RunError
+from train.figures import learning_curves
+from train.paper.tables import Row, Tables, write_rows, write_tables
+from train.predictions import read_predictions, write_predictions
+from train.report import Picture, Section, Table, Text, page
+from train.results import TABLE_3, paper_order
+from train.run import run_training
+from train.run_folder import POSITION, PREDICTIONS, load_run_config, read_log
+from train.versions import versions
+
+TABLE_3_RECIPES = Path(__file__).parent / "recipes" / "table3"
+RECIPES = (TABLE_3_RECIPES, Path(__file__).parents[1] / "recipes")
+"""Folders in which a recipe is found by its name."""
+
+
+def find_recipe(name: str) -> Path:
+    """The recipe of an experiment row.
+
+    Args:
+        name: A row of Table 3 by its number, a recipe of train/recipes by its name, or the path of
+            a YAML file.
+
+    Raises:
+        RunError: There is no such recipe.
+    """
+    candidates = (Path(name), *(folder / file for file in (f"row_{name}.yaml", f"{name}.yaml") for folder in RECIPES))
+    for path in candidates:
+        if path.is_file():
+            return path
+    known = sorted({row_name(path) for folder in RECIPES for path in folder.glob("*.yaml")})
+    raise RunError(f"row '{name}': no such recipe; choose one of {', '.join(known)}, or give the path of a YAML file")
+
+
+def row_name(recipe: Path) -> str:
+    """Name of the experiment row that a recipe makes.
+
+    >>> row_name(Path("train/paper/recipes/table3/row_6.yaml"))
+    '6'
+    """
+    return recipe.stem.removeprefix("row_")
+
+
+def default_conditions(store: Store) -> tuple[str, ...]:
+    """Conditions of Table 3, which the store must have, then all others that end in a codec."""
+    coded = [name for name in store.conditions if (steps := Condition.parse(name).steps) and steps[-1].is_codec]
+    return tuple(paper_order({*TABLE_3, *coded}))
+
+
+def folds_of(store: Store, column: str | None) -> tuple[str | None, ...]:
+    """Folds to hold out in turn.
+
+    Args:
+        store: The opened store.
+        column: Column whose values are the folds, or None for one run on the named splits.
+
+    Raises:
+        RunError: There is no such column, or it has fewer than two values.
+    """
+    if column is None:
+        return (None,)
+    if column not in store.clips.column_names:
+        raise RunError(f"--cross-validate {column}: the clips have no such column; choose one of {', '.join(store.clips.column_names)}")
+    values = sorted(map(str, pc.drop_null(store.clips[column]).unique().to_pylist()))
+    if len(values) < 2:
+        raise RunError(f"--cross-validate {column}: the column has {len(values)} value, but folds need two or more; choose another column")
+    return tuple(values)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Job:
+    """One run of the experiment."""
+
+    row: str
+    fold: str | None
+    config: RunConfig
+
+
+def jobs(
+    recipes: Sequence[Path], seeds: Sequence[int], folds: Sequence[str | None], column: str | None, out: Path, common: dict[str, Any]
+) -> Iterator[Job]:
+    """The experiment's runs, seed by seed and fold by fold. common: settings that all runs share."""
+    for seed, fold, recipe in itertools.product(seeds, folds, recipes):
+        name = row_name(recipe)
+        split = {} if fold is None else {"train_on": f"{column}!={fold}", "evaluate_on": f"{column}={fold}"}
+        folder = out / f"row_{name}" / (f"seed_{seed}" if fold is None else f"seed_{seed}_{column}_{fold}")
+        config = validated({**common, **split, "recipe": recipe, "seed": seed, "run": folder}, f"row {name}")
+        yield Job(row=name, fold=fold, config=config)
+
+
+def run_job(job: Job, *, quiet: bool) -> pa.Table:
+    """The job's predictions: read if it is finished, otherwise from a run that starts or resumes.
+
+    Raises:
+        RunError: The job's folder has another run.
+    """
+    folder = job.config.run
+    if not folder.exists():
+        return run_training(job.config, row=job.row, fold=job.fold, quiet=quiet)
+    if load_run_config(folder) != job.config:
+        raise RunError(f"{folder} has a run with other settings; choose another folder with --out, or remove this one")
+    if (folder / PREDICTIONS).exists():
+        return read_predictions(folder / PREDICTIONS)
+    resume = (folder / POSITION).exists()
+    if not resume:  # it was stopped before it saved a position
+        shutil.rmtree(folder)
+    return run_training(job.config, row=job.row, fold=job.fold, resume=resume, quiet=quiet)
+
+
+def experiment(
+    recipes: Sequence[Path],
+    seeds: Sequence[int],
+    column: str | None,
+    out: Path,
+    common: dict[str, Any],
+    console: Console,
+    *,
+    quiet: bool = True,
+) -> Tables:
+    """Run every row, seed and fold, and write the experiment's folder.
+
+    Args:
+        recipes: One recipe per experiment row.
+        seeds: Seeds of the runs of each row.
+        column: Column whose values are held out in turn, or None.
+        out: Folder to write.
+        common: Settings (`RunConfig`) that all runs share.
+        console: Where progress is printed.
+        quiet: Show no progress bar for each run.
+
+    Raises:
+        StreamaugError: Whatever a run raises.
+    """
+    store = Store.open(common["store"])
+    folds = folds_of(store, column)
+    planned_jobs = list(jobs(recipes, seeds, folds, column, out, common))
+    plans = {job.row: open_plan(load_recipe(job.config.recipe), store, split=job.config.train_on) for job in planned_jobs}
+    predictions, curves = [], {}
+    for number, job in enumerate(planned_jobs, 1):
+        console.print(f"run {number} of {len(planned_jobs)}: {job.config.run}", highlight=False, soft_wrap=True)
+        predictions.append(run_job(job, quiet=quiet))
+        if job.config.seed == seeds[0] and job.fold == folds[0]:
+            curves[f"row {job.row}"] = read_log(job.config.run)
+    by_row = [table for row in plans for job, table in zip(planned_jobs, predictions, strict=True) if job.row == row]
+    write_predictions(out / PREDICTIONS, pa.concat_tables(by_row))
+    rows = [
+        Row(
+            name=job.row,
+            title=plans[job.row].recipe.title,
+            conditions=plans[job.row].conditions,
+            clips=plans[job.row].epoch_size(0),
+            steps=job.config.total(plans[job.row].epoch_size(0)),
+        )
+        for job in {job.row: job for job in planned_jobs}.values()
+    ]
+    write_rows(out / "rows.csv", rows)
+    tables = write_tables(out)
+    picture = learning_curves(curves)
+    write_whole(out / "curves.png", picture)
+    lead = _lead(store, seeds, folds, column, common)
+    write_whole(out / "report.html", _report(lead, tables, picture))
+    return tables
+
+
+def _lead(store: Store, seeds: Sequence[int], folds: Sequence[str | None], column: str | None, common: dict[str, Any]) -> str:
+    splits = (
+        f"every value of '{column}' held out in turn ({', '.join(map(str, folds))})"
+        if column
+        else f"trained on '{common.get('train_on', 'train')}', evaluated on '{common.get('evaluate_on', 'evaluate')}'"
+    )
+    return f"Data set {store.meta.name}; {splits}; seeds {', '.join(map(str, seeds))}. Mean ± standard deviation over seeds."
+
+
+def _report(lead: str, tables: Tables, curves: bytes) -> str:
+    sections = [
+        Section(title="Table 3", parts=[tables.main, Text(text=tables.summary), Picture(png=tables.heat, alt="accuracies as a heat map")]),
+        *(
+            [
+                Section(
+                    title="Confidence intervals of the differences",
+                    parts=[
+                        Text(text="95 % intervals of a paired bootstrap over groups of clips; a star marks intervals that exclude zero."),
+                        tables.significance,
+                    ],
+                )
+            ]
+            if tables.significance is not None
+            else []
+        ),
+        Section(title="Training", parts=[Picture(png=curves, alt="loss and learning rate by step, first seed")]),
+        Section(
+            title="How to repeat this experiment",
+            parts=[
+                Text(text=" ".join([Path(sys.executable).name, *sys.orig_argv[1:]]), kind="code"),
+                Table(header=["library", "version"], rows=list(versions().items())),
+            ],
+        ),
+    ]
+    return page("Experiment B", lead, sections)
+
+
+def main(
+    store: Annotated[str, typer.Argument(help="Path or URL of the store.")],
+    rows: Annotated[
+        str, typer.Option(help="Comma-separated rows of Table 3 (numbers), recipes of train/recipes (names), or paths.")
+    ] = "1,2,3,4,5,6,7",
+    seeds: Annotated[int, typer.Option(min=1, help="Runs of each row, with seeds 0, 1, ...")] = 3,
+    cross_validate: Annotated[str | None, typer.Option(help="Column whose values are held out in turn, such as fold.")] = None,
+    steps: Annotated[int | None, typer.Option(min=1, help="Training steps, the same for every row.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs as in the paper: rows with more clips take more steps.")] = None,
+    out: Annotated[Path, typer.Option(help="Folder to write.")] = Path("runs/experiment_b"),
+    train_on: Annotated[str, typer.Option(help="Split to train on.")] = "train",
+    evaluate_on: Annotated[str, typer.Option(help="Split to evaluate on.")] = "evaluate",
+    conditions: Annotated[
+        str, typer.Option(help="Conditions to evaluate. Default: those of Table 3, and all other coded conditions of the store.")
+    ] = "",
+    model: Annotated[str, typer.Option(help="Model: fcnn, fsfcnn or resnet17.")] = "fcnn",
+    width: Annotated[str, typer.Option(help="Width of the model, such as 1 or 1/16.")] = "1",
+    cycles: Annotated[int | None, typer.Option(help="Cosine cycles. Default: the model's own.")] = None,
+    accelerator: Annotated[str, typer.Option(help="Lightning's accelerator: auto, cpu or gpu.")] = "auto",
+    precision: Annotated[str, typer.Option(help="Precision: 32-true, bf16-mixed or 16-mixed.")] = "32-true",
+    threads: Annotated[int | None, typer.Option(help="Number of decoding threads. Default: one per core.")] = None,
+    cache: Annotated[Path | None, typer.Option(help="Folder for cached features. Default: <out>/features.")] = None,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,  # noqa: ARG001  # read by streamaug.cli.main.run
+) -> None:
+    """Experiment B: train the rows of Table 3 and evaluate each in every condition."""
+    opened = Store.open(store)
+    names = [str(name) for name in parse_conditions(conditions)] if conditions else default_conditions(opened)
+    recipes = [find_recipe(name.strip()) for name in rows.split(",")]
+    common = {
+        "store": store,
+        "train_on": train_on,
+        "evaluate_on": evaluate_on,
+        "conditions": names,
+        "model": model,
+        "width": width,
+        "steps": steps,
+        "epochs": epochs,
+        "cycles": cycles,
+        "accelerator": accelerator,
+        "precision": precision,
+        "threads": threads,
+        "cache": cache or out / "features",
+    }
+    console = Console()
+    tables = experiment(recipes, range(seeds), cross_validate, out, common, console)
+    console.print(tables.markdown(), f"report: {out / 'report.html'}", sep="\n", highlight=False, soft_wrap=True)
+
+
+if __name__ == "__main__":
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(main)
+    run_app(app)

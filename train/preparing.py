@@ -1,0 +1,126 @@
+"""Open and check all that a run needs, before its folder is created."""
+
+import math
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow.compute as pc
+
+from streamaug.features import EDGE, LogMel
+from streamaug.planning import Plan
+from streamaug.planning.open_plan import open_plan
+from streamaug.recipes import Recipe, load_recipe
+from streamaug.store import Store
+from streamaug.streaming import Stream
+from train.augment import CROP_FRAMES
+from train.config import RunConfig
+from train.errors import RunError
+from train.evaluate import check_labels
+from train.results import paper_order
+
+CLIPS_PER_STEP = 64
+
+FEWEST_FRAMES = 16
+"""Frames that a crop must have, so that the models' four halvings leave one."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """A run whose store, recipe and plan are opened and checked.
+
+    Args:
+        config: The run's settings.
+        store: The opened store; one object for training and evaluation, so that each index is read
+            once.
+        plan: The recipe on the store's training split.
+        conditions: Conditions to evaluate, in the order of the tables.
+        total: Training steps.
+    """
+
+    config: RunConfig
+    store: Store
+    plan: Plan
+    conditions: tuple[str, ...]
+    total: int
+
+    @property
+    def folder(self) -> Path:
+        return self.config.run
+
+    @property
+    def recipe(self) -> Recipe:
+        return self.plan.recipe
+
+    @property
+    def batch_size(self) -> int:
+        """Rows of a step, over all ranks; see `rows_per_step`."""
+        return rows_per_step(self.plan.views, self.config.devices)
+
+    def stream(self) -> Stream:
+        """The training stream of this rank, from the start of the plan.
+
+        Raises:
+            StreamaugError: An epoch has fewer rows than one step.
+        """
+        return Stream(
+            self.plan,
+            self.store,
+            split=self.config.train_on,
+            seed=self.config.seed,
+            batch_size=self.batch_size,
+            tail="drop",
+            threads=self.config.threads,
+            feature_cache=self.config.feature_cache,
+        )
+
+
+def rows_per_step(views: int, devices: int) -> int:
+    """Rows of a training step: as many as show at most 64 clips, and on each device the same even
+    number, for mixup's pairs.
+
+    Args:
+        views: Clips that a row shows.
+        devices: Ranks that share the step.
+
+    >>> [rows_per_step(views, 1) for views in (1, 2, 3)], rows_per_step(6, 2)
+    ([64, 32, 20], 8)
+    """
+    return max(CLIPS_PER_STEP // (2 * views * devices), 1) * 2 * devices
+
+
+def prepare(config: RunConfig) -> Run:
+    """Open and check all that a run needs.
+
+    Args:
+        config: The run's settings.
+
+    Raises:
+        RunError: A split lacks a label, or the clips are too short.
+        RecipeError: The recipe is wrong, or names a condition that the store lacks.
+        StoreError: There is no such store, condition or split.
+        StreamaugError: An epoch has fewer rows than one step.
+    """
+    store = Store.open(config.store)
+    recipe = load_recipe(config.recipe)
+    conditions = tuple(paper_order(config.conditions or store.conditions))
+    for condition in conditions:
+        store.index(condition)
+    for split in (config.train_on, config.evaluate_on):
+        check_labels(store, split)
+    plan = open_plan(recipe, store, split=config.train_on, seed=config.seed)
+    check_length(store)
+    run = Run(config=config, store=store, plan=plan, conditions=conditions, total=config.total(plan.epoch_size(0)))
+    run.stream()  # raises now, before the folder is created, what it would raise in training
+    return run
+
+
+def check_length(store: Store) -> None:
+    """Raise RunError if the store's clips are too short to be cropped and pooled."""
+    shortest = int(pc.min(store.clips["samples"]).as_py())
+    log_mel = LogMel(rate=store.meta.rate)
+    if log_mel.frames(shortest) - 2 * EDGE - CROP_FRAMES < FEWEST_FRAMES:
+        needed = (FEWEST_FRAMES + 2 * EDGE + CROP_FRAMES - 1) * log_mel.hop / store.meta.rate
+        raise RunError(
+            f"{store.url}: the shortest clip has {shortest / store.meta.rate:.2f} s, but the models need {needed:.2f} s; "
+            f"build the store with --seconds {math.ceil(100 * needed) / 100:.2f} or more"
+        )
