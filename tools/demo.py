@@ -16,8 +16,7 @@ import typer
 from rich.console import Console
 
 from streamaug.building.build import Built, build
-from streamaug.cli.console import ProgressBar
-from streamaug.cli.main import run
+from streamaug.cli.console import ProgressBar, run
 from streamaug.planning.ledger import planned
 from streamaug.planning.open_plan import coded, open_plan
 from streamaug.recipes import load_recipe
@@ -106,7 +105,7 @@ def write_page(folder: Path, store: Store, built: Built, made: Tables, rows: lis
 def main(
     folder: Annotated[Path, typer.Option(help="Folder to write.")] = Path("demo"),
     steps: Annotated[int, typer.Option(min=1, help="Training steps of each row.")] = STEPS,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,  # noqa: ARG001  # read by streamaug.cli.main.run
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,  # noqa: ARG001  # read by streamaug.cli.console.run
 ) -> None:
     """Build a small data set under every condition, train rows 1 and 6 of Table 3, and show what came of it."""
     console, begun = Console(), time.monotonic()

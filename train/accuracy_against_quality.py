@@ -22,7 +22,7 @@ import typer
 from rich.console import Console
 from statsmodels.tools.sm_exceptions import ConvergenceWarning, PerfectSeparationWarning
 
-from streamaug.cli.main import run as run_app
+from streamaug.cli.console import run as run_app
 from streamaug.conditions import Condition
 from streamaug.quality.figures import Curve, draw_accuracy_against_quality, draw_right_answers
 from streamaug.quality.table import Quality, load_quality

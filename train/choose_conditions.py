@@ -18,7 +18,7 @@ import typer
 from rich.console import Console
 from torch import Tensor
 
-from streamaug.cli.main import run as run_app
+from streamaug.cli.console import run as run_app
 from streamaug.conditions import parse_conditions
 from streamaug.recipes import Recipe, Schedule, Share
 from streamaug.store import Store
@@ -130,7 +130,7 @@ def main(
     clips: Annotated[int, typer.Option(min=1, help="Clips to measure, drawn at random.")] = 500,
     out: Annotated[Path, typer.Option(help="Folder to write.")] = Path("runs/choose_conditions"),
     threads: Annotated[int | None, typer.Option(help="Threads that decode.")] = None,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,  # noqa: ARG001  # read by streamaug.cli.main.run
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,  # noqa: ARG001  # read by streamaug.cli.console.run
 ) -> None:
     """Measure how far conditions move the features, and pick those to train on."""
     if out.exists() and any(out.iterdir()):

@@ -19,7 +19,7 @@ import torch
 import typer
 from rich.console import Console
 
-from streamaug.cli.main import run as run_app
+from streamaug.cli.console import run as run_app
 from streamaug.conditions import parse_conditions
 from streamaug.store import Store
 from streamaug.streaming import Cache
@@ -142,7 +142,7 @@ def main(
     accelerator: Annotated[str, typer.Option(help="auto or cpu.")] = "auto",
     threads: Annotated[int | None, typer.Option(help="Threads that decode.")] = None,
     cache: Annotated[Path | None, typer.Option(help="Folder to keep features in; default <out>/features.")] = None,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,  # noqa: ARG001  # read by streamaug.cli.main.run
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,  # noqa: ARG001  # read by streamaug.cli.console.run
 ) -> None:
     """Experiment A: evaluate a trained model, or the two-stage ensemble, under every condition of Table 2."""
     if out.exists() and any(path.name != "features" for path in out.iterdir()):

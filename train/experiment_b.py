@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 import typer
 from rich.console import Console
 
-from streamaug.cli.main import run as run_app
+from streamaug.cli.console import run as run_app
 from streamaug.conditions import Condition, parse_conditions
 from streamaug.planning.open_plan import open_plan
 from streamaug.recipes import load_recipe
@@ -211,7 +211,7 @@ def main(
     precision: Annotated[str, typer.Option(help="32-true, bf16-mixed or 16-mixed.")] = "32-true",
     threads: Annotated[int | None, typer.Option(help="Threads that decode.")] = None,
     cache: Annotated[Path | None, typer.Option(help="Folder to keep features in; default <out>/features.")] = None,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,  # noqa: ARG001  # read by streamaug.cli.main.run
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,  # noqa: ARG001  # read by streamaug.cli.console.run
 ) -> None:
     """Experiment B: train the rows of Table 3 and evaluate each under every condition."""
     opened = Store.open(store)

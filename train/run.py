@@ -30,7 +30,7 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressB
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from rich.console import Console
 
-from streamaug.cli.main import run as run_app
+from streamaug.cli.console import run as run_app
 from streamaug.features import EDGE, LogMel
 from streamaug.planning import Plan
 from streamaug.planning.ledger import planned
@@ -305,7 +305,7 @@ def load_run_config(folder: Path) -> RunConfig:
 def main(
     asked: Annotated[list[str], typer.Argument(help="A run's YAML, then key=value pairs that override it; or pairs alone.")] = [],  # noqa: B006  # typer's way
     resume: Annotated[Path | None, typer.Option(help="Folder of a run to go on with.")] = None,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,  # noqa: ARG001  # read by streamaug.cli.main.run
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,  # noqa: ARG001  # read by streamaug.cli.console.run
 ) -> None:
     """Train one recipe and evaluate it on every condition."""
     if resume is not None:
