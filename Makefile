@@ -24,7 +24,7 @@ lint: setup
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
-# The wheel with the oldest and the newest torch: minutes and gigabytes of download, therefore not part of `test`.
+# The wheel with the oldest and the newest torch: gigabytes of download, therefore not part of `test`.
 versions:
 	bash tools/test_versions.sh
 

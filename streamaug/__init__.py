@@ -1,7 +1,7 @@
 """Shard labelled audio by codec condition, and train on mixtures of those conditions.
 
-The names below are what most programs need. Each is imported when it is first used, because the stream imports
-torch, and building, planning and verifying must work without it.
+The names below are what most programs need. Each is imported when it is first used, because the
+stream imports torch, and building, planning and verifying must work without it.
 """
 
 from importlib import import_module

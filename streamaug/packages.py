@@ -1,7 +1,8 @@
 """Name the package to install when an import fails.
 
-Building, planning and verifying work without torch, and cloud storage, clusters and some effects need packages of
-their own. What is missing shows only when it is imported; this module turns that moment into one line.
+Building, planning and verifying work without torch; cloud storage, clusters and some effects need
+packages of their own. A missing package shows only when it is imported: this module turns the
+failed import into one line.
 """
 
 from streamaug.errors import StreamaugError
@@ -37,9 +38,9 @@ def missing_package_error(error: ModuleNotFoundError) -> MissingPackageError | N
         error: What the import raised.
 
     Returns:
-        The error to raise instead, or None if the module belongs to none of the packages in `PIP_LINES`.
+        The error to raise instead, or None if the module is of no package in `PIP_LINES`.
 
-    >>> print(missing_package_error(ModuleNotFoundError("No module named 'torch.utils'", name="torch.utils")))
+    >>> print(missing_package_error(ModuleNotFoundError(name="torch.utils")))
     the package 'torch' is needed for this and is not installed; run: pip install torch
     """
     package = (error.name or "").partition(".")[0]

@@ -20,7 +20,7 @@ EVENTS = {  # a label of ESC-10: how many events in a clip, and how many seconds
     "chainsaw": (1, 20.0),
     "clock_tick": (10, 0.01),
     "dog_bark": (3, 0.1),
-    "fire_crackling": (40, 0.004),
+    "fire_crackling": (20, 0.1),
     "helicopter": (60, 0.05),
     "person_sneeze": (1, 0.2),
     "rain": (1, 50.0),
@@ -33,7 +33,7 @@ NAMED_CLIPS = {"dog_bark": "1-30226-A", "rain": "1-17367-A", "fire_crackling": "
 
 @pytest.fixture(scope="session")
 def shared_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with `esc10`: real recordings, or synthetic sounds under ESC-10's names if there are none."""
+    """A folder with `esc10`: real recordings, or else synthetic sounds under ESC-10's names."""
     if (SHARED / "esc10").is_dir():
         return SHARED
     folder = tmp_path_factory.mktemp("shared")
@@ -43,16 +43,16 @@ def shared_data(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def peaq_pairs() -> Path:
-    """Pairs of signals and what an independent implementation of PEAQ gives for them; nothing can take their place."""
+    """Pairs of signals, and the grades that an independent implementation of PEAQ gives them."""
     if not (SHARED / "peaq").is_dir():
         pytest.skip(f"the expected grades belong to recordings that are not in {SHARED}")
     return SHARED / "peaq"
 
 
 def write_esc10(folder: Path) -> None:
-    """Write synthetic sounds as folds 1 to 4 of ESC-10: the same columns, counts, lengths and format.
+    """Write synthetic sounds as folds 1 to 4 of ESC-10: its columns, counts, lengths and format.
 
-    The clips of one label in one fold share their sound, since 320 different ones would take half a minute.
+    The clips of one label in one fold share their sound: 320 sounds would take half a minute.
     """
     (folder / "audio").mkdir(parents=True)
     rows = [("path", "label", "fold", "freesound_id", "take", "author", "license", "source_title", "source_page")]

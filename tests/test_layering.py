@@ -1,7 +1,7 @@
-"""Imports go one way: a module imports what is on the floors below its own, and nothing goes round in a circle.
+"""Imports go one way: a module imports what is on the floors below its own, without circles.
 
-Imports inside functions and under TYPE_CHECKING count too: a name that only a type checker sees is still an idea that
-the lower floor would have to know.
+Imports inside functions and under TYPE_CHECKING count too: a name that only a type checker sees is
+still an idea that the lower floor would have to know.
 """
 
 import ast
@@ -27,10 +27,11 @@ FLOORS = (
     ("tools",),
     ("tests",),
 )
-"""From the bottom up; `streamaug` is the package's own `__init__.py`. Folders on one floor may not import each other."""
+"""From the bottom up; `streamaug` is the package's own `__init__.py`. Folders on one floor may not
+import each other."""
 
 ROOT_MODULES = FLOORS[0]
-"""The one floor whose modules may import each other, since each is a few lines that everything needs."""
+"""The one floor whose modules may import each other: each is a few lines that everything needs."""
 
 
 def imports_of(path: Path, module: str, modules: Iterable[str]) -> Iterator[str]:

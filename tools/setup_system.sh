@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
-# Install what no wheel contains: FFmpeg's shared libraries (torchcodec decodes with them) and fdkaac (encodes HE-AAC).
+# Install what no wheel contains: FFmpeg's shared libraries (torchcodec decodes with them) and fdkaac
+# (encodes HE-AAC).
 #
 #     bash tools/setup_system.sh [--tests]
 #
 # --tests: also nginx, which the tests start as a web server on a free port.
 #
-# Debian keeps fdkaac in contrib and its library in non-free. Both components are read through a temporary sources list,
-# so that the machine's own apt configuration does not change.
+# Debian keeps fdkaac in contrib and its library in non-free. Both components are read through a
+# temporary sources list, so that the machine's own apt configuration does not change.
 set -euo pipefail
 
 missing=()

@@ -1,11 +1,12 @@
 #!/usr/bin/env bash
-# Test the wheel with other releases of torch: pip must leave them alone, and the README's example must run.
+# Test the wheel with other releases of torch: pip leaves them alone, and the README's example runs.
 #
 #     bash tools/test_versions.sh [RELEASE ...]
 #
-# RELEASE: of torch, such as 2.9.1 or 2.13.0+cpu, or "newest". Default: the oldest that pyproject.toml allows, and the
-# newest that pip finds. Each gets an environment of its own in build/versions (a few minutes and gigabytes, since the
-# ordinary wheels bring CUDA), which is kept for the next time. PYTHON: the interpreter. Default: python3.
+# RELEASE: of torch, such as 2.9.1 or 2.13.0+cpu, or "newest". Default: the oldest that pyproject.toml
+# allows, and the newest that pip finds. Each gets an environment of its own in build/versions (a few
+# minutes and gigabytes, since the ordinary wheels bring CUDA), which is kept for the next time.
+# PYTHON: the interpreter. Default: python3.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -40,7 +41,8 @@ for release in "${releases[@]}"; do
         exit 1
     fi
     "$python" -m pip install --quiet hatchling hypothesis librosa packaging pytest
-    # The library never imports torchaudio, whose wheels load only with the torch and CUDA that they were built for.
+    # The library never imports torchaudio, whose wheels load only with the torch and CUDA that they
+    # were built for.
     chosen=("${tests[@]}")
     "$python" -c 'import torchaudio' 2>"$work/torchaudio.log" ||
         "$python" -m pip install --quiet --no-deps "torchaudio==${release%+*}" 2>"$work/pip.log" || true

@@ -18,8 +18,9 @@ stdout = Console(soft_wrap=True)
 def run(app: typer.Typer) -> None:
     """Run a typer application and print an error in one line.
 
-    An error of streamaug, or a missing package that pip can install, ends in one message and exit code 1. `--debug`
-    shows its traceback. It may be anywhere on the line, so that it can be added to the end of a command that failed.
+    An error of streamaug, or a missing package that pip can install, ends in one message and exit
+    code 1. `--debug` shows its traceback. It may be anywhere on the line, so that it can be added to
+    the end of a command that failed.
 
     Args:
         app: The application; it reads `sys.argv`.
@@ -46,7 +47,8 @@ def run(app: typer.Typer) -> None:
 class ProgressBar:
     """Show the stages of long work as bars; implements `streamaug.progress.Progress`.
 
-    If stderr is not a terminal (a log file, CI), it draws no bar and writes one line when a stage begins.
+    If stderr is not a terminal (a log file, CI), it draws no bar and writes one line when a stage
+    begins.
     """
 
     def __init__(self) -> None:

@@ -1,7 +1,7 @@
 """The command `streamaug`: one file per command.
 
-Commands import what is heavy inside their functions, because `streamaug plan` must answer immediately and torch alone
-takes seconds to import.
+Commands import what is heavy inside their functions, because `streamaug plan` must answer
+immediately and torch alone takes seconds to import.
 """
 
 from typing import Annotated

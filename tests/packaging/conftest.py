@@ -44,9 +44,9 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def python_without_torch(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The interpreter of a fresh environment: the wheel, links to what it requires, and nothing else.
+    """The interpreter of a fresh environment with the wheel and what it requires, but not torch.
 
-    Links to the packages of the running environment take no download and no minutes.
+    Links to the packages of the running environment need no download and take no minutes.
     """
     folder = tmp_path_factory.mktemp("without_torch")
     venv.create(folder, with_pip=False, symlinks=True)
@@ -62,7 +62,7 @@ def python_without_torch(wheel: Path, tmp_path_factory: pytest.TempPathFactory) 
 
 
 def required_by(built: Distribution, seen: set[str]) -> Iterator[Distribution]:
-    """Every installed distribution that one requires, directly or not; `seen` holds names to pass over."""
+    """Every installed distribution that one requires, directly or not, except the names in `seen`."""
     for text in built.requires or ():
         requirement = Requirement(text)
         name = requirement.name.lower().replace("_", "-")

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer.main
 
 from streamaug.building.build import build
 from streamaug.cli.main import app
@@ -19,7 +20,7 @@ CONDITIONS = "original,mp3_64,he-aac_16,aac_32"
 
 @pytest.fixture(scope="module")
 def folder(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The README's recipe as recipe.yaml, and a store of the small clips in as many of its conditions as can be built here."""
+    """The README's recipe, and a store of small clips in those of its conditions that can be built."""
     folder = tmp_path_factory.mktemp("readme")
     (recipe,) = re.findall(r"\n((?:    .*\n)*    mixture: .*\n(?:    .*\n)*)", README)
     text = "".join(line[4:] for line in recipe.splitlines(keepends=True))
@@ -46,15 +47,14 @@ def test_the_python_example_runs_on_a_small_store(folder: Path) -> None:
 
 
 def test_every_command_and_option_that_the_page_shows_exists() -> None:
-    import typer.main
-
-    commands = typer.main.get_command(app).commands
+    group = typer.main.get_command(app)
     lines = re.findall(r"^    streamaug (.*?)(?:  #.*)?$", README, re.MULTILINE)
-    assert len(lines) >= 4
+    assert len(lines) >= 6
     for line in lines:
         name, *rest = line.split()
-        options = {option for parameter in commands[name].params for option in parameter.opts}
-        assert {word for word in rest if word.startswith("--")} <= options, line
+        command = group if name.startswith("--") else group.commands[name]
+        options = {option for parameter in command.params for option in parameter.opts}
+        assert {word for word in (name, *rest) if word.startswith("--")} <= options, line
 
 
 def test_every_file_that_the_page_links_to_exists() -> None:

@@ -1,4 +1,4 @@
-"""Build workers need no torch: building, verifying and planning work in an environment that lacks it."""
+"""Building, verifying and planning work in an environment without torch, as build workers have."""
 
 import subprocess
 from pathlib import Path
