@@ -1,8 +1,8 @@
-# Two commands do everything on a fresh machine: `make demo` and `make test`.
+# Two commands do everything on a fresh machine, set-up included: `make demo` and `make test`.
 PYTHON ?= python3
 VENV := .venv
 
-.PHONY: setup demo test lint clean
+.PHONY: setup demo test lint versions clean
 
 setup: $(VENV)/ready
 
@@ -16,6 +16,7 @@ demo: setup
 	$(VENV)/bin/python -m tools.demo
 
 test: setup
+	bash tools/setup_system.sh --tests
 	$(VENV)/bin/python -m pytest -n auto
 
 lint: setup
@@ -23,5 +24,9 @@ lint: setup
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
 
+# The wheel with the oldest and the newest torch: gigabytes of download, therefore not part of `test`.
+versions:
+	bash tools/test_versions.sh
+
 clean:
-	rm -rf $(VENV) demo runs
+	rm -rf $(VENV) build demo dist runs

@@ -1,11 +1,13 @@
-"""Codec conditions as tar shards, training conditions as mixtures of them.
+"""Shard labelled audio by codec condition, and train on mixtures of those conditions.
 
-What most programs need is here; it is imported when it is first asked for, since the stream brings torch along and
-building must not.
+The names below are what most programs need. Each is imported when it is first used, because the
+stream imports torch, and building, planning and verifying must work without it.
 """
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
+
+from streamaug.packages import missing_package_error
 
 if TYPE_CHECKING:
     from streamaug.building.build import build
@@ -15,9 +17,11 @@ if TYPE_CHECKING:
     from streamaug.store import Store
     from streamaug.streaming.stream import Stream
 
-__all__ = ["Plan", "Recipe", "Store", "Stream", "build", "load_recipe", "open_plan"]
+    __version__: str
 
-_HOMES = {
+__all__ = ["Plan", "Recipe", "Store", "Stream", "__version__", "build", "load_recipe", "open_plan"]
+
+_MODULES = {
     "Plan": "streamaug.planning",
     "Recipe": "streamaug.recipes",
     "Store": "streamaug.store",
@@ -29,6 +33,13 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
+    if name == "__version__":
+        from importlib import metadata
+
+        return metadata.version("streamaug")
+    if name not in _MODULES:
         raise AttributeError(f"module 'streamaug' has no attribute '{name}'")
-    return getattr(import_module(_HOMES[name]), name)
+    try:
+        return getattr(import_module(_MODULES[name]), name)
+    except ModuleNotFoundError as error:
+        raise missing_package_error(error) or error from error

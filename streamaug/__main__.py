@@ -1,4 +1,4 @@
-"""`python -m streamaug` is the command `streamaug`."""
+"""Run the command `streamaug` as `python -m streamaug`."""
 
 from streamaug.cli.main import main
 

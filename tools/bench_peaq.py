@@ -22,7 +22,7 @@ from rich.console import Console
 from rich.progress import track
 from threadpoolctl import threadpool_limits
 
-from streamaug.cli.main import run
+from streamaug.cli.console import run
 from streamaug.codecs import FLAC, calibrate, decode, decode_pyav, load_settings
 from streamaug.codecs.pcm import encode_flac, to_pcm
 from streamaug.conditions import Condition

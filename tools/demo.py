@@ -18,7 +18,7 @@ from rich.console import Console
 
 from streamaug.building.build import Built, build
 from streamaug.cli.console import ProgressBar
-from streamaug.cli.main import run
+from streamaug.cli.console import run
 from streamaug.files import write_whole
 from streamaug.planning.open_plan import open_plan
 from streamaug.recipes import load_recipe

@@ -20,7 +20,7 @@ import torch
 import typer
 from torch import Tensor, nn
 
-from streamaug.cli.main import run
+from streamaug.cli.console import run
 from train.checkpoint import save_model
 from train.errors import CheckpointError
 from train.models import MODELS, Classifier, ResNet17

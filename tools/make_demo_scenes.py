@@ -25,7 +25,7 @@ from numpy.random import Generator, default_rng
 from numpy.typing import NDArray
 from rich.progress import track
 
-from streamaug.cli.main import run
+from streamaug.cli.console import run
 from streamaug.errors import StreamaugError
 
 Signal = NDArray[np.float64]

@@ -1,18 +1,28 @@
 #!/usr/bin/env bash
-# What no wheel carries: FFmpeg's shared libraries (torchcodec decodes with them) and fdkaac (encodes HE-AAC).
-# Debian keeps fdkaac in contrib and its library in non-free. Both components are read once, through a
-# sources list that is thrown away afterwards: the machine's own apt configuration stays as it was.
+# Install what no wheel contains: FFmpeg's shared libraries (torchcodec decodes with them) and fdkaac
+# (encodes HE-AAC).
+#
+#     bash tools/setup_system.sh [--tests]
+#
+# --tests: also nginx, which the tests start as a web server on a free port.
+#
+# Debian keeps fdkaac in contrib and its library in non-free. Both components are read through a
+# temporary sources list, so that the machine's own apt configuration does not change.
 set -euo pipefail
 
 missing=()
 command -v ffmpeg >/dev/null || missing+=(ffmpeg)
 command -v fdkaac >/dev/null || missing+=(fdkaac)
+if [ "${1:-}" = --tests ]; then
+    command -v nginx >/dev/null || missing+=(nginx-light)
+fi
 [ ${#missing[@]} -eq 0 ] && exit 0
 
 by_hand() {
-    echo "setup: going on without ${missing[*]}: $1." \
-         "Debian/Ubuntu: 'apt-get install ffmpeg fdkaac' (fdkaac: components contrib and non-free, or multiverse);" \
-         "macOS: 'brew install ffmpeg fdk-aac-encoder'. Without fdkaac the HE-AAC conditions are left out."
+    echo "setup: continuing without ${missing[*]}: $1." \
+         "Debian/Ubuntu: 'apt-get install ${missing[*]}' (fdkaac is in contrib and non-free, or multiverse);" \
+         "macOS: 'brew install ffmpeg fdk-aac-encoder nginx'. Without fdkaac the HE-AAC conditions are left out," \
+         "without nginx some tests are skipped."
     exit 0
 }
 
@@ -27,13 +37,13 @@ scratch=$(mktemp -d)
 trap '${as_root[@]+"${as_root[@]}"} rm -rf "$scratch"' EXIT
 mkdir -p "$scratch/lists/partial" "$scratch/parts"
 
-# The machine's own Debian or Ubuntu sources, with the extra components beside 'main'.
+# The machine's own Debian or Ubuntu sources, with the extra components next to 'main'.
 apt-get indextargets --format '$(ORIGIN)|$(REPO_URI)|$(RELEASE)|$(COMPONENT)' 'Created-By: Packages' |
     awk -F'|' '$4 == "main" && $1 == "Debian" { print "deb", $2, $3, "main contrib non-free" }
                $4 == "main" && $1 == "Ubuntu" { print "deb", $2, $3, "main universe multiverse" }' |
     sort -u > "$scratch/sources.list"
 if [ ! -s "$scratch/sources.list" ]; then
-    # Lists never fetched: the targets carry no origin yet.
+    # The lists were never fetched, so the targets have no origin yet.
     "${as_root[@]+"${as_root[@]}"}" apt-get update -qq || by_hand "apt-get update failed"
     apt-get indextargets --format '$(ORIGIN)|$(REPO_URI)|$(RELEASE)|$(COMPONENT)' 'Created-By: Packages' |
         awk -F'|' '$4 == "main" && $1 == "Debian" { print "deb", $2, $3, "main contrib non-free" }

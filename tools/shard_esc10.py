@@ -16,7 +16,7 @@ import pyarrow.parquet as pq
 import typer
 
 from streamaug.cli.build import build
-from streamaug.cli.main import run
+from streamaug.cli.console import run
 from streamaug.errors import ClipsError
 
 TRAIN_FOLDS = {1, 2, 3}

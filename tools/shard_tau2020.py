@@ -19,8 +19,7 @@ import pyarrow.parquet as pq
 import typer
 
 from streamaug.cli.build import build
-from streamaug.cli.console import stderr
-from streamaug.cli.main import run
+from streamaug.cli.console import run, stderr
 from streamaug.errors import ClipsError
 
 LISTS = {"train": "fold1_train.csv", "evaluate": "fold1_evaluate.csv"}

@@ -22,7 +22,7 @@ from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressB
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 from rich.console import Console
 
-from streamaug.cli.main import run as run_app
+from streamaug.cli.console import run as run_app
 from train.config import RunConfig, read_config
 from train.errors import RunError
 from train.finishing import finish_run

@@ -1,19 +1,54 @@
-"""How commands speak: progress and log on stderr, results on stdout."""
+"""Print for commands: progress, log and errors on stderr, results on stdout."""
 
+import sys
 from types import TracebackType
 
+import typer
 from rich.console import Console
 from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from streamaug.errors import StreamaugError
+from streamaug.packages import missing_package_error
 
 stderr = Console(stderr=True, soft_wrap=True)
 stdout = Console(soft_wrap=True)
 
 
-class ProgressBar:
-    """Shows the stages of long work as bars; usable where `building.Progress` is asked for.
+def run(app: typer.Typer) -> None:
+    """Run a typer application and print an error in one line.
 
-    Where stderr is no terminal (a log file, CI), no bar is drawn: a line is written when a stage begins.
+    An error of streamaug, or a missing package that pip can install, ends in one message and exit
+    code 1. `--debug` shows its traceback. It may be anywhere on the line, so that it can be added to
+    the end of a command that failed.
+
+    Args:
+        app: The application; it reads `sys.argv`.
+    """
+    is_debug = "--debug" in sys.argv
+    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    error: Exception | None
+    try:
+        app(arguments)
+    except StreamaugError as raised:
+        if is_debug:
+            raise
+        error = raised
+    except ModuleNotFoundError as raised:
+        error = missing_package_error(raised)
+        if is_debug or error is None:
+            raise
+    else:
+        return
+    Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {escape(str(error))}", highlight=False)
+    sys.exit(1)
+
+
+class ProgressBar:
+    """Show the stages of long work as bars; implements `streamaug.progress.Progress`.
+
+    If stderr is not a terminal (a log file, CI), it draws no bar and writes one line when a stage
+    begins.
     """
 
     def __init__(self) -> None:

@@ -1,16 +1,15 @@
-"""The command `streamaug`: one file a command, errors told in one line.
+"""The command `streamaug`: one file per command.
 
-Commands import what is heavy inside their functions: `streamaug plan` must answer at once, torch alone takes seconds.
+Commands import what is heavy inside their functions, because `streamaug plan` must answer
+immediately and torch alone takes seconds to import.
 """
 
-import sys
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
 from streamaug.cli.build import build
+from streamaug.cli.console import run
 from streamaug.cli.diff import diff
 from streamaug.cli.doctor import doctor
 from streamaug.cli.info import info
@@ -20,14 +19,24 @@ from streamaug.cli.recipe import recipe
 from streamaug.cli.stream import stream
 from streamaug.cli.verify import verify
 from streamaug.cli.warm import warm
-from streamaug.errors import StreamaugError
 
-app = typer.Typer(no_args_is_help=True, add_completion=False, pretty_exceptions_enable=False, rich_markup_mode="rich")
+app = typer.Typer(no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode="rich")
+
+
+def _print_version(is_requested: bool) -> None:
+    if is_requested:
+        import streamaug
+
+        typer.echo(f"streamaug {streamaug.__version__}")
+        raise typer.Exit
 
 
 @app.callback()
-def _streamaug(debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False) -> None:
-    """Codec conditions as tar shards, training conditions as mixtures of them."""
+def _streamaug(
+    version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+) -> None:
+    """Shard labelled audio by codec condition, and train on mixtures of those conditions."""
 
 
 app.command()(build)
@@ -40,22 +49,6 @@ app.command()(stream)
 app.command()(verify)
 app.command()(warm)
 app.add_typer(recipe, name="recipe")
-
-
-def run(app: typer.Typer) -> None:
-    """Run a typer application: an error of streamaug's ends in one message and exit code 1, its traceback only with --debug.
-
-    `--debug` may stand anywhere on the line, so that it can be added behind a command that failed.
-    """
-    debug = "--debug" in sys.argv
-    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
-    try:
-        app(arguments)
-    except StreamaugError as error:
-        if debug:
-            raise
-        Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {escape(str(error))}", highlight=False)
-        sys.exit(1)
 
 
 def main() -> None:

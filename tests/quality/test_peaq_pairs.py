@@ -12,8 +12,8 @@ ITEMS = ["speech_sbc_64", "scene_mp3_64", "tones_aac_64", "mix_opus_32", "e_shor
 
 
 @pytest.mark.parametrize("item", ITEMS)
-def test_every_variable_agrees_with_the_independent_implementation(shared_data: Path, item: str):
-    folder = shared_data / "peaq"
+def test_every_variable_agrees_with_the_independent_implementation(peaq_pairs: Path, item: str):
+    folder = peaq_pairs
     with (folder / "expected.csv").open() as file:
         expected = {row["item"]: row for row in csv.DictReader(file)}[item]
     reference, rate = soundfile.read(folder / expected["reference"], dtype="int16")
@@ -24,6 +24,6 @@ def test_every_variable_agrees_with_the_independent_implementation(shared_data: 
         assert got == pytest.approx(float(expected[name]), rel=1e-6, abs=1e-6), name
 
 
-def test_all_pairs_of_the_table_are_tested(shared_data: Path):
-    with (shared_data / "peaq" / "expected.csv").open() as file:
+def test_all_pairs_of_the_table_are_tested(peaq_pairs: Path):
+    with (peaq_pairs / "expected.csv").open() as file:
         assert [row["item"] for row in csv.DictReader(file)] == ITEMS

@@ -20,7 +20,7 @@ import pyarrow.compute as pc
 import typer
 from rich.console import Console
 
-from streamaug.cli.main import run as run_app
+from streamaug.cli.console import run as run_app
 from streamaug.conditions import Condition
 from streamaug.quality.table import Quality, load_quality
 from streamaug.splits import Split

@@ -18,7 +18,7 @@ import typer
 from rich.console import Console
 from torch import Tensor
 
-from streamaug.cli.main import run as run_app
+from streamaug.cli.console import run as run_app
 from streamaug.conditions import parse_conditions
 from streamaug.files import write_whole
 from streamaug.recipes import Recipe, Schedule, Share

@@ -20,7 +20,7 @@ import torch
 import typer
 from rich.console import Console
 
-from streamaug.cli.main import run as run_app
+from streamaug.cli.console import run as run_app
 from streamaug.conditions import parse_conditions
 from streamaug.files import write_whole
 from streamaug.store import Store

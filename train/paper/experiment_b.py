@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 import typer
 from rich.console import Console
 
-from streamaug.cli.main import run as run_app
+from streamaug.cli.console import run as run_app
 from streamaug.conditions import Condition, parse_conditions
 from streamaug.files import write_whole
 from streamaug.planning.open_plan import open_plan

@@ -15,7 +15,7 @@ import pyarrow as pa
 import typer
 from rich.console import Console
 
-from streamaug.cli.main import run as run_app
+from streamaug.cli.console import run as run_app
 from streamaug.files import write_whole
 from train.errors import RunError
 from train.figures import accuracy_map
