@@ -114,7 +114,7 @@ def _kept(recipe: Recipe, inventory: Inventory, where: Where, place: KeyPath) ->
         if unknown:
             raise recipe.refuse(
                 (*place, column),
-                f"where: no clip of split '{inventory.split}' has {column} = '{unknown[0]}'; {nearest(unknown[0], coded.values)}",
+                f"where: no clip of split '{inventory.split}' has {column} = '{unknown[0]}'. {nearest(unknown[0], coded.values)}",
             )
         keep = np.isin(np.array(coded.values), values)
         mask = _and(mask, keep[coded.codes])

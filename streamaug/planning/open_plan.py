@@ -69,7 +69,7 @@ def load_inventory(recipe: Recipe, store: Store, split: str) -> Inventory:
 def coded(clips: pa.Table, name: str) -> Column:
     """A column of a table of clips as codes, values in alphabetical order; a missing value is the empty text. Raises StoreError."""
     if name not in clips.column_names:
-        raise StoreError(f"the clips have no column '{name}'; {nearest(name, clips.column_names)}")
+        raise StoreError(f"the clips have no column '{name}'. {nearest(name, clips.column_names)}")
     column = pc.fill_null(pc.cast(clips[name], pa.string()), "").combine_chunks().dictionary_encode()
     values = column.dictionary.to_pylist()
     order = sorted(range(len(values)), key=values.__getitem__)
@@ -81,7 +81,7 @@ def coded(clips: pa.Table, name: str) -> Column:
 def _known(recipe: Recipe, where: tuple[str, ...], kind: str, name: str, known: Iterable[str], remedy: str) -> None:
     known = tuple(known)
     if name not in known:
-        raise recipe.refuse(where, f"the store has no {kind} '{name}'; {nearest(name, known)}, or {remedy}")
+        raise recipe.refuse(where, f"the store has no {kind} '{name}'. {nearest(name, known)} (or {remedy})")
 
 
 def _digest(clips: pa.Table, names: Iterable[str]) -> str:

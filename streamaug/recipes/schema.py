@@ -123,10 +123,10 @@ def _explain(problem: Any, where: KeyPath, lines: dict[KeyPath, int]) -> str:
     match problem["type"]:
         case "extra_forbidden":
             known = list(RecipeFile.model_fields) if len(where) == 1 else ["window"] if where[0] == "shuffle" else ["weight", "where"]
-            return f"unknown key '{where[-1]}'; {nearest(str(where[-1]), known)}"
+            return f"unknown key '{where[-1]}'. {nearest(str(where[-1]), known)}"
         case "literal_error":
             known = ["full"] if name == "shuffle" else ["union", "weighted", "one-per-clip", "views"]
-            return f"{name}: {value!r} is none of {', '.join(known)}; {guessed(str(value), known)}".rstrip("; ")
+            return f"{name}: {value!r} is none of {', '.join(known)}. {guessed(str(value), known)}".rstrip(". ")
         case "missing":
             return f"{name}: '{where[-1]}' is missing{example}"
         case _:
