@@ -37,6 +37,7 @@ class CalibratedEncoder:
         version: The encoder's version on the machine that calibrated it.
         rate: Sample rate in Hz of the signals that go in and come out, the store's.
         delay: Samples at that rate that the decoded signal has ahead of the original's first.
+        lead: Samples of silence at that rate to encode ahead of the signal, for a codec whose decoder drops the first ones.
     """
 
     step: Step
@@ -45,6 +46,7 @@ class CalibratedEncoder:
     version: str
     rate: int
     delay: int = 0
+    lead: int = 0
 
     @property
     def coding_rate(self) -> int:
@@ -67,6 +69,8 @@ class CalibratedEncoder:
         arguments = dict(self.encoder.arguments)
         if self.coding_rate != self.rate:
             arguments["resampler"] = f"soxr {soxr.__version__} HQ"
+        if self.lead:
+            arguments["lead"] = str(self.lead)
         return arguments
 
     def encode(self, pcm: np.ndarray) -> bytes:
@@ -78,6 +82,8 @@ class CalibratedEncoder:
         Raises:
             EncoderError: The encoder refuses its arguments or breaks down.
         """
+        if self.lead:
+            pcm = np.pad(pcm, (self.lead, 0))
         if self.coding_rate != self.rate:
             pcm = to_pcm(resample(to_float(pcm).astype(np.float64), self.rate, self.coding_rate), depth_of(pcm))
         tail = -(-self.delay * self.coding_rate // self.rate)
@@ -143,6 +149,9 @@ def calibrate(step: Step, settings: Settings, rate: int) -> CalibratedEncoder:
             f"choose a bitrate that the codec has, such as {step.name}_{kbps:.0f}"
         )
     delay, peak = _delay(payload, calibrated, reference)
+    if delay < 0:  # the decoder drops the first samples, as FFmpeg's does for WMA
+        calibrated = replace(calibrated, lead=-delay)
+        delay, peak = _delay(calibrated.encode(reference), calibrated, reference)
     if delay < 0 or peak < _TRUSTED:
         raise EncoderError(
             f"condition step '{step}': the delay of {encoder.name} cannot be measured (delay {delay}, correlation {peak:.2f}); "

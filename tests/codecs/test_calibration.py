@@ -71,6 +71,19 @@ def test_a_users_own_ffmpeg_serves_a_step_when_the_settings_say_so(tmp_path):
     assert (rate, samples.ndim) == (RATE, 1)
 
 
+@pytest.mark.parametrize("rate", [16_000, RATE])
+def test_a_decoder_that_drops_the_first_samples_still_gives_the_whole_clip(tmp_path, rate):
+    changes = tmp_path / "settings.yaml"
+    changes.write_text(
+        "codecs: {wma: {extension: wma, demuxer: asf, rates: [16000, 44100], encoders: [{adapter: pyav, encoder: wmav2, muxer: asf}]}}"
+    )
+    encoder = calibrate(Condition.parse("wma_64").steps[0], load_settings(changes), rate)
+    assert encoder.lead > 0
+    assert encoder.arguments["lead"] == str(encoder.lead)
+    decoded = encoder.decode(encoder.encode(noise()), len(noise()))
+    assert np.corrcoef(decoded[:400], noise()[:400])[0, 1] > 0.9
+
+
 @pytest.mark.parametrize("lacking", ["libshine", "mp3_mf", "libx264"])
 def test_an_encoder_that_pyav_lacks_or_that_is_not_for_audio_is_passed_over(tmp_path, lacking):
     assert PyAVEncoder(name=lacking, muxer="mp3", options={}).version is None
