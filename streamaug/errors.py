@@ -13,6 +13,10 @@ class EncoderError(StreamaugError):
     """An encoder is missing on this machine, refuses its settings, or broke down."""
 
 
+class PluginError(StreamaugError):
+    """A plug-in is not installed, cannot be imported, or does not keep to its Protocol."""
+
+
 class ClipsError(StreamaugError):
     """The clips table or an audio file that it names cannot be used."""
 

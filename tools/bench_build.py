@@ -24,7 +24,8 @@ import soundfile
 import typer
 
 from streamaug.building.sources import load, read_table
-from streamaug.codecs import calibrate, load_settings, processes, pyav
+from streamaug.codecs import calibrate, load_settings
+from streamaug.codecs.encoders import fdkaac, ffmpeg, pyav
 from streamaug.codecs.pcm import encode_flac
 from streamaug.conditions import Condition
 
@@ -146,7 +147,7 @@ def main(
         ]
         print(f"| {label} | {statistics.median(took[name]):.1f} | {ratio[0]:.2f} | {ratio[1]:.2f} |")
     print(f"\nLargest worker of the build: {peak:.0f} MB.")
-    print(f"Versions: {pyav.version()}; {processes.ffmpeg_version()}; {processes.fdkaac_version()}; Python {platform.python_version()}.")
+    print(f"Versions: {pyav.version()}; {ffmpeg.version()}; {fdkaac.version()}; Python {platform.python_version()}.")
 
 
 if __name__ == "__main__":

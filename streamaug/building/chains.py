@@ -1,4 +1,4 @@
-"""A condition made ready to be built: every step's encoder or effect at hand, and the hash of all that decides its bytes."""
+"""Prepare a condition for building: the encoder or effect of every step, and the hash of all that decides its bytes."""
 
 import platform
 from collections.abc import Iterable, Mapping
@@ -8,19 +8,20 @@ from typing import Any
 
 import numpy as np
 
-from streamaug.codecs import FLAC, CalibratedEncoder, Decoding, pcm, pyav, version_here
+from streamaug.codecs import FLAC, CalibratedEncoder, Decoding, pcm
+from streamaug.codecs.encoders import pyav
 from streamaug.conditions import Condition, Step
 from streamaug.effects import Effect, LoadClip
 from streamaug.errors import ClipsError, EncoderError
 from streamaug.store.format import CodingStep, settings_hash
 
 _BETWEEN = 16
-"""Bits a sample between the steps of a chain, as between two devices."""
+"""Bits per sample between the steps of a chain, as between two devices."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class EffectStep:
-    """An effect, fitted, as a step of a chain."""
+    """An effect, fitted, as a step of a chain; `rate` is the store's in Hz."""
 
     step: Step
     effect: Effect
@@ -29,7 +30,7 @@ class EffectStep:
 
 @dataclass(frozen=True, kw_only=True)
 class Chain:
-    """A condition with its steps made ready; `rate` is the store's."""
+    """A condition with its steps prepared; `rate` is the store's in Hz."""
 
     condition: Condition
     steps: tuple[CalibratedEncoder | EffectStep, ...]
@@ -47,6 +48,7 @@ class Chain:
 
     @property
     def extension(self) -> str:
+        """File name extension of the stored bitstreams."""
         return self.last.codec.extension if self.last else pcm.FLAC_EXTENSION
 
     @property
@@ -56,56 +58,70 @@ class Chain:
 
     @property
     def delay(self) -> int:
-        """Samples to cut from the stored bitstream; the steps before it are aligned as the chain is coded."""
+        """Samples to cut from the decoded bitstream; the steps before the last are aligned while the chain is encoded."""
         return self.last.delay if self.last else 0
 
     @cached_property
-    def records(self) -> tuple[CodingStep, ...]:
-        """How each step is carried out, for the index; the FLAC that holds an original or an effect is told as a step, too."""
-        told = [_record(step, is_last=step is self.steps[-1]) for step in self.steps]
+    def step_metadata(self) -> tuple[CodingStep, ...]:
+        """How each step is carried out, for the index; the FLAC that holds an original or an effect counts as a step."""
+        metadata = [_metadata_of(step, is_last=step is self.steps[-1]) for step in self.steps]
         if self.last is None:
             flac = CodingStep(step="flac", adapter="soundfile", encoder="flac", version=pcm.flac_version(), rate=self.rate, arguments={})
-            told.append(flac)
-        return tuple(told)
+            metadata.append(flac)
+        return tuple(metadata)
 
     @cached_property
     def settings(self) -> str:
         """8 characters of the hash of chain, encoder versions and arguments: the start of the shards' names."""
-        return settings_hash(self.records)
+        return settings_hash(self.step_metadata)
 
     def holds(self, clip: Mapping[str, Any]) -> bool:
-        """Whether the condition takes a clip: each of its effects must apply."""
+        """Whether the condition contains a clip: each of its effects must apply.
+
+        Args:
+            clip: A row of the clips table.
+        """
         return all(step.effect.applies_to(clip) for step in self.steps if isinstance(step, EffectStep))
 
 
-def check_here(chain: Chain) -> None:
-    """Refuse to work on a machine of a cluster whose encoders or libraries are others than those that the index will name.
+def check_versions(chain: Chain) -> None:
+    """Check that this machine's encoders and libraries are those that the index will name.
 
-    Raises EncoderError.
+    Args:
+        chain: As prepared on the machine that began the build.
+
+    Raises:
+        EncoderError: A machine of the cluster has other versions.
     """
     where = f"condition '{chain.name}': machine {platform.node()} has"
     remedy = "install the same on every machine"
     for step in chain.steps:
-        version = version_here(step.choice) if isinstance(step, CalibratedEncoder) else None
-        if isinstance(step, CalibratedEncoder) and version != step.version:
-            raise EncoderError(f"{where} {version or 'no ' + step.choice.encoder} where the build began with {step.version}; {remedy}")
-    here = replace(chain)  # what is remembered of the chain came along from the machine that readied it
-    if here.settings != chain.settings:
-        others = (f"{now} where the build began with {before}" for before, now in zip(chain.records, here.records, strict=True))
-        raise EncoderError(f"{where} other libraries: {'; '.join(others)}; {remedy}")
+        if isinstance(step, CalibratedEncoder) and (version := step.encoder.version) != step.version:
+            raise EncoderError(f"{where} {version or 'no ' + step.encoder.name}, but the build began with {step.version}; {remedy}")
+    current = replace(chain)  # without the properties that were cached on the other machine
+    if current.settings != chain.settings:
+        pairs = zip(chain.step_metadata, current.step_metadata, strict=True)
+        changes = "; ".join(f"{after}, but the build began with {before}" for before, after in pairs if before != after)
+        raise EncoderError(f"{where} other libraries: {changes}; {remedy}")
 
 
-def _record(step: CalibratedEncoder | EffectStep, *, is_last: bool) -> CodingStep:
+def _metadata_of(step: CalibratedEncoder | EffectStep, *, is_last: bool) -> CodingStep:
     if isinstance(step, EffectStep):
-        arguments = dict(step.effect.arguments)
         return CodingStep(
-            step=str(step.step), adapter="effect", encoder=step.step.name, version=step.effect.version, rate=step.rate, arguments=arguments
+            step=str(step.step),
+            adapter="effect",
+            encoder=step.step.name,
+            version=step.effect.version,
+            rate=step.rate,
+            arguments=dict(step.effect.arguments),
         )
-    arguments = step.arguments if is_last else {**step.arguments, "decoder": pyav.version()}
+    arguments = dict(step.arguments)
+    if not is_last:
+        arguments["decoder"] = pyav.version() if step.decoding.demuxer else step.version
     return CodingStep(
         step=str(step.step),
-        adapter=step.choice.adapter,
-        encoder=step.choice.encoder,
+        adapter=step.adapter,
+        encoder=step.encoder.name,
         version=step.version,
         rate=step.coding_rate,
         arguments=arguments,
@@ -114,48 +130,68 @@ def _record(step: CalibratedEncoder | EffectStep, *, is_last: bool) -> CodingSte
 
 @dataclass(frozen=True, kw_only=True)
 class EncodedClip:
-    """One clip in one condition. source: PCM that the stored bitstream was made from; payload: that bitstream."""
+    """One clip in one condition.
+
+    Args:
+        source: PCM that the stored bitstream was made from.
+        payload: That bitstream.
+    """
 
     source: np.ndarray
     payload: bytes
 
 
-def code(chains: Iterable[Chain], signal: np.ndarray, clip: Mapping[str, Any], load: LoadClip) -> list[EncodedClip]:
-    """A clip in each of several conditions, steps that they share at the start done once.
+def encode_clip(chains: Iterable[Chain], signal: np.ndarray, clip: Mapping[str, Any], load: LoadClip) -> list[EncodedClip]:
+    """Encode a clip in each of several conditions; steps that they share at the start are carried out once.
 
-    signal: the original's PCM. Raises EncoderError, ClipsError.
+    Args:
+        chains: The conditions.
+        signal: PCM of the original, of shape (samples,).
+        clip: The clip's row of the clips table.
+        load: Loads the original of another clip, for effects.
+
+    Raises:
+        EncoderError: An encoder breaks down.
+        ClipsError: An effect gives samples that cannot be used.
     """
-    after: dict[tuple[Step, ...], np.ndarray] = {(): signal}
+    signals: dict[tuple[Step, ...], np.ndarray] = {(): signal}
     payloads: dict[tuple[Step, ...], bytes] = {}
 
-    def through(chain: Chain, count: int) -> np.ndarray:
-        """The signal behind the first `count` steps."""
-        done = chain.condition.steps[:count]
-        if done not in after:
-            before, step = through(chain, count - 1), chain.steps[count - 1]
+    def signal_after(chain: Chain, count: int) -> np.ndarray:
+        """The signal after the first `count` steps."""
+        prefix = chain.condition.steps[:count]
+        if prefix not in signals:
+            before, step = signal_after(chain, count - 1), chain.steps[count - 1]
             if isinstance(step, EffectStep):
                 changed = step.effect.apply(pcm.to_float(before), chain.rate, clip, load)
-                if changed.shape != signal.shape or not np.isfinite(changed).all():
-                    raise ClipsError(f"clip '{clip['clip_id']}': effect '{step.step}' gave {changed.shape} samples or not finite ones")
+                _check_samples(changed, signal, f"clip '{clip['clip_id']}': effect '{step.step}'")
             else:
                 changed = step.decode(bitstream(chain, count), len(signal))
-            after[done] = pcm.to_pcm(changed, _BETWEEN)
-        return after[done]
+            signals[prefix] = pcm.to_pcm(changed, _BETWEEN)
+        return signals[prefix]
 
     def bitstream(chain: Chain, count: int) -> bytes:
         """What the codec at step `count` makes."""
-        done, step = chain.condition.steps[:count], chain.steps[count - 1]
+        prefix, step = chain.condition.steps[:count], chain.steps[count - 1]
         assert isinstance(step, CalibratedEncoder)
-        if done not in payloads:
-            payloads[done] = step.encode(through(chain, count - 1))
-        return payloads[done]
+        if prefix not in payloads:
+            payloads[prefix] = step.encode(signal_after(chain, count - 1))
+        return payloads[prefix]
 
-    coded = []
+    encoded = []
     for chain in chains:
         count = len(chain.steps)
         if chain.last is None:
-            source = through(chain, count)
-            coded.append(EncodedClip(source=source, payload=pcm.encode_flac(source, chain.rate)))
+            source = signal_after(chain, count)
+            encoded.append(EncodedClip(source=source, payload=pcm.encode_flac(source, chain.rate)))
         else:
-            coded.append(EncodedClip(source=through(chain, count - 1), payload=bitstream(chain, count)))
-    return coded
+            encoded.append(EncodedClip(source=signal_after(chain, count - 1), payload=bitstream(chain, count)))
+    return encoded
+
+
+def _check_samples(changed: np.ndarray, signal: np.ndarray, name: str) -> None:
+    remedy = "fix the effect, or leave the condition out"
+    if changed.shape != signal.shape:
+        raise ClipsError(f"{name} returned samples of shape {changed.shape} instead of {signal.shape}; {remedy}")
+    if not np.isfinite(changed).all():
+        raise ClipsError(f"{name} returned samples that are not finite; {remedy}")

@@ -132,7 +132,7 @@ def existing_index(folder: Folder, chain: Chain, *, replace: bool) -> Index | No
     if replace:
         return None
     old = [f"{step.step}: {step.encoder} {step.version} {step.arguments}" for step in index.meta.steps]
-    new = [f"{step.step}: {step.encoder} {step.version} {step.arguments}" for step in chain.records]
+    new = [f"{step.step}: {step.encoder} {step.version} {step.arguments}" for step in chain.step_metadata]
     changes = "; ".join(f"stands {before}, asked {after}" for before, after in zip(old, new, strict=False) if before != after)
     raise StoreError(f"condition '{chain.name}' stands with other settings ({changes}); keep those, or build it again with --replace")
 

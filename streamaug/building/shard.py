@@ -19,7 +19,7 @@ import numpy as np
 import pyarrow as pa
 from typing_extensions import Buffer
 
-from streamaug.building.chains import Chain, EncodedClip, check_here, code
+from streamaug.building.chains import Chain, EncodedClip, check_versions, encode_clip
 from streamaug.building.sources import load
 from streamaug.codecs import alignment, pcm
 from streamaug.effects import LoadClip
@@ -76,7 +76,7 @@ def build_shard(task: ShardTask) -> int:
     encoders than the one that began the build), FetchError.
     """
     for chain in task.chains:
-        check_here(chain)
+        check_versions(chain)
     load_original = _loader(task)
     with ExitStack() as stack:
         tars = []
@@ -91,7 +91,7 @@ def build_shard(task: ShardTask) -> int:
             if pcm.digest(signal) != recording.sha256:
                 raise ClipsError(f"clip '{recording.clip_id}' ({recording.path}) has changed since the build began; start the build again")
             holding = [tar for tar in tars if tar.chain.holds(recording.clip)]
-            for tar, coded in zip(holding, code([tar.chain for tar in holding], signal, recording.clip, load_original), strict=True):
+            for tar, coded in zip(holding, encode_clip([tar.chain for tar in holding], signal, recording.clip, load_original), strict=True):
                 tar.add(recording, coded, task.rate)
         for tar in tars:
             tar.close()
@@ -139,7 +139,7 @@ class _Tar:
             **{key: value for key, value in recording.clip.items() if value is not None},
             "condition": chain.name,
             "generations": chain.condition.generations,
-            "steps": [record.model_dump() for record in chain.records],
+            "steps": [record.model_dump() for record in chain.step_metadata],
             "asked_kbps": chain.last.step.kbps if chain.last else None,
             "kbps": round(kbps, 3),
             "rate": rate,
@@ -170,7 +170,7 @@ class _Tar:
             return
         self._doubts.append(f"'{recording.clip_id}' by {shift} samples")
         if len(self._doubts) == _ALIGNMENT_CLIPS:
-            encoder = self.chain.last.choice.encoder
+            encoder = self.chain.last.encoder.name
             raise EncoderError(
                 f"condition '{self.chain.name}': decoded clips do not lie on their originals: {', '.join(self._doubts)}; "
                 f"{encoder} has another delay than on the calibration signal ({self.chain.delay}); choose another encoder in the settings"
@@ -190,7 +190,7 @@ class _Tar:
             settings=chain.settings,
             extension=chain.extension,
             decoding=chain.decoding,
-            steps=chain.records,
+            steps=chain.step_metadata,
             shards=(info,),
         )
         return Index(meta=meta, table=pa.Table.from_pylist(self._rows, INDEX_SCHEMA))

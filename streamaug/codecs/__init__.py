@@ -1,16 +1,21 @@
-"""Bitstream in and out: an adapter an encoder, decoding, alignment."""
+"""Samples to bitstream and back: codecs, their encoders, calibration, decoding and alignment."""
 
-from streamaug.codecs.base import FLAC, Audio, Decoding
-from streamaug.codecs.coding import CalibratedEncoder, calibrate, choose_encoder, version_here
+from streamaug.codecs.base import FLAC, Audio, Codec, Decoding, Encoder
+from streamaug.codecs.calibration import CalibratedEncoder, calibrate, choose_encoder
+from streamaug.codecs.configured import ConfiguredCodec, find_codec
 from streamaug.codecs.decoding import decode, decode_pyav, decode_torchcodec, decoder_version, default_decoder
-from streamaug.codecs.settings import Codec, Settings, load_settings
+from streamaug.codecs.settings import CodecConfig, EncoderConfig, Settings, load_settings
 
 __all__ = [
     "FLAC",
     "Audio",
     "CalibratedEncoder",
     "Codec",
+    "CodecConfig",
+    "ConfiguredCodec",
     "Decoding",
+    "Encoder",
+    "EncoderConfig",
     "Settings",
     "calibrate",
     "choose_encoder",
@@ -19,6 +24,6 @@ __all__ = [
     "decode_torchcodec",
     "decoder_version",
     "default_decoder",
+    "find_codec",
     "load_settings",
-    "version_here",
 ]

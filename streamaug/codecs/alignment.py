@@ -1,10 +1,10 @@
-"""Where a decoded signal lies on what it was coded from: measured by cross-correlation, never assumed."""
+"""Measure by cross-correlation whether a decoded signal is sample-aligned with what it was encoded from."""
 
 import numpy as np
 
 from streamaug.codecs.pcm import to_pcm
 
-_TELLING = 3_000.0
+_INFORMATIVE = 3_000.0
 """Hz above which a signal says nothing about the delay: codecs at low bitrates drop what is higher (SBC, MP3), copy it up
 from below (HE-AAC) or make it from noise (Opus)."""
 
@@ -16,19 +16,19 @@ _COHERENT = 0.2
 """Share of the cross-spectrum that must be in phase at the best delay for it to be believed."""
 
 _ALIGNED = 0.98
-"""Height of the curve at delay 0, as a share of its peak, from which on a clip lies right; coding noise moves the peak of
-some clips of ESC-10 by one sample, with 0.99 at delay 0."""
+"""Height of the curve at delay 0, as a share of its peak, from which on a clip counts as aligned; coding noise moves the
+peak of some clips of ESC-10 by one sample, with 0.99 at delay 0."""
 
 
 def calibration_signal(rate: int, seconds: float = 3.0) -> np.ndarray:
-    """Noise and a chirp below 3 kHz, as int16 of shape (samples,); the same at every call.
+    """Noise and a chirp below 3 kHz, as int16 of shape (samples,); the same for every call.
 
     The noise never repeats, so that no shift of the signal resembles another.
     """
     generator = np.random.default_rng(20_210_915)
     count = round(rate * seconds)
     time = np.arange(count) / rate
-    top = min(_TELLING, 0.4 * rate)
+    top = min(_INFORMATIVE, 0.4 * rate)
     spectrum = np.fft.rfft(generator.standard_normal(count))
     spectrum[np.fft.rfftfreq(count, 1 / rate) > top] = 0
     noise = np.fft.irfft(spectrum, count)
@@ -40,7 +40,7 @@ def calibration_signal(rate: int, seconds: float = 3.0) -> np.ndarray:
 def correlation(signal: np.ndarray, reference: np.ndarray, reach: int) -> np.ndarray:
     """Cross-correlation over delays -reach to reach, of shape (2 * reach + 1,), divided by both signals' norms.
 
-    A peak at index reach + d says that `signal` comes d samples after `reference`. Silence gives zeros.
+    A peak at index reach + d means that `signal` comes d samples after `reference`. Silence gives zeros.
     """
     length = max(len(signal), len(reference)) + reach
     size = 1 << (length - 1).bit_length()
@@ -70,7 +70,7 @@ def excerpt(signal: np.ndarray) -> np.ndarray:
 
 
 def shift(decoded: np.ndarray, reference: np.ndarray, rate: int) -> int | None:
-    """Samples by which a decoded clip lies late on what it was coded from: 0 where it lies right, None where none can be told.
+    """Samples by which a decoded clip is later than what it was encoded from: 0 if aligned, None if it cannot be measured.
 
     Found by generalized cross-correlation (Knapp and Carter 1976) below 3 kHz, each bin of the cross-spectrum divided by
     the root of its magnitude: without that a hum gives peaks all along, with the whole magnitude noise counts like signal.
@@ -80,8 +80,8 @@ def shift(decoded: np.ndarray, reference: np.ndarray, rate: int) -> int | None:
     (0, 40, None)
     """
     size = 1 << (_EXCERPT + _REACH - 1).bit_length()
-    telling = int(_TELLING / rate * size)
-    spectrum = np.fft.rfft(excerpt(decoded), size)[:telling] * np.conj(np.fft.rfft(excerpt(reference), size)[:telling])
+    informative = int(_INFORMATIVE / rate * size)
+    spectrum = np.fft.rfft(excerpt(decoded), size)[:informative] * np.conj(np.fft.rfft(excerpt(reference), size)[:informative])
     magnitude = np.sqrt(np.abs(spectrum))
     total = magnitude.sum()
     if not total:

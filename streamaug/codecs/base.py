@@ -1,7 +1,8 @@
-"""What decoding a bitstream needs and gives."""
+"""Define the seam of a codec: what encodes and decodes, and what an index records about it."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Protocol
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, StringConstraints
@@ -28,7 +29,8 @@ class Decoding(BaseModel):
 
     Args:
         codec: Name of the codec, such as `mp3`.
-        demuxer: FFmpeg's name of the format, given to the decoder so that it never guesses. None: the codec decodes by itself.
+        demuxer: FFmpeg's name of the format, given to the decoder so that it never guesses. None: the codec is a plug-in
+            that decodes its own bitstreams.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -39,3 +41,88 @@ class Decoding(BaseModel):
 
 FLAC = Decoding(codec="flac", demuxer="flac")
 """Of `original`, and of conditions that end with an effect."""
+
+
+class Encoder(Protocol):
+    """A program or library that makes a codec's bitstreams. It is pickled to the workers of a build."""
+
+    @property
+    def name(self) -> str:
+        """The encoder's own name, such as `libmp3lame`."""
+
+    @property
+    def version(self) -> str | None:
+        """What decides the bytes besides the arguments, or None where the encoder is not installed.
+
+        Read it from this machine at each call: a build on several machines compares their versions.
+        """
+
+    @property
+    def install_hint(self) -> str:
+        """What to do where it is not installed, such as "install fdkaac ('apt-get install fdkaac')"."""
+
+    @property
+    def arguments(self) -> Mapping[str, str]:
+        """All settings that decide the bytes, besides bitrate and sample rate; part of the condition's settings hash."""
+
+    def encode(self, pcm: np.ndarray, *, rate: int, kbps: float, tail: int) -> bytes:
+        """Encode a mono signal. The same arguments give the same bytes.
+
+        Args:
+            pcm: int16, or int32 with 24 bits left-justified, of shape (samples,).
+            rate: Sample rate in Hz, one of the codec's `sample_rates`.
+            kbps: Bitrate in kbit/s.
+            tail: Samples of silence to encode after the signal, so that a decoder with a delay delivers the signal's end.
+
+        Raises:
+            EncoderError: The encoder refuses its arguments or breaks down.
+        """
+
+
+class Codec(Protocol):
+    """A format of bitstreams: what encodes it and how it is decoded. It is pickled to the workers of a build."""
+
+    @property
+    def name(self) -> str:
+        """Its name in conditions: `mp3` in `mp3_64`."""
+
+    @property
+    def extension(self) -> str:
+        """File name extension of its bitstreams in shards: lower-case letters and digits, no dot."""
+
+    @property
+    def sample_rates(self) -> Sequence[int]:
+        """Sample rates in Hz that it can encode. Signals of other rates are resampled, see `coding_rate`."""
+
+    def encoder(self, variant: str = "") -> Encoder:
+        """Return the first of its encoders that is installed.
+
+        Args:
+            variant: Name of another encoder of the same format. Default: the codec's usual one.
+
+        Raises:
+            EncoderError: None is installed, or there is no such variant.
+        """
+
+    def decode(self, payload: bytes) -> Audio:
+        """Decode a bitstream at the sample rate that it has; the codec's delay stays in. Several threads may call it.
+
+        Args:
+            payload: The encoder's bytes for one clip.
+
+        Raises:
+            CorruptError: The bytes cannot be decoded.
+        """
+
+
+def coding_rate(sample_rates: Sequence[int], rate: int) -> int:
+    """Sample rate at which a signal is encoded: its own if the codec takes it, else the next higher, else the highest.
+
+    Args:
+        sample_rates: Sample rates in Hz that the codec takes.
+        rate: Sample rate of the signal in Hz.
+
+    >>> coding_rate([48_000], 44_100), coding_rate([8_000], 44_100), coding_rate([16_000, 44_100, 48_000], 44_100)
+    (48000, 8000, 44100)
+    """
+    return min((higher for higher in sample_rates if higher >= rate), default=max(sample_rates))

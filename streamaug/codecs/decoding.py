@@ -1,12 +1,14 @@
-"""From a bitstream to the samples of its clip: decoded, its delay cut, at the store's rate, as long as the original.
+"""Decode a bitstream to the samples of its clip: without the codec's delay, at the store's rate, as long as the original.
 
-Two decoders give the same samples (to 1e-6). torchcodec decodes a clip in one call without the GIL and so scales over
-threads; it needs the system's FFmpeg libraries. PyAV carries its own and goes frame by frame in Python.
+PyAV decodes every format, and is always given the format. Where torchcodec is installed and loads, it decodes the formats
+below: in one call without the interpreter lock, so that decoding scales over threads. It cannot be given the format, so
+its guess is checked, and PyAV decodes where the guess is wrong. Both give the same samples, to 1e-6. Neither needs torch
+to be installed; torchcodec does.
 """
 
 import io
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.metadata import version
 
@@ -15,11 +17,20 @@ import numpy as np
 import soundfile
 import soxr
 
-from streamaug.codecs.base import FLAC, Audio, Decoding
-from streamaug.errors import CorruptError
+from streamaug import plugins
+from streamaug.codecs.base import FLAC, Audio, Codec, Decoding
+from streamaug.errors import CorruptError, PluginError
 
 Decoder = Callable[[bytes, Decoding], Audio]
-"""Decodes a bitstream, its delay still in, at the rate that the bitstream has."""
+"""Decodes a bitstream of one of FFmpeg's formats, the delay still in, at the rate that the bitstream has."""
+
+TORCHCODEC_FORMATS: Mapping[str, frozenset[str]] = {
+    "mp3": frozenset({"mp3", "mp2"}),
+    "aac": frozenset({"aac"}),
+    "ogg": frozenset({"opus", "vorbis"}),
+    "sbc": frozenset({"sbc"}),
+}
+"""Demuxers whose bitstreams torchcodec decodes, with the codecs that it must recognise in them."""
 
 _MARGIN = 256
 """Samples after the clip's end that the resampler may see, so that its filter does not ring there."""
@@ -29,8 +40,11 @@ _SHORTAGE = 2
 
 
 def _flac(payload: bytes) -> Audio:
-    samples, rate = soundfile.read(io.BytesIO(payload), dtype="float32", always_2d=True)
-    return Audio(samples=samples[:, 0], rate=rate)
+    with soundfile.SoundFile(io.BytesIO(payload)) as file:
+        if file.format != "FLAC":
+            raise ValueError(f"the format is {file.format}, not FLAC")
+        samples = file.read(dtype="float32", always_2d=True)
+        return Audio(samples=samples[:, 0], rate=file.samplerate)
 
 
 def decode_pyav(payload: bytes, decoding: Decoding) -> Audio:
@@ -51,25 +65,44 @@ def decode_pyav(payload: bytes, decoding: Decoding) -> Audio:
 
 
 def decode_torchcodec(payload: bytes, decoding: Decoding) -> Audio:
-    """Decode with torchcodec in one call without the GIL, the first channel of what comes out."""
-    from torchcodec.decoders import AudioDecoder
+    """Decode with torchcodec in one call without the interpreter lock, the first channel of what comes out.
 
+    PyAV decodes what is in none of `TORCHCODEC_FORMATS`, what torchcodec takes for another format and what it cannot decode.
+    """
     if decoding == FLAC:
         return _flac(payload)
-    if decoding.demuxer == "sbc":
-        # Raw SBC has no mark to be known by: FFmpeg goes by the ending of a file's name.
-        with tempfile.NamedTemporaryFile(suffix=".sbc") as file:
-            file.write(payload)
-            file.flush()
-            samples = AudioDecoder(file.name).get_all_samples()
-    else:
-        samples = AudioDecoder(payload).get_all_samples()
+    codecs = TORCHCODEC_FORMATS.get(decoding.demuxer or "")
+    audio = _guessed_by_torchcodec(payload, decoding, codecs) if codecs else None
+    return audio or decode_pyav(payload, decoding)
+
+
+def _guessed_by_torchcodec(payload: bytes, decoding: Decoding, codecs: frozenset[str]) -> Audio | None:
+    """What torchcodec decodes, or None where it fails or finds none of the codecs that the format can contain."""
+    from torchcodec.decoders import AudioDecoder
+
+    try:
+        if decoding.demuxer == "sbc":
+            # Nothing in raw SBC identifies it: FFmpeg goes by the ending of a file's name.
+            with tempfile.NamedTemporaryFile(suffix=".sbc") as file:
+                file.write(payload)
+                file.flush()
+                decoder = AudioDecoder(file.name)
+                if decoder.metadata.codec not in codecs:
+                    return None
+                samples = decoder.get_all_samples()
+        else:
+            decoder = AudioDecoder(payload)
+            if decoder.metadata.codec not in codecs:
+                return None
+            samples = decoder.get_all_samples()
+    except (RuntimeError, ValueError):  # what it raises for bytes that it takes for another format
+        return None
     return Audio(samples=samples.data[0].numpy(), rate=samples.sample_rate)
 
 
 @cache
 def default_decoder() -> Decoder:
-    """torchcodec where it loads, else PyAV."""
+    """`decode_torchcodec` where torchcodec is installed and loads, else `decode_pyav`."""
     try:
         import torchcodec.decoders  # noqa: F401  loading it is the test
     except (ImportError, RuntimeError, OSError):
@@ -79,13 +112,46 @@ def default_decoder() -> Decoder:
 
 @cache
 def decoder_version() -> str:
-    """Names what decodes here, for caches of what was made from its samples."""
-    package = "torchcodec" if default_decoder() is decode_torchcodec else "av"
-    return f"{package} {version(package)}, soundfile {soundfile.__libsndfile_version__}, soxr {soxr.__version__}"
+    """Names what decodes on this machine, for caches of features: other versions may give other samples."""
+    packages = ("torchcodec", "av") if default_decoder() is decode_torchcodec else ("av",)
+    decoders = ", ".join(f"{package} {version(package)}" for package in packages)
+    return f"{decoders}, soundfile {soundfile.__libsndfile_version__}, soxr {soxr.__version__}"
+
+
+@cache  # looking through the installed packages takes longer than decoding a clip
+def plugin_codec(name: str) -> Codec:
+    """Return the codec that a plug-in announces.
+
+    Args:
+        name: Its name in the entry-point group `streamaug.codecs`.
+
+    Raises:
+        PluginError: No installed package announces it, or it cannot be imported.
+    """
+    if name not in plugins.names(plugins.CODECS):
+        raise PluginError(f"codec '{name}' is decoded by a plug-in that is not installed; install the package that provides it")
+    codec: Codec = plugins.find(plugins.CODECS, name)()
+    return codec
+
+
+def _decode_by_plugin(payload: bytes, name: str) -> Audio:
+    audio = plugin_codec(name).decode(payload)
+    if audio.samples.ndim != 1 or audio.samples.dtype != np.float32:
+        raise PluginError(
+            f"codec plug-in '{name}' decodes to {audio.samples.dtype} of shape {audio.samples.shape}; it must return float32 of shape "
+            "(samples,)"
+        )
+    return audio
 
 
 def resample(samples: np.ndarray, source: int, target: int) -> np.ndarray:
-    """Bring samples of shape (samples,) from one rate to another with soxr; the dtype stays, and equal rates pass through."""
+    """Bring samples of shape (samples,) from one rate to another with soxr; the dtype stays, and equal rates pass through.
+
+    Args:
+        samples: Of shape (samples,).
+        source: Their sample rate in Hz.
+        target: The rate of the result in Hz.
+    """
     if source == target:
         return samples
     resampled: np.ndarray = soxr.resample(samples, source, target, quality="HQ")
@@ -93,16 +159,28 @@ def resample(samples: np.ndarray, source: int, target: int) -> np.ndarray:
 
 
 def decode(payload: bytes, *, decoding: Decoding, rate: int, delay: int, samples: int, decoder: Decoder | None = None) -> np.ndarray:
-    """Samples of a clip, lying on its original to the sample.
+    """Decode a clip: float32 of shape (samples,), sample-aligned with its original, nominally in [-1, 1].
 
-    decoding: what decodes it. rate: samples a second wanted, the store's. delay: delay to cut, in samples at
-    that rate. samples: the number wanted; what a codec adds at the end is cut.
-    Returns float32 of shape (samples,), nominally in [-1, 1] (a decoder may overshoot).
-    Raises CorruptError for bytes that cannot be decoded, or that hold too little.
+    Args:
+        payload: The bitstream.
+        decoding: What decodes it.
+        rate: Sample rate of the store in Hz; the result has this rate.
+        delay: The codec's delay in samples at that rate; it is cut off the start.
+        samples: Length of the clip in samples at that rate; what a codec adds at the end is cut off.
+        decoder: For FFmpeg's formats. Default: torchcodec if it loads, else PyAV.
+
+    Raises:
+        CorruptError: The bytes cannot be decoded, or hold too few samples.
+        PluginError: A plug-in decodes this codec, and it is not installed or does not load.
     """
     try:
-        audio = (decoder or default_decoder())(payload, decoding)
-    except Exception as error:  # each decoder has its own kinds, all of them mean the bytes
+        if decoding.demuxer is None:
+            audio = _decode_by_plugin(payload, decoding.codec)
+        else:
+            audio = (decoder or default_decoder())(payload, decoding)
+    except PluginError:
+        raise
+    except Exception as error:  # each decoder has its own kinds, all of them are about the bytes
         raise CorruptError(f"a bitstream '{decoding.codec}' of {len(payload)} bytes cannot be decoded: {error}") from error
     needed = -(-(delay + samples) * audio.rate // rate)
     decoded = resample(audio.samples[: needed + _MARGIN], audio.rate, rate)[delay : delay + samples]

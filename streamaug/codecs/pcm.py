@@ -1,4 +1,4 @@
-"""PCM as it goes between steps: int16, or int32 with 24 bits left-justified; and the FLAC that holds it in a shard."""
+"""Convert PCM, which goes between the steps of a chain (int16, or int32 with 24 bits left-justified), and write it as FLAC."""
 
 import hashlib
 import io
@@ -10,7 +10,7 @@ FLAC_EXTENSION = "flac"
 
 
 def depth_of(pcm: np.ndarray) -> int:
-    """Bits a sample: 16 or 24."""
+    """Bits per sample: 16 or 24."""
     return 16 if pcm.dtype == np.int16 else 24
 
 
@@ -24,7 +24,7 @@ def to_float(pcm: np.ndarray) -> np.ndarray:
 
 
 def to_pcm(signal: np.ndarray, depth: int) -> np.ndarray:
-    """Round a float signal to PCM of 16 or 24 bits; what lies outside [-1, 1) is clipped, as a converter does.
+    """Round a float signal to PCM of 16 or 24 bits; values outside [-1, 1) are clipped, as a converter does.
 
     >>> to_pcm(np.array([-1.0, 0.5, 1.5]), 16)
     array([-32768,  16384,  32767], dtype=int16)
@@ -35,7 +35,7 @@ def to_pcm(signal: np.ndarray, depth: int) -> np.ndarray:
 
 
 def digest(pcm: np.ndarray) -> bytes:
-    """sha256 of the samples, little-endian, behind their depth: the same audio in other files has the same digest."""
+    """sha256 of the depth and the samples, little-endian: the same audio in other files has the same digest."""
     body = np.ascontiguousarray(pcm, pcm.dtype.newbyteorder("<"))
     return hashlib.sha256(b"%d" % depth_of(pcm) + body.tobytes()).digest()
 

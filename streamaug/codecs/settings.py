@@ -1,89 +1,107 @@
-"""Which codecs there are and how each is run: shards/paper.yaml, read and checked, with a user's changes on top."""
+"""Read the encoder settings: shards/paper.yaml, with a user's changes on top."""
 
 from collections.abc import Mapping
-from difflib import get_close_matches
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
-from streamaug.conditions import Condition, Step
+from streamaug.codecs.base import Word
+from streamaug.codecs.encoders import ADAPTERS
+from streamaug.conditions import Condition
 from streamaug.errors import ConditionError
+from streamaug.hints import nearest
 
-_PAPER = Path(__file__).with_name("paper.yaml")
-Adapter = Literal["pyav", "fdkaac", "ffmpeg"]
-_Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]+$")]
+_INSTALLED = Path(__file__).with_name("paper.yaml")
+"""Where a wheel puts the file; in a checkout it is in shards/ alone."""
+
+_CHECKOUT = Path(__file__).parents[2] / "shards" / "paper.yaml"
 
 
 class _Strict(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class EncoderChoice(_Strict):
-    """An encoder that can make a codec's bitstreams. arguments: in the encoder's own terms, the bitrate left out."""
+class EncoderConfig(_Strict):
+    """An encoder that can make a codec's bitstreams.
 
-    adapter: Adapter
-    encoder: _Word
-    muxer: _Word
-    arguments: dict[_Word, str] = {}
+    Args:
+        adapter: What runs it: `pyav`, `fdkaac` or `ffmpeg`.
+        encoder: Its name there.
+        muxer: FFmpeg's name of the container that is written.
+        arguments: In the encoder's own terms, without the bitrate.
+    """
+
+    adapter: str
+    encoder: Word
+    muxer: Word
+    arguments: dict[Word, str] = {}
+
+    @field_validator("adapter")
+    @classmethod
+    def _is_known(cls, adapter: str) -> str:
+        if adapter not in ADAPTERS:
+            raise ValueError(f"no adapter '{adapter}'. {nearest(adapter, ADAPTERS)}")
+        return adapter
 
 
-class Codec(_Strict):
-    """How a codec is run; the keys are explained at the head of shards/paper.yaml."""
+class CodecConfig(_Strict):
+    """How a codec is encoded and decoded; shards/paper.yaml explains the keys.
+
+    Args:
+        extension: File name extension of its bitstreams.
+        demuxer: FFmpeg's name of the container that is read.
+        rates: Sample rates in Hz that the encoders take.
+        encoders: In the order of preference.
+    """
 
     extension: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+$")]
-    demuxer: _Word
+    demuxer: Word
     rates: Annotated[tuple[int, ...], Field(min_length=1)]
-    encoders: Annotated[tuple[EncoderChoice, ...], Field(min_length=1)]
-
-    def coding_rate(self, rate: int) -> int:
-        """Samples a second at which a signal of `rate` is coded: its own if the codec takes it, else the next higher, else the highest.
-
-        >>> load_settings().codecs["opus"].coding_rate(44_100), load_settings().codecs["amr-nb"].coding_rate(44_100)
-        (48000, 8000)
-        """
-        return min((taken for taken in self.rates if taken >= rate), default=max(self.rates))
+    encoders: Annotated[tuple[EncoderConfig, ...], Field(min_length=1)]
 
 
 class Settings(_Strict):
-    """conditions: those that are built where none are named. codecs: by name."""
+    """Encoder settings.
+
+    Args:
+        conditions: Conditions that are built by default.
+        codecs: How each codec is encoded and decoded, by name.
+    """
 
     conditions: tuple[str, ...]
-    codecs: dict[str, Codec]
-
-    def codec(self, step: Step) -> Codec:
-        """The codec of a step. Raises ConditionError for one that does not exist."""
-        if step.name in self.codecs:
-            return self.codecs[step.name]
-        near = get_close_matches(step.name, self.codecs, 1)
-        hint = f"did you mean '{near[0]}'? " if near else ""
-        raise ConditionError(f"condition step '{step}': no codec '{step.name}'; {hint}there are {', '.join(sorted(self.codecs))}")
+    codecs: dict[str, CodecConfig]
 
 
 @cache
 def _paper() -> Mapping[str, Any]:
-    loaded: Mapping[str, Any] = yaml.safe_load(_PAPER.read_text("utf-8"))
+    path = _INSTALLED if _INSTALLED.exists() else _CHECKOUT
+    loaded: Mapping[str, Any] = yaml.safe_load(path.read_text("utf-8"))
     return loaded
 
 
 def load_settings(changes: Path | None = None) -> Settings:
-    """The settings of shards/paper.yaml, with a user's file of the same shape on top of them, key by key.
+    """Read shards/paper.yaml, with a user's file of the same shape on top, key by key.
 
-    Raises ConditionError where the file cannot be read, has unknown keys or values of the wrong kind.
+    Args:
+        changes: The user's YAML file. Default: none.
+
+    Raises:
+        ConditionError: The file cannot be read, has unknown keys or values of the wrong kind.
     """
     data = dict(_paper())
     if changes is not None:
         try:
-            wanted = yaml.safe_load(changes.read_text("utf-8"))
+            changed = yaml.safe_load(changes.read_text("utf-8"))
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             raise ConditionError(f"settings {changes}: {error}") from error
-        entries = wanted.get("codecs", {}) if isinstance(wanted, dict) else None
+        entries = changed.get("codecs", {}) if isinstance(changed, dict) else None
         if not isinstance(entries, dict) or not all(isinstance(entry, dict) for entry in entries.values()):
-            raise ConditionError(f"settings {changes}: no mapping with 'codecs:'; see shards/paper.yaml for the shape")
+            raise ConditionError(f"settings {changes}: not a mapping with 'codecs:'; see shards/paper.yaml for the shape")
         codecs = {name: {**data["codecs"].get(name, {}), **entry} for name, entry in entries.items()}
-        data = {**data, **wanted, "codecs": {**data["codecs"], **codecs}}
+        data = {**data, **changed, "codecs": {**data["codecs"], **codecs}}
     try:
         settings = Settings.model_validate(data)
     except ValidationError as error:

@@ -1,60 +1,81 @@
-"""Waveform effects that a condition's chain may name: what an effect is, and how one is found.
+"""Define what an effect is, and find one by name.
 
-An effect is a class that takes no arguments, announced under its name in the entry-point group `streamaug.effects` of
-any installed package; this one's own are in pyproject.toml. Python callers may hand `building.build` others by name.
+An effect is a class that takes no arguments (or a function that returns one), announced under its name in the
+entry-point group `streamaug.effects` of any installed package; the built-in ones are in pyproject.toml. Python callers
+may pass others to `building.build` by name.
 """
 
 from collections.abc import Callable, Mapping
-from difflib import get_close_matches
-from importlib.metadata import entry_points
 from typing import Any, Protocol
 
 import numpy as np
 import pyarrow as pa
 
+from streamaug import plugins
 from streamaug.conditions import Step
 from streamaug.errors import ConditionError
+from streamaug.hints import nearest
 
 LoadClip = Callable[[str], np.ndarray]
-"""Gives the original of a clip by its clip_id, float32 of shape (samples,) in [-1, 1), at the store's rate."""
+"""Returns the original of a clip by its clip_id: float32 of shape (samples,) in [-1, 1), at the store's rate."""
 
 
 class Effect(Protocol):
-    """A change to a clip's waveform. It is pickled to the workers of a build: keep what is fitted in plain fields."""
+    """A change to a clip's waveform. It is pickled to the workers of a build: keep what `fit` learns in plain fields."""
 
     @property
     def version(self) -> str:
-        """Names what decides the samples: this effect's own version and those of the libraries under it."""
+        """What decides the samples: the effect's own version and those of the libraries that it uses."""
 
     @property
     def arguments(self) -> Mapping[str, str]:
-        """Settings, and a digest of what was fitted; part of the condition's settings hash."""
+        """Settings, and a digest of what `fit` learnt; part of the condition's settings hash."""
 
     def fit(self, clips: pa.Table, load: LoadClip, rate: int) -> "Effect":
-        """The effect made ready for a data set: `clips` is its table (clip_id, label, split, group, own columns).
+        """Return the effect, fitted to a data set. An effect that needs no fitting returns itself.
 
-        Only training clips may be listened to. Effects that need no fitting return themselves.
+        Args:
+            clips: The clips table: clip_id, label, split, group and the data set's own columns.
+            load: Loads the original of a clip. Load training clips only.
+            rate: Sample rate of the store in Hz.
         """
 
     def applies_to(self, clip: Mapping[str, Any]) -> bool:
-        """Whether the condition holds this clip (a row of the clips table)."""
+        """Whether the condition holds this clip.
+
+        Args:
+            clip: Its row of the clips table.
+        """
 
     def apply(self, signal: np.ndarray, rate: int, clip: Mapping[str, Any], load: LoadClip) -> np.ndarray:
-        """The changed signal: float32 of shape (samples,) in and out, equally long; random numbers are seeded by the clip_id."""
+        """Return the changed signal: float32 of shape (samples,), as long as the input.
+
+        Args:
+            signal: float32 of shape (samples,).
+            rate: Sample rate of the store in Hz.
+            clip: The clip's row of the clips table; seed random numbers by its clip_id.
+            load: Loads the original of a clip.
+        """
 
 
-def find_effect(step: Step, given: Mapping[str, Effect] | None = None) -> Effect:
-    """The effect that a step names, not yet fitted. Raises ConditionError for one that nobody announces."""
-    if given and step.name in given:
-        return given[step.name]
-    announced = entry_points(group="streamaug.effects")
-    if step.name in announced.names:
-        effect: Effect = announced[step.name].load()()
+def find_effect(step: Step, effects: Mapping[str, Effect] | None = None) -> Effect:
+    """Find the effect that a step names, not yet fitted.
+
+    Args:
+        step: The step of a condition.
+        effects: Effects by name that take precedence over installed ones. Default: none.
+
+    Raises:
+        ConditionError: No effect has this name.
+        PluginError: The effect's package cannot be imported.
+    """
+    if effects and step.name in effects:
+        return effects[step.name]
+    installed = plugins.names(plugins.EFFECTS)
+    if step.name in installed:
+        effect: Effect = plugins.find(plugins.EFFECTS, step.name)()
         return effect
-    names = sorted({*announced.names, *(given or {})})
-    near = get_close_matches(step.name, names, 1)
-    hint = f"did you mean '{near[0]}'? " if near else ""
+    names = sorted({*installed, *(effects or {})})
     raise ConditionError(
-        f"condition step '{step}': no effect '{step.name}'; {hint}there are {', '.join(names) or 'none'}; "
-        "a codec needs a bitrate, as in 'mp3_64'"
+        f"condition step '{step}': no effect '{step.name}'; a codec needs a bitrate, as in 'mp3_64'. {nearest(step.name, names)}"
     )

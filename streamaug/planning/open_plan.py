@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from streamaug.errors import LeakageError, StoreError
-from streamaug.hints import nearest
+from streamaug.hints import guessed, nearest
 from streamaug.planning import Column, Grouping, Groups, Inventory, Plan
 from streamaug.planning.leakage import leaks, other_side
 from streamaug.recipes import Recipe
@@ -103,7 +103,7 @@ def factorize(clips: pa.Table, name: str) -> Column:
         StoreError: There is no such column.
     """
     if name not in clips.column_names:
-        raise StoreError(f"the clips table has no column '{name}'; {nearest(name, clips.column_names)}")
+        raise StoreError(f"the clips table has no column '{name}'. {nearest(name, clips.column_names)}")
     column = pc.fill_null(pc.cast(clips[name], pa.string()), "").combine_chunks().dictionary_encode()
     values = column.dictionary.to_pylist()
     order = sorted(range(len(values)), key=values.__getitem__)
@@ -115,7 +115,7 @@ def factorize(clips: pa.Table, name: str) -> Column:
 def _check_known(recipe: Recipe, key_path: tuple[str, ...], kind: str, name: str, known: Iterable[str], remedy: str) -> None:
     known = tuple(known)
     if name not in known:
-        raise recipe.error_at(key_path, f"the store has no {kind} '{name}'; {nearest(name, known)}, or {remedy}")
+        raise recipe.error_at(key_path, f"the store has no {kind} '{name}'. {guessed(name, known) or f'{nearest(name, known)} Or {remedy}'}")
 
 
 def _digest(clips: pa.Table, names: Iterable[str]) -> str:

@@ -164,10 +164,10 @@ def _explain(problem: Any, key_path: KeyPath, lines: Mapping[KeyPath, int], mode
     match problem["type"]:
         case "extra_forbidden":
             known = list(model.model_fields) if len(key_path) == 1 else ["window"] if key_path[0] == "shuffle" else ["weight", "where"]
-            return f"unknown key '{key_path[-1]}'; {nearest(str(key_path[-1]), known)}"
+            return f"unknown key '{key_path[-1]}'. {nearest(str(key_path[-1]), known)}"
         case "literal_error":
             known = ["full"] if name == "shuffle" else list(draw_names())
-            return f"{name}: {value!r} is none of {', '.join(known)}; {guessed(str(value), known)}".rstrip("; ")
+            return f"{name}: {value!r} is none of {', '.join(known)}. {guessed(str(value), known)}".rstrip(". ")
         case "missing":
             return f"{name}: '{key_path[-1]}' is missing{example}"
         case _:

@@ -86,7 +86,7 @@ def test_a_machine_that_lacks_an_encoder_is_named_and_nothing_is_published(tmp_p
         pytest.skip("fdkaac is not installed")
     table = write_clips(tmp_path / "clips", 4)
     store = tmp_path / "store"
-    refused = pytest.raises(EncoderError, match="has no fdkaac where the build began with fdkaac")
+    refused = pytest.raises(EncoderError, match="has no fdkaac, but the build began with fdkaac")
     with cluster(tmp_path, 1, PATH="") as (address, _), executor_of(address) as executor, refused:
         build(table, str(store), conditions=parse_conditions("he-aac_16"), executor=executor)
     assert not list(store.glob("*/index.parquet"))

@@ -1,5 +1,6 @@
-"""The doctor tells what this machine has, by trying it."""
+"""`streamaug doctor` shows what this machine has, by trying it."""
 
+import importlib.abc
 import shutil
 import sys
 from pathlib import Path
@@ -9,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from streamaug.cli.main import app
-from streamaug.codecs import processes
+from streamaug.codecs.encoders import fdkaac, ffmpeg
 
 
 def doctor(*arguments: str) -> tuple[int, str]:
@@ -19,42 +20,67 @@ def doctor(*arguments: str) -> tuple[int, str]:
 
 
 def test_what_can_be_built_is_shown_with_encoder_and_version() -> None:
-    code, told = doctor("--conditions", "original,mp3_32,mulaw_64+aac_32,pitch")
+    code, output = doctor("--conditions", "original,mp3_32,mulaw_64+aac_32,pitch")
     assert code == 0
     for condition in ("original", "mp3_32", "mulaw_64+aac_32", "pitch"):
-        assert condition in told
-    assert f"libmp3lame (PyAV {av.__version__}" in told
-    assert "effect pitch" in told
-    assert "Codec g722: g722" in told
-    assert "Stores on s3://: s3fs" in told
+        assert condition in output
+    assert f"libmp3lame (PyAV {av.__version__}" in output
+    assert "effect pitch" in output
+    assert "Codec g722: g722" in output
+    assert "Stores on s3://: s3fs" in output
 
 
 def test_what_cannot_be_built_is_shown_with_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    for remembered in (processes.fdkaac_version, processes.ffmpeg_version, processes.ffmpeg_encoders):
-        remembered.cache_clear()
-    code, told = doctor("--conditions", "mp3_32,he-aac_16,mp3_900")
-    for remembered in (processes.fdkaac_version, processes.ffmpeg_version, processes.ffmpeg_encoders):
-        remembered.cache_clear()
+    for cached in (fdkaac.version, ffmpeg.version, ffmpeg.encoder_names):
+        cached.cache_clear()
+    code, output = doctor("--conditions", "mp3_32,he-aac_16,mp3_900")
+    for cached in (fdkaac.version, ffmpeg.version, ffmpeg.encoder_names):
+        cached.cache_clear()
     assert code == 1
-    assert "libmp3lame" in told
-    assert "condition step 'he-aac_16': this machine has no encoder for it" in told
-    assert "install fdkaac" in told
-    assert "condition step 'mp3_900': libmp3lame delivers" in told
+    assert "libmp3lame" in output
+    assert "condition step 'he-aac_16': no encoder for codec 'he-aac' on this machine" in output
+    assert "install fdkaac" in output
+    assert "condition step 'mp3_900': libmp3lame delivers" in output
 
 
-def test_the_decoder_is_named_and_without_torchcodec_what_it_lacks(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_decoder_is_named_and_without_torchcodec_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("torchcodec.decoders", exc_type=(ImportError, RuntimeError), reason="torchcodec does not load here")
     assert "Streams decode with torchcodec" in doctor("--conditions", "mp3_32")[1]
     monkeypatch.setitem(sys.modules, "torchcodec.decoders", None)
-    code, told = doctor("--conditions", "mp3_32")
+    code, output = doctor("--conditions", "mp3_32")
     assert code == 0
-    assert "Streams decode with PyAV" in told
-    assert "apt-get install ffmpeg" in told
+    assert "Streams decode with PyAV" in output
+    assert "torchcodec is not installed; 'pip install torchcodec'" in output
+
+
+class WithoutLibraries(importlib.abc.MetaPathFinder):
+    """Imports torchcodec as a machine without FFmpeg's libraries does."""
+
+    def find_spec(self, name: str, path: object, target: object = None) -> None:
+        if name == "torchcodec.decoders":
+            raise RuntimeError("Could not load libtorchcodec\nmore")
+
+
+def test_where_torchcodec_does_not_load_it_says_which_libraries_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("torchcodec.decoders", exc_type=(ImportError, RuntimeError), reason="torchcodec does not load here")
+    monkeypatch.delitem(sys.modules, "torchcodec.decoders")
+    monkeypatch.setattr(sys, "meta_path", [WithoutLibraries(), *sys.meta_path])
+    output = doctor("--conditions", "mp3_32")[1]
+    assert "does not load (Could not load libtorchcodec)" in output
+    assert "apt-get install ffmpeg" in output
+
+
+def test_the_table_names_what_decodes_each_condition() -> None:
+    output = doctor("--conditions", "original,g722_64")[1]
+    assert "┃ condition ┃ encoder" in output
+    assert "┃ delay (samples) ┃ decoder" in output
+    assert "│ 0 │ soundfile │" in output
+    assert "│ PyAV │" in output
 
 
 @pytest.mark.skipif(shutil.which("fdkaac") is None, reason="fdkaac is not installed")
-def test_he_aac_is_coded_by_fdkaac_where_it_is_installed() -> None:
-    code, told = doctor("--conditions", "he-aac_32")
+def test_he_aac_is_encoded_by_fdkaac_where_it_is_installed() -> None:
+    code, output = doctor("--conditions", "he-aac_32")
     assert code == 0
-    assert "fdkaac (fdkaac" in told
+    assert "fdkaac (fdkaac" in output

@@ -94,7 +94,7 @@ def test_files_that_cannot_be_written_are_errors_and_leave_nothing(store: Store,
         (("--ledger", tmp_path / "no" / "ledger.csv"), "cannot be written"),
         (("--picture", tmp_path / "picture.txt"), "ending"),
         (("--epoch", 1, "--epochs", 2), "use one of them"),
-        (("--by", "labl"), "did you mean 'label'?"),
+        (("--by", "labl"), "Did you mean 'label'?"),
     ):
         with pytest.raises(StreamaugError, match=message):
             streamaug("plan", TABLE3 / "row_1.yaml", store.url, *arguments)

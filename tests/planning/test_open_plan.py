@@ -46,11 +46,11 @@ def plan_of(store: Store, folder: Path, text: str, **settings: str) -> Plan:
 @pytest.mark.parametrize(
     ("text", "line", "expected"),
     [
-        ("draw: union\nmixture:\n  original: 1\n  mp3_46: 1\n", 4, "the store has no condition 'mp3_46'; did you mean 'mp3_64'?"),
-        ("draw: union\nmixture: {opus_32: 1}\n", 2, "there is original, mp3_64, pitch, or build it with"),
-        ("draw: union\nmixture: {original: 1}\nwhere:\n  devise: [a]\n", 4, "the store has no column 'devise'; did you mean 'device'?"),
-        ("draw: union\nmixture: {original: 1}\nwhere:\n  device: [c]\n", 4, "has device = 'c'; there is a, b"),
-        ("draw: union\nbalance: [labl]\nmixture: {original: 1}\n", 2, "the store has no column 'labl'; did you mean 'label'?"),
+        ("draw: union\nmixture:\n  original: 1\n  mp3_46: 1\n", 4, "the store has no condition 'mp3_46'. Did you mean 'mp3_64'?"),
+        ("draw: union\nmixture: {opus_32: 1}\n", 2, "Available: original, mp3_64, pitch (or build it with"),
+        ("draw: union\nmixture: {original: 1}\nwhere:\n  devise: [a]\n", 4, "the store has no column 'devise'. Did you mean 'device'?"),
+        ("draw: union\nmixture: {original: 1}\nwhere:\n  device: [c]\n", 4, "has device = 'c'. Available: a, b"),
+        ("draw: union\nbalance: [labl]\nmixture: {original: 1}\n", 2, "the store has no column 'labl'. Did you mean 'label'?"),
         ("draw: union\nmixture:\n  pitch: 1\nwhere: {device: [b]}\n", 3, "'pitch' has no clip of split 'train' that the recipe takes"),
     ],
 )

@@ -1,0 +1,172 @@
+"""Prepare one codec step on this machine: choose its encoder, measure its delay, check its bitrate."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import soxr
+
+from streamaug.codecs.alignment import calibration_signal, measure_delay
+from streamaug.codecs.base import Codec, Decoding, Encoder, coding_rate
+from streamaug.codecs.configured import ConfiguredCodec, find_codec
+from streamaug.codecs.decoding import decode, decode_pyav, resample
+from streamaug.codecs.encoders import AdapterEncoder
+from streamaug.codecs.pcm import depth_of, to_float, to_pcm
+from streamaug.codecs.settings import Settings
+from streamaug.conditions import Step
+from streamaug.errors import EncoderError
+
+_REACH = 20_000
+"""Samples within which a codec's delay is looked for; HE-AAC, the slowest, has 5 057."""
+
+_TRUSTED = 0.3
+"""Correlation with the calibration signal from which on a delay is believed; AMR at 4.75 kbps, the lowest, has 0.6."""
+
+_DELIVERED = (0.6, 1.5)
+"""Measured kbps over those of the condition, on the calibration signal: outside, the encoder took another bitrate."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class CalibratedEncoder:
+    """A codec step that can be run.
+
+    Args:
+        step: The step of a condition.
+        codec: The codec that it names.
+        encoder: The encoder that makes the bitstreams.
+        version: The encoder's version on the machine that calibrated it.
+        rate: Sample rate in Hz of the signals that go in and come out, the store's.
+        delay: Samples at that rate that the decoded signal has ahead of the original's first.
+        lead: Samples of silence at that rate to encode ahead of the signal, for a codec whose decoder drops the first ones.
+    """
+
+    step: Step
+    codec: Codec
+    encoder: Encoder
+    version: str
+    rate: int
+    delay: int = 0
+    lead: int = 0
+
+    @property
+    def coding_rate(self) -> int:
+        """Sample rate in Hz at which the signal is encoded."""
+        return coding_rate(self.codec.sample_rates, self.rate)
+
+    @property
+    def decoding(self) -> Decoding:
+        """What decodes its bitstreams."""
+        return self.codec.decoding if isinstance(self.codec, ConfiguredCodec) else Decoding(codec=self.step.name, demuxer=None)
+
+    @property
+    def adapter(self) -> str:
+        """What runs the encoder: the adapter that the settings name, or `plugin`."""
+        return self.encoder.adapter if isinstance(self.encoder, AdapterEncoder) else "plugin"
+
+    @property
+    def arguments(self) -> Mapping[str, str]:
+        """All that decides the bitstream besides the encoder's version, for the index."""
+        arguments = dict(self.encoder.arguments)
+        if self.coding_rate != self.rate:
+            arguments["resampler"] = f"soxr {soxr.__version__} HQ"
+        if self.lead:
+            arguments["lead"] = str(self.lead)
+        return arguments
+
+    def encode(self, pcm: np.ndarray) -> bytes:
+        """Encode a signal; soxr resamples it if the codec does not take its rate.
+
+        Args:
+            pcm: int16, or int32 with 24 bits left-justified, of shape (samples,), at `rate`.
+
+        Raises:
+            EncoderError: The encoder refuses its arguments or breaks down.
+        """
+        if self.lead:
+            pcm = np.pad(pcm, (self.lead, 0))
+        if self.coding_rate != self.rate:
+            pcm = to_pcm(resample(to_float(pcm).astype(np.float64), self.rate, self.coding_rate), depth_of(pcm))
+        tail = -(-self.delay * self.coding_rate // self.rate)
+        return self.encoder.encode(pcm, rate=self.coding_rate, kbps=self.step.kbps, tail=tail)
+
+    def decode(self, payload: bytes, samples: int) -> np.ndarray:
+        """Decode a bitstream to the aligned signal, float32 of shape (samples,), without torch.
+
+        Args:
+            payload: The bitstream.
+            samples: Length of the clip in samples.
+
+        Raises:
+            CorruptError: The bytes cannot be decoded.
+        """
+        return decode(payload, decoding=self.decoding, rate=self.rate, delay=self.delay, samples=samples, decoder=decode_pyav)
+
+
+def choose_encoder(step: Step, settings: Settings) -> tuple[Codec, Encoder, str]:
+    """Return the codec of a step, the first of its encoders that is installed, and that encoder's version.
+
+    Args:
+        step: The step of a condition.
+        settings: Encoder settings.
+
+    Raises:
+        ConditionError: No codec has this name.
+        EncoderError: No encoder is installed; the message says what to install.
+        PluginError: The codec's package cannot be imported.
+    """
+    codec = find_codec(step, settings)
+    try:
+        encoder = codec.encoder()
+    except EncoderError as error:
+        raise EncoderError(f"condition step '{step}': {error}") from error
+    version = encoder.version
+    if version is None:  # a plug-in's codec may leave the check to us
+        raise EncoderError(f"condition step '{step}': no encoder on this machine (needs {encoder.name}); {encoder.install_hint}")
+    return codec, encoder, version
+
+
+def calibrate(step: Step, settings: Settings, rate: int) -> CalibratedEncoder:
+    """Prepare a step: choose its encoder, encode a test signal, measure the delay and check the bitrate.
+
+    Args:
+        step: The step of a condition.
+        settings: Encoder settings.
+        rate: Sample rate of the store in Hz.
+
+    Raises:
+        ConditionError: No codec has this name.
+        EncoderError: No encoder is installed, it has no such bitrate, or its delay cannot be measured.
+        PluginError: The codec's package cannot be imported.
+    """
+    codec, encoder, version = choose_encoder(step, settings)
+    calibrated = CalibratedEncoder(step=step, codec=codec, encoder=encoder, version=version, rate=rate)
+    reference = calibration_signal(rate)
+    payload = calibrated.encode(reference)
+    kbps = len(payload) * 8 * rate / len(reference) / 1000
+    if not _DELIVERED[0] <= kbps / step.kbps <= _DELIVERED[1]:
+        raise EncoderError(
+            f"condition step '{step}': {encoder.name} delivers {kbps:.0f} kbps at {calibrated.coding_rate} Hz instead of {step.kbps:g}; "
+            f"choose a bitrate that the codec has, such as {step.name}_{kbps:.0f}"
+        )
+    delay, peak = _delay(payload, calibrated, reference)
+    if delay < 0:  # the decoder drops the first samples, as FFmpeg's does for WMA
+        calibrated = replace(calibrated, lead=-delay)
+        delay, peak = _delay(calibrated.encode(reference), calibrated, reference)
+    if delay < 0 or peak < _TRUSTED:
+        raise EncoderError(
+            f"condition step '{step}': the delay of {encoder.name} cannot be measured (delay {delay}, correlation {peak:.2f}); "
+            "choose another encoder in the settings"
+        )
+    calibrated = replace(calibrated, delay=delay)
+    again, _ = _delay(calibrated.encode(reference), calibrated, reference)
+    if again != delay:
+        raise EncoderError(
+            f"condition step '{step}': the delay of {encoder.name} is not constant ({delay}, then {again} samples); "
+            "choose another encoder in the settings"
+        )
+    return calibrated
+
+
+def _delay(payload: bytes, calibrated: CalibratedEncoder, reference: np.ndarray) -> tuple[int, float]:
+    audio = calibrated.codec.decode(payload)
+    return measure_delay(resample(audio.samples, audio.rate, calibrated.rate), reference, _REACH)

@@ -1,0 +1,79 @@
+"""Find a codec by name: one that settings describe in YAML, or else a plug-in."""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from streamaug import plugins
+from streamaug.codecs.base import Audio, Codec, Decoding, Encoder
+from streamaug.codecs.decoding import decode_pyav, plugin_codec
+from streamaug.codecs.encoders import ADAPTERS
+from streamaug.codecs.settings import CodecConfig, Settings
+from streamaug.conditions import Step
+from streamaug.errors import ConditionError, EncoderError, PluginError
+from streamaug.hints import nearest
+
+
+@dataclass(frozen=True, kw_only=True)
+class ConfiguredCodec:
+    """A `Codec` that a settings file describes: built-in adapters encode it, FFmpeg's libraries decode it.
+
+    Args:
+        name: Its name in conditions.
+        config: Its entry in the settings.
+    """
+
+    name: str
+    config: CodecConfig
+
+    @property
+    def extension(self) -> str:
+        return self.config.extension
+
+    @property
+    def sample_rates(self) -> Sequence[int]:
+        return self.config.rates
+
+    @property
+    def decoding(self) -> Decoding:
+        """What decodes its bitstreams."""
+        return Decoding(codec=self.name, demuxer=self.config.demuxer)
+
+    def encoder(self, variant: str = "") -> Encoder:
+        if variant:
+            raise EncoderError(f"codec '{self.name}' has no variant '{variant}'; leave the variant out")
+        encoders = [
+            ADAPTERS[config.adapter](name=config.encoder, muxer=config.muxer, options=config.arguments) for config in self.config.encoders
+        ]
+        for encoder in encoders:
+            if encoder.version is not None:
+                return encoder
+        needed = " or ".join(f"{encoder.name} ({encoder.adapter})" for encoder in encoders)
+        remedies = " or ".join(dict.fromkeys(encoder.install_hint for encoder in encoders))
+        raise EncoderError(f"no encoder for codec '{self.name}' on this machine (needs {needed}); {remedies}")
+
+    def decode(self, payload: bytes) -> Audio:
+        return decode_pyav(payload, self.decoding)
+
+
+def find_codec(step: Step, settings: Settings) -> Codec:
+    """Find the codec that a step names: in the settings first, then among the plug-ins.
+
+    Args:
+        step: The step of a condition.
+        settings: Codecs that are described in YAML.
+
+    Raises:
+        ConditionError: No codec has this name.
+        PluginError: The codec's package cannot be imported, or its extension cannot be used.
+    """
+    if step.name in settings.codecs:
+        return ConfiguredCodec(name=step.name, config=settings.codecs[step.name])
+    installed = plugins.names(plugins.CODECS)
+    if step.name not in installed:
+        known = sorted({*settings.codecs, *installed})
+        raise ConditionError(f"condition step '{step}': no codec '{step.name}'. {nearest(step.name, known)}")
+    codec = plugin_codec(step.name)
+    if not re.fullmatch("[a-z0-9]+", codec.extension):
+        raise PluginError(f"codec plug-in '{step.name}': extension '{codec.extension}': use lower-case letters and digits")
+    return codec

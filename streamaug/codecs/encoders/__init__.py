@@ -1,0 +1,12 @@
+"""The built-in encoders, one adapter per file, by the name that settings files have for it."""
+
+from collections.abc import Mapping
+
+from streamaug.codecs.encoders.adapter import AdapterEncoder
+from streamaug.codecs.encoders.fdkaac import FdkAacEncoder
+from streamaug.codecs.encoders.ffmpeg import FFmpegEncoder
+from streamaug.codecs.encoders.pyav import PyAVEncoder
+
+ADAPTERS: Mapping[str, type[AdapterEncoder]] = {encoder.adapter: encoder for encoder in (PyAVEncoder, FdkAacEncoder, FFmpegEncoder)}
+
+__all__ = ["ADAPTERS", "AdapterEncoder", "FFmpegEncoder", "FdkAacEncoder", "PyAVEncoder"]

@@ -1,0 +1,1 @@
+"""Plug-ins for streamaug, one per file."""
