@@ -188,7 +188,7 @@ def test_a_store_with_clips_that_the_table_lacks_or_has_otherwise_is_refused(tmp
         run(table, tmp_path / "store", "mp3_32")
     soundfile.write(folder / "clip003.wav", np.full(RATE // 2, 0.1), RATE)
     write_table(table, rows)
-    with pytest.raises(StoreError, match=r"clip003.*another audio"):
+    with pytest.raises(StoreError, match=r"clip003.*other audio"):
         run(table, tmp_path / "store", "mp3_32")
 
 

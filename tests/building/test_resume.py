@@ -117,6 +117,6 @@ def test_two_builds_in_one_folder_at_once_are_refused(table, tmp_path):
     second = start(table, store)
     try:
         assert second.wait() == 1
-        assert "another build is at work" in second.stderr.read()
+        assert "another build is running" in second.stderr.read()
     finally:
         kill(first)
