@@ -1,4 +1,4 @@
-"""Build a store from a table of clips: check every source, encode every shard, publish every condition last.
+"""Build a store: check every source, encode every shard, publish every condition last.
 
 Any `concurrent.futures.Executor` does the work; by default processes on this machine.
 """
@@ -74,7 +74,7 @@ def build(
 ) -> Built:
     """Build a store, or add what an existing one lacks.
 
-    This is the public door to `run_job`; its keywords are spelled out so that editors can list them.
+    This is the public door to `run_job`; the keywords are spelled out so that editors list them.
 
     Args:
         clips: CSV or Parquet table with the columns path, label and `shard_by`; optionally clip_id,
@@ -88,8 +88,8 @@ def build(
         seconds: Clip length; longer clips are cut, shorter ones padded. Default: all clips must
             have the same length.
         shard_by: Column to shard by: each shard holds clips of one value.
-        clips_per_shard: Default: 1/8 of the clips with the same `shard_by` value, between 16 and
-            128.
+        clips_per_shard: Largest number of clips in a shard. Default: 1/8 of the clips with the same
+            `shard_by` value, between 16 and 128.
         settings: Encoder settings. Default: shards/paper.yaml.
         effects: Effects by name, besides the installed ones.
         replace: Rebuild conditions whose stored settings differ.
@@ -179,7 +179,7 @@ def run_job(job: Job, executor: Executor, progress: Progress) -> Built:
 def _check_sources(
     job: Job, table: pa.Table, rate: int, existing: ExistingStore | None, executor: Executor, progress: Progress
 ) -> tuple[pa.Table, list[Problem]]:
-    """The clips that can be built from, with what the check found out about them, and the errors of the others."""
+    """The clips without errors, with what the check found out about them, and all errors."""
     length = round(job.seconds * rate) if job.seconds else None
     sources = inspect_sources(executor, table["path"].to_pylist(), rate, length, progress)
     problems = find_problems(table, sources, job.shard_by, existing.samples if existing else None)
@@ -205,7 +205,7 @@ def _shard_numbers(chain: Chain, clips: pa.Table) -> set[int]:
 def _shard_tasks(
     folder: Folder, clips: pa.Table, originals: Originals, chains: Sequence[Chain], missing: Mapping[str, set[int]]
 ) -> list[ShardTask]:
-    """One task per shard that any condition lacks; `missing` has the numbers of these for each condition."""
+    """One task per shard that any condition lacks; `missing` has their numbers by condition."""
     recordings: dict[int, list[Recording]] = defaultdict(list)
     for clip in clips.drop_columns(["path", "samples", "depth"]).to_pylist():
         shard, sha256 = clip.pop("shard"), clip.pop("sha256")

@@ -187,7 +187,7 @@ def find_problems(table: pa.Table, sources: Sequence[SourceInfo], shard_by: str,
 
 
 def summarize_changes(sources: Sequence[SourceInfo], rate: int) -> list[str]:
-    """One line for each way in which sources were changed for the store, with the number of clips."""
+    """One line per way in which sources were changed for the store, with the number of clips."""
     changes = Counter[str]()
     for source in sources:
         if source.rate and source.rate != rate:

@@ -1,4 +1,4 @@
-"""Make a store's clips table: what the sources hold, the labels in order, and a shard for each clip."""
+"""Make a store's clips table: what the sources hold, the order of labels, each clip's shard."""
 
 import hashlib
 from collections.abc import Sequence

@@ -20,10 +20,12 @@ class ExistingStore:
     """A store that a build adds to.
 
     Args:
+        url: Path or URL of the store.
         meta: What store.json holds.
         clips: Its clips table, or None if an earlier build was killed before it wrote one.
     """
 
+    url: str
     meta: StoreMeta
     clips: pa.Table | None
 
@@ -46,7 +48,7 @@ def read_existing(folder: Folder) -> ExistingStore | None:
             raise StoreError(f"{folder.url} is not a store and not empty (it contains '{foreign[0]}'); choose a new or empty folder")
         return None
     meta = read_meta(folder)
-    return ExistingStore(meta=meta, clips=read_clips(folder, meta) if CLIPS_FILE in names else None)
+    return ExistingStore(url=folder.url, meta=meta, clips=read_clips(folder, meta) if CLIPS_FILE in names else None)
 
 
 def check_compatible(existing: ExistingStore, meta: StoreMeta, clips: pa.Table) -> None:
@@ -63,14 +65,14 @@ def check_compatible(existing: ExistingStore, meta: StoreMeta, clips: pa.Table) 
     for field in ("name", "rate", "shard_by"):
         old, new = getattr(existing.meta, field), getattr(meta, field)
         if old != new:
-            raise StoreError(f"the store has {field} {old}, but this build {new}; use the same, or build into another folder")
+            raise StoreError(f"{existing.url} has {field} {old!r}, but this build {new!r}; use the same, or build into another folder")
     if existing.clips is None:
         return
     rows = pc.index_in(existing.clips["clip_id"], clips["clip_id"])
     if rows.null_count:
         missing = existing.clips["clip_id"].filter(pc.is_null(rows))
         raise StoreError(
-            f"the table lacks {len(missing)} clips of the store, the first is '{missing[0].as_py()}'; "
+            f"the table lacks {len(missing)} clips of the store {existing.url}, the first is '{missing[0].as_py()}'; "
             "add them to the table, or build into another folder"
         )
     same = clips.take(rows)
@@ -80,7 +82,7 @@ def check_compatible(existing: ExistingStore, meta: StoreMeta, clips: pa.Table) 
         if pc.any(changed).as_py():
             clip = existing.clips["clip_id"].filter(changed)[0].as_py()
             what = "other audio" if column == "sha256" else f"another {column}"
-            raise StoreError(f"clip '{clip}' has {what} than in the store; give it another clip_id, or build into another folder")
+            raise StoreError(f"clip '{clip}' has {what} than in {existing.url}; give it another clip_id, or build into another folder")
 
 
 def existing_index(folder: Folder, chain: Chain, *, replace: bool) -> Index | None:

@@ -26,8 +26,8 @@ class Job:
         seconds: Clip length; longer clips are cut, shorter ones padded. Default: all clips must
             have the same length.
         shard_by: Column to shard by: each shard holds clips of one value.
-        clips_per_shard: Default: 1/8 of the clips with the same `shard_by` value, between 16 and
-            128.
+        clips_per_shard: Largest number of clips in a shard. Default: 1/8 of the clips with the same
+            `shard_by` value, between 16 and 128.
         settings: Encoder settings. Default: shards/paper.yaml.
         effects: Effects by name, besides the installed ones.
         replace: Rebuild conditions whose stored settings differ.

@@ -1,4 +1,4 @@
-"""Prepare conditions to be built: calibrate their codecs, find their effects and fit them to the clips."""
+"""Prepare conditions to be built: calibrate their codecs, find and fit their effects."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -16,7 +16,7 @@ from streamaug.errors import ConditionError, StreamaugError
 from streamaug.progress import Progress
 
 PreparedSteps = tuple[CalibratedEncoder | Step, ...]
-"""Steps of a condition before the clips are known: codecs are calibrated, effects are not fitted."""
+"""Steps of a condition before the clips are known: calibrated codecs, and effects to fit."""
 
 
 def prepare_conditions(job: Job, rate: int, progress: Progress) -> tuple[dict[Condition, PreparedSteps], dict[str, str]]:

@@ -1,4 +1,4 @@
-"""Publish clips and conditions atomically: readers see a condition once its index is there, whole."""
+"""Publish clips and conditions atomically: a condition is visible once its index is there."""
 
 import csv
 import io

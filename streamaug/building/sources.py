@@ -40,8 +40,8 @@ def read_table(path: Path, shard_by: str) -> pa.Table:
         shard_by: A column that must have a value in each row.
 
     Returns:
-        Columns clip_id (default: the file's stem), path (absolute), label, split and group (default:
-        null), then the table's own.
+        Columns clip_id (default: the file's stem), path (absolute), label, split and group
+        (default: null), then the table's own.
 
     Raises:
         ClipsError: The table cannot be read, or lacks a column or a value.

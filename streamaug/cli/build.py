@@ -28,7 +28,10 @@ def build(
     ] = None,
     shard_by: Annotated[str, typer.Option(help="Column to shard by: each shard holds clips of one value.")] = "split",
     clips_per_shard: Annotated[
-        int | None, typer.Option(min=1, help="Default: 1/8 of the clips with the same --shard-by value, between 16 and 128.")
+        int | None,
+        typer.Option(
+            min=1, help="Largest number of clips in a shard. Default: 1/8 of the clips with the same --shard-by value, between 16 and 128."
+        ),
     ] = None,
     settings: Annotated[Path | None, typer.Option(help="YAML file with encoder settings that override shards/paper.yaml.")] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Rebuild conditions whose stored settings differ.")] = False,

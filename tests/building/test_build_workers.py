@@ -1,4 +1,4 @@
-"""What docs/clusters.md tells people to install on machines that only build is enough, and none of it is superfluous."""
+"""The packages that docs/clusters.md lists for machines that only build: enough, and none too many."""
 
 import re
 import subprocess
