@@ -1,4 +1,4 @@
-"""Running many calls on the workers of any `concurrent.futures.Executor`."""
+"""Run many calls on the workers of any `concurrent.futures.Executor`."""
 
 import multiprocessing
 import os
@@ -15,7 +15,13 @@ _T = TypeVar("_T")
 
 @contextmanager
 def pool(executor: Executor | None, workers: int | None = None) -> Iterator[Executor]:
-    """The given executor, left open; or processes on this machine, as many as we may use cores, closed at the end."""
+    """An executor to submit calls to.
+
+    Args:
+        executor: One that is open already; it stays open. Default: processes on this machine, which
+            are closed at the end.
+        workers: Number of these processes. Default: one per core that this process may use.
+    """
     if executor is not None:
         yield executor
         return
@@ -26,21 +32,29 @@ def pool(executor: Executor | None, workers: int | None = None) -> Iterator[Exec
 
 
 def results(executor: Executor, calls: Sequence[tuple[Callable[..., _T], tuple[Any, ...]]]) -> Iterator[tuple[int, _T]]:
-    """Number and result of each call (function, arguments) as it ends; the first error cancels those that wait.
-
-    Raises what a call raises, StreamaugError where a worker was killed.
+    """The results of calls, as they end; the first error cancels the calls that have not started.
 
     >>> from concurrent.futures import ThreadPoolExecutor
     >>> with ThreadPoolExecutor() as threads:
     ...     sorted(results(threads, [(abs, (-1,)), (max, (2, 3))]))
     [(0, 1), (1, 3)]
+
+    Args:
+        executor: Who runs the calls.
+        calls: Function and arguments of each call.
+
+    Yields:
+        Number of a call in `calls`, and its result.
+
+    Raises:
+        StreamaugError: A worker was killed. Errors of the calls are raised as they are.
     """
     futures = {executor.submit(function, *arguments): number for number, (function, arguments) in enumerate(calls)}
     try:
         for future in as_completed(futures):
             yield futures.pop(future), future.result()
     except BrokenProcessPool as error:
-        raise StreamaugError("a worker was killed, for want of memory perhaps; start again, it goes on where it stopped") from error
+        raise StreamaugError("a worker was killed, perhaps because memory ran out; run the command again to resume") from error
     finally:
         for future in futures:
             future.cancel()

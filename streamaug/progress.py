@@ -1,19 +1,19 @@
-"""Telling how long work goes on to whoever wants to see it."""
+"""Report the progress of long work to whoever wants to see it."""
 
 from typing import Protocol
 
 
 class Progress(Protocol):
-    """Who wants to see long work go on."""
+    """What sees the progress of long work, such as a progress bar or a log."""
 
     def begin(self, stage: str, total: int) -> None:
         """A stage of `total` steps begins."""
 
     def advance(self, steps: int) -> None:
-        """That many steps of it are done."""
+        """So many more steps of the stage are complete."""
 
     def say(self, message: str) -> None:
-        """Something that the log should hold."""
+        """Something that belongs in the log."""
 
 
 class Silent:

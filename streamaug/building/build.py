@@ -1,65 +1,49 @@
-"""From a table of clips to a store: check every source, code every shard, publish every condition last.
+"""Build a store: check every source, encode every shard, publish every condition last.
 
-Any `concurrent.futures.Executor` carries the work: processes on this machine unless another is given.
+Any `concurrent.futures.Executor` does the work; by default processes on this machine.
 """
 
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from streamaug.building.chains import Chain, EffectStep
-from streamaug.building.checks import Problem, SourceInfo, find_problems, inspect
-from streamaug.building.cut import cut
-from streamaug.building.publish import (
-    ExistingStore,
-    check_compatible,
-    existing_index,
-    existing_shards,
-    locked,
-    publish,
-    read_existing,
-    write_clips,
-)
-from streamaug.building.shard import Recording, ShardTask, build_shard
-from streamaug.building.sources import common_rate, load, read_table
-from streamaug.codecs import CalibratedEncoder, Settings, calibrate, load_settings, pcm
-from streamaug.conditions import Condition, Step
-from streamaug.effects import Effect, LoadClip, find_effect
-from streamaug.errors import ClipsError, StreamaugError
+from streamaug.building.chains import Chain
+from streamaug.building.checks import BrokenSourcesError, Problem, find_problems, inspect_sources, summarize_changes
+from streamaug.building.clips_table import add_shard_column, add_source_columns, ordered_labels
+from streamaug.building.existing import ExistingStore, check_compatible, existing_index, existing_shards, read_existing
+from streamaug.building.job import Job
+from streamaug.building.prepare import fit_chain, has_effects, prepare_conditions
+from streamaug.building.publish import locked, publish, write_clips
+from streamaug.building.shard import ShardTask, build_shard
+from streamaug.building.sources import Originals, Recording, common_rate, read_table
+from streamaug.codecs import Settings, load_settings
+from streamaug.conditions import Condition
+from streamaug.effects import Effect
 from streamaug.executors import pool, results
 from streamaug.progress import Progress, Silent
 from streamaug.store.folder import Folder
 from streamaug.store.format import FORMAT, StoreMeta
 
-_INSPECTED = 16
-"""Clips that one task of the check decodes."""
-
-
-class BrokenSourcesError(ClipsError):
-    """Sources that cannot be built from; `problems` lists them all, warnings too."""
-
-    def __init__(self, problems: Sequence[Problem]) -> None:
-        self.problems = tuple(problems)
-        errors = [problem for problem in problems if problem.severity == "error"]
-        first = errors[0]
-        more = f" and {len(errors) - 1} more problems" if len(errors) > 1 else ""
-        super().__init__(
-            f"clip '{first.clip_id}' ({first.path}): {first.message}{more}; nothing was written; "
-            "mend the table, or build the rest with --skip-bad"
-        )
-
 
 @dataclass(frozen=True, kw_only=True)
 class Built:
-    """What a build did. skipped_conditions: conditions of the default list that no encoder here can make, with the reason."""
+    """What a build did.
+
+    Args:
+        conditions: Names of the conditions that were requested, all of them published now.
+        shards_built: Shards that were written.
+        shards_reused: Shards that were already present.
+        clips: Clips in the store.
+        rejected: Clips that were left out because of errors.
+        skipped_conditions: Conditions of the default list that no encoder on this machine can make,
+            and why.
+    """
 
     conditions: tuple[str, ...]
     shards_built: int
@@ -88,209 +72,162 @@ def build(
     storage_options: Mapping[str, Any] | None = None,
     progress: Progress | None = None,
 ) -> Built:
-    """Build a store, or add what is missing to a standing one.
+    """Build a store, or add what an existing one lacks.
 
-    clips: CSV or Parquet table with columns path, label, the column `shard_by`, and where wanted clip_id, split, group and
-    any others. store: path or fsspec URL. conditions: those of `settings` where none are given; of these, ones that no
-    encoder here can make are left out. name: of the data set, default the table's. rate: samples a second of the
-    store, default the most common among the sources. seconds: cut or pad every clip to them; default: all must be equally
-    long. replace: build conditions again whose settings differ from those
-    that stand. skip_bad: build without the clips that have errors and list them in <store>/rejected.csv.
+    This is the public door to `run_job`; the keywords are spelled out so that editors list them.
 
-    Raises BrokenSourcesError with every problem of the sources, ClipsError for a table that cannot be used, ConditionError,
-    EncoderError, StoreError where the standing store contradicts, FetchError.
+    Args:
+        clips: CSV or Parquet table with the columns path, label and `shard_by`; optionally clip_id,
+            split, group and any others.
+        store: Path or fsspec URL of the store.
+        conditions: Conditions to build; `original` is always among them. Default: those of
+            `settings`, without the ones that no encoder on this machine can make.
+        name: Name of the data set. Default: that of the existing store, else the table's stem.
+        rate: Sample rate of the store in Hz. Default: that of the existing store, else the most
+            common rate of the sources.
+        seconds: Clip length; longer clips are cut, shorter ones padded. Default: all clips must
+            have the same length.
+        shard_by: Column to shard by: each shard holds clips of one value.
+        clips_per_shard: Largest number of clips in a shard. Default: 1/8 of the clips with the same
+            `shard_by` value, between 16 and 128.
+        settings: Encoder settings. Default: shards/paper.yaml.
+        effects: Effects by name, besides the installed ones.
+        replace: Rebuild conditions whose stored settings differ.
+        skip_bad: Build without the clips that have errors, and list them in STORE/rejected.csv.
+        workers: Number of processes. Default: one per core.
+        executor: Who does the work instead of processes on this machine; it stays open.
+        storage_options: Arguments for the store's fsspec file system.
+        progress: Who gets to see the progress.
+
+    Raises:
+        BrokenSourcesError: Sources have errors; lists every problem.
+        ClipsError: The table cannot be used.
+        ConditionError: A condition is not valid.
+        EncoderError: An encoder is missing or fails.
+        StoreError: The existing store contradicts the build.
+        FetchError: The store or a source cannot be reached.
     """
-    progress = progress or Silent()
-    settings = settings or load_settings()
-    folder = Folder.at(store, storage_options)
-    standing = read_existing(folder)
-    table = read_table(clips, shard_by)
-    rate = rate or (standing.meta.rate if standing else common_rate(table["path"].to_pylist()))
-    codings, skipped_conditions = _ready(conditions, settings, effects, rate, progress)
-    with pool(executor, workers) as workforce:
-        fitted = round(seconds * rate) if seconds else None
-        facts = _inspected(workforce, table, rate, fitted, progress)
-        problems = find_problems(table, facts, shard_by, standing.samples if standing else None)
-        errors = [problem for problem in problems if problem.severity == "error"]
-        for problem in problems:
-            progress.say(f"{problem.severity}: clip '{problem.clip_id}' ({problem.path}): {problem.message}")
-        bad = {problem.row - 1 for problem in errors}
-        if errors and (not skip_bad or len(bad) == table.num_rows):
-            raise BrokenSourcesError(problems)
-        _tell_changes(facts, rate, progress)
-        good = np.array([row for row in range(table.num_rows) if row not in bad])
-        chosen = _with_facts(table.take(good), [facts[row] for row in good])
-        meta = StoreMeta(
-            format=FORMAT,
-            name=name or (standing.meta.name if standing else clips.stem),
-            labels=_labels(chosen, standing),
-            rate=rate,
-            shard_by=shard_by,
-        )
-        if standing:
-            check_compatible(standing, meta, chosen)
-        chosen = _with_shards(chosen, shard_by, clips_per_shard, standing)
-        chains = [_chain(condition, codings, chosen, rate, effects) for condition in codings]
+    job = Job(
+        clips=clips,
+        store=store,
+        conditions=conditions,
+        name=name,
+        rate=rate,
+        seconds=seconds,
+        shard_by=shard_by,
+        clips_per_shard=clips_per_shard,
+        settings=settings or load_settings(),
+        effects=effects or {},
+        replace=replace,
+        skip_bad=skip_bad,
+        storage_options=storage_options or {},
+    )
+    with pool(executor, workers) as opened:
+        return run_job(job, opened, progress or Silent())
+
+
+def run_job(job: Job, executor: Executor, progress: Progress) -> Built:
+    """Do what a job describes; raises what `build` does.
+
+    Nothing is written before all sources and settings have been checked.
+    """
+    folder = Folder.at(job.store, job.storage_options)
+    existing = read_existing(folder)
+    table = read_table(job.clips, job.shard_by)
+    rate = job.rate or (existing.meta.rate if existing else common_rate(table["path"].to_pylist()))
+    prepared, skipped_conditions = prepare_conditions(job, rate, progress)
+
+    clips, errors = _check_sources(job, table, rate, existing, executor, progress)
+    meta = StoreMeta(
+        format=FORMAT,
+        name=job.name or (existing.meta.name if existing else job.clips.stem),
+        labels=ordered_labels(clips, existing),
+        rate=rate,
+        shard_by=job.shard_by,
+    )
+    if existing:
+        check_compatible(existing, meta, clips)
+    clips = add_shard_column(clips, job.shard_by, job.clips_per_shard, existing)
+    originals = Originals(
+        paths=dict(zip(clips["clip_id"].to_pylist(), clips["path"].to_pylist(), strict=True)),
+        rate=rate,
+        samples=int(clips["samples"][0].as_py()),
+    )
+    chains = [fit_chain(condition, steps, clips, originals, job.effects) for condition, steps in prepared.items()]
+    for chain in chains:
+        existing_index(folder, chain, replace=job.replace)  # raises if the settings differ
+
+    with locked(folder):
+        write_clips(folder, meta, clips, errors)
+        shards = {chain.name: _shard_numbers(chain, clips) for chain in chains}
+        missing = {
+            chain.name: shards[chain.name] - existing_shards(folder, chain, shards[chain.name], replace=job.replace) for chain in chains
+        }
+        built = _build_shards(_shard_tasks(folder, clips, originals, chains, missing), executor, progress)
         for chain in chains:
-            existing_index(folder, chain, replace=replace)  # a contradiction stops the build before it writes
-        with locked(folder):
-            write_clips(folder, meta, chosen, errors)
-            done = _code(workforce, folder, chosen, chains, progress, replace=replace)
-            for chain in chains:
-                publish(folder, chain, sorted(_shards_of(chain, chosen)))
+            publish(folder, chain, sorted(shards[chain.name]))
     return Built(
         conditions=tuple(chain.name for chain in chains),
-        shards_built=done[0],
-        shards_reused=done[1],
-        clips=chosen.num_rows,
-        rejected=len(bad),
+        shards_built=built,
+        shards_reused=sum(map(len, shards.values())) - sum(map(len, missing.values())),
+        clips=clips.num_rows,
+        rejected=table.num_rows - clips.num_rows,
         skipped_conditions=skipped_conditions,
     )
 
 
-Codings = dict[Condition, tuple[CalibratedEncoder | Step, ...]]
+def _check_sources(
+    job: Job, table: pa.Table, rate: int, existing: ExistingStore | None, executor: Executor, progress: Progress
+) -> tuple[pa.Table, list[Problem]]:
+    """The clips without errors, with what the check found out about them, and all errors."""
+    length = round(job.seconds * rate) if job.seconds else None
+    sources = inspect_sources(executor, table["path"].to_pylist(), rate, length, progress)
+    problems = find_problems(table, sources, job.shard_by, existing.samples if existing else None)
+    for problem in problems:
+        progress.say(f"{problem.severity}: clip '{problem.clip_id}' ({problem.path}): {problem.message}")
+    errors = [problem for problem in problems if problem.severity == "error"]
+    bad_rows = {problem.row - 1 for problem in errors}
+    if errors and (not job.skip_bad or len(bad_rows) == table.num_rows):
+        raise BrokenSourcesError(problems)
+    for change in summarize_changes(sources, rate):
+        progress.say(change)
+    good_rows = [row for row in range(table.num_rows) if row not in bad_rows]
+    return add_source_columns(table.take(np.array(good_rows)), [sources[row] for row in good_rows]), errors
 
 
-def _ready(
-    conditions: Sequence[Condition] | None, settings: Settings, effects: Mapping[str, Effect] | None, rate: int, progress: Progress
-) -> tuple[Codings, dict[str, str]]:
-    """The codec steps of every condition, calibrated; effects stay steps until the clips are known, but must exist."""
-    wanted = conditions if conditions is not None else [Condition.parse(name) for name in settings.conditions]
-
-    @cache
-    def ready(step: Step) -> CalibratedEncoder | Step:
-        if step.is_codec:
-            return calibrate(step, settings, rate)
-        find_effect(step, effects)
-        return step
-
-    codings: Codings = {}
-    skipped_conditions: dict[str, str] = {}
-    for condition in dict.fromkeys((Condition(), *wanted)):
-        try:
-            codings[condition] = tuple(map(ready, condition.steps))
-        except StreamaugError as error:
-            if conditions is not None:
-                raise
-            skipped_conditions[str(condition)] = str(error)
-            progress.say(f"warning: going on without {condition}: {error}")
-    return codings, skipped_conditions
+def _shard_numbers(chain: Chain, clips: pa.Table) -> set[int]:
+    """The shards that hold any clip of a condition."""
+    if not has_effects([chain]):
+        return set(clips["shard"].to_pylist())
+    return {int(clip["shard"]) for clip in clips.to_pylist() if chain.holds(clip)}
 
 
-def _inspected(workforce: Executor, table: pa.Table, rate: int, samples: int | None, progress: Progress) -> list[SourceInfo]:
-    paths = table["path"].to_pylist()
-    starts = range(0, len(paths), _INSPECTED)
-    progress.begin("checking sources", len(paths))
-    found: list[list[SourceInfo]] = [[] for _ in starts]
-    for number, facts in results(workforce, [(inspect, (paths[start : start + _INSPECTED], rate, samples)) for start in starts]):
-        found[number] = facts
-        progress.advance(len(facts))
-    return [fact for facts in found for fact in facts]
-
-
-def _tell_changes(facts: Sequence[SourceInfo], rate: int, progress: Progress) -> None:
-    changes = Counter[str]()
-    for fact in facts:
-        if fact.rate and fact.rate != rate:
-            changes[f"resampled from {fact.rate} to {rate} Hz"] += 1
-        if fact.channels > 1:
-            changes[f"mixed down from {fact.channels} channels"] += 1
-        if fact.fitted:
-            changes[f"{'padded' if fact.fitted > 0 else 'cut'} to {fact.samples / rate:g} s"] += 1
-    for change, count in sorted(changes.items()):
-        progress.say(f"{count} clips {change}")
-
-
-def _with_facts(table: pa.Table, facts: Sequence[SourceInfo]) -> pa.Table:
-    columns = {
-        "samples": pa.array([fact.samples for fact in facts], pa.int64()),
-        "depth": pa.array([fact.depth for fact in facts], pa.int8()),
-        "sha256": pa.array([fact.sha256 for fact in facts], pa.binary(32)),
-    }
-    for name, column in columns.items():
-        table = table.append_column(name, column)
-    return table.sort_by("clip_id")
-
-
-def _labels(chosen: pa.Table, standing: ExistingStore | None) -> tuple[str, ...]:
-    """Alphabetical; labels that later clips bring come behind, so that class numbers stay."""
-    old = standing.meta.labels if standing else ()
-    return (*old, *sorted(set(chosen["label"].to_pylist()) - set(old)))
-
-
-def _with_shards(chosen: pa.Table, shard_by: str, clips_per_shard: int | None, standing: ExistingStore | None) -> pa.Table:
-    """Clips that stand keep their shard; new ones are cut into shards behind the last."""
-    numbers = np.full(chosen.num_rows, -1, np.int32)
-    if standing and standing.clips is not None:
-        where = pc.index_in(standing.clips["clip_id"], chosen["clip_id"]).to_numpy()
-        numbers[where] = standing.clips["shard"].to_numpy()
-    fresh = np.flatnonzero(numbers < 0)
-    ids, values = chosen["clip_id"].take(fresh).to_pylist(), pc.cast(chosen[shard_by], pa.string()).take(fresh).to_pylist()
-    numbers[fresh] = cut(ids, values, clips_per_shard, int(numbers.max(initial=-1)) + 1)
-    return chosen.append_column("shard", pa.array(numbers))
-
-
-def _chain(condition: Condition, codings: Codings, chosen: pa.Table, rate: int, effects: Mapping[str, Effect] | None) -> Chain:
-    steps: list[CalibratedEncoder | EffectStep] = []
-    paths = dict(zip(chosen["clip_id"].to_pylist(), chosen["path"].to_pylist(), strict=True))
-    samples = int(chosen["samples"][0].as_py())
-
-    def load_original(clip_id: str) -> np.ndarray:
-        return pcm.to_float(load(paths[clip_id], rate, samples).pcm)
-
-    given: LoadClip = load_original
-    for step in codings[condition]:
-        if isinstance(step, CalibratedEncoder):
-            steps.append(step)
-        else:
-            effect = find_effect(step, effects).fit(chosen.drop_columns(["path"]), given, rate)
-            steps.append(EffectStep(step=step, effect=effect, rate=rate))
-    return Chain(condition=condition, steps=tuple(steps), rate=rate)
-
-
-def _shards_of(chain: Chain, chosen: pa.Table) -> set[int]:
-    """Numbers of the shards in which the condition holds any clip."""
-    if not any(isinstance(step, EffectStep) for step in chain.steps):
-        return set(chosen["shard"].to_pylist())
-    return {int(clip["shard"]) for clip in chosen.to_pylist() if chain.holds(clip)}
-
-
-def _code(
-    workforce: Executor, folder: Folder, chosen: pa.Table, chains: Sequence[Chain], progress: Progress, *, replace: bool
-) -> tuple[int, int]:
-    """Build every shard that is missing; returns how many were built and how many stood."""
-    missing: dict[int, list[Chain]] = defaultdict(list)
-    standing = 0
-    for chain in chains:
-        numbers = _shards_of(chain, chosen)
-        done = existing_shards(folder, chain, numbers, replace=replace)
-        standing += len(done)
-        for number in numbers - done:
-            missing[number].append(chain)
-    paths = dict(zip(chosen["clip_id"].to_pylist(), chosen["path"].to_pylist(), strict=True))
-    listening = any(isinstance(step, EffectStep) for chain in chains for step in chain.steps)
-    samples = int(chosen["samples"][0].as_py())
-    by_shard: dict[int, list[Recording]] = defaultdict(list)
-    for clip in chosen.to_pylist():
-        shard, path, sha256 = clip.pop("shard"), clip.pop("path"), clip.pop("sha256")
-        by_shard[shard].append(
-            Recording(clip={key: clip[key] for key in clip if key not in ("samples", "depth")}, path=path, sha256=sha256)
-        )
-    tasks = [
+def _shard_tasks(
+    folder: Folder, clips: pa.Table, originals: Originals, chains: Sequence[Chain], missing: Mapping[str, set[int]]
+) -> list[ShardTask]:
+    """One task per shard that any condition lacks; `missing` has their numbers by condition."""
+    recordings: dict[int, list[Recording]] = defaultdict(list)
+    for clip in clips.drop_columns(["path", "samples", "depth"]).to_pylist():
+        shard, sha256 = clip.pop("shard"), clip.pop("sha256")
+        recordings[shard].append(Recording(clip=clip, sha256=sha256))
+    mixes_clips = has_effects(chains)
+    return [
         ShardTask(
             folder=folder,
             number=number,
-            rate=chains[0].rate,
-            samples=samples,
-            recordings=tuple(by_shard[number]),
-            chains=tuple(missing[number]),
-            paths=paths if listening else {},
+            recordings=tuple(recordings[number]),
+            originals=originals if mixes_clips else originals.select([recording.clip_id for recording in recordings[number]]),
+            chains=tuple(chain for chain in chains if number in missing[chain.name]),
         )
-        for number in sorted(missing)
+        for number in sorted(set().union(*missing.values()))
     ]
+
+
+def _build_shards(tasks: Sequence[ShardTask], executor: Executor, progress: Progress) -> int:
+    """Run the tasks; returns how many shards were built."""
     progress.begin("building shards", sum(len(task.chains) for task in tasks))
     built = 0
-    for _, count in results(workforce, [(build_shard, (task,)) for task in tasks]):
+    for _, count in results(executor, [(build_shard, (task,)) for task in tasks]):
         built += count
         progress.advance(count)
-    return built, standing
+    return built

@@ -1,7 +1,8 @@
-"""Looking at every source before anything is written: one report of all that is wrong."""
+"""Check every source before anything is written, and report all problems together."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Literal
 
@@ -11,17 +12,30 @@ import pyarrow as pa
 from streamaug.building.sources import id_problem, load
 from streamaug.codecs.pcm import depth_of, digest
 from streamaug.errors import ClipsError
+from streamaug.executors import results
+from streamaug.progress import Progress
+
+_CLIPS_PER_TASK = 16
+"""Clips that one task of the check decodes."""
 
 _CLIPPED = 0.001
-"""Share of samples at full scale from which on a clip is called clipped."""
+"""Share of samples at full scale above which a clip is called clipped."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SourceInfo:
-    """What a source turned out to be. error: why it cannot be read; then the other fields say nothing.
+    """What the check found out about a source.
 
-    samples: samples at the store's rate. rate, channels: the file's own. sha256: of the PCM as `original` holds it.
-    fitted: samples padded (positive) or cut (negative).
+    Args:
+        error: Why it cannot be read, or None; the other fields mean nothing if it is set.
+        samples: Length in samples at the store's rate.
+        depth: Bits per sample of `original`.
+        sha256: Hash of the PCM as `original` holds it.
+        rate: Sample rate of the file in Hz.
+        channels: Channels of the file.
+        padding: Samples at the store's rate that were added at the end; negative: that were cut.
+        silent: Whether all samples are zero.
+        clipped: Whether more than 0.1% of the samples are at full scale.
     """
 
     error: str | None = None
@@ -30,14 +44,22 @@ class SourceInfo:
     sha256: bytes = b""
     rate: int = 0
     channels: int = 1
-    fitted: int = 0
+    padding: int = 0
     silent: bool = False
     clipped: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """Something wrong with one clip; row counts the table's lines of clips from 1. Errors stop a build, warnings do not."""
+    """Something wrong with one clip.
+
+    Args:
+        row: Its row in the table of clips, counted from 1.
+        clip_id: Its id, or "" if it has none.
+        path: Its audio file.
+        severity: Errors stop a build, warnings do not.
+        message: What is wrong, and what to do.
+    """
 
     row: int
     clip_id: str
@@ -46,8 +68,48 @@ class Problem:
     message: str
 
 
+class BrokenSourcesError(ClipsError):
+    """Sources have errors, so nothing is built.
+
+    Args:
+        problems: All problems of the sources, errors first, warnings too.
+    """
+
+    def __init__(self, problems: Sequence[Problem]) -> None:
+        self.problems = tuple(problems)
+        errors = [problem for problem in problems if problem.severity == "error"]
+        first = errors[0]
+        more = f" and {len(errors) - 1} more {'problem' if len(errors) == 2 else 'problems'}" if len(errors) > 1 else ""
+        super().__init__(
+            f"clip '{first.clip_id}' ({first.path}): {first.message}{more}; nothing was written; "
+            "fix the table, or build the rest with --skip-bad"
+        )
+
+
+def inspect_sources(workers: Executor, paths: Sequence[str], rate: int, samples: int | None, progress: Progress) -> list[SourceInfo]:
+    """Decode every source on the workers.
+
+    Args:
+        workers: Who does the work.
+        paths: Audio files.
+        rate: Sample rate of the store in Hz.
+        samples: Length that sources are cut or padded to, or None.
+        progress: Advances by one step per clip.
+
+    Raises:
+        FetchError: A remote file cannot be read at the moment.
+    """
+    progress.begin("checking sources", len(paths))
+    tasks = [paths[start : start + _CLIPS_PER_TASK] for start in range(0, len(paths), _CLIPS_PER_TASK)]
+    inspected: list[list[SourceInfo]] = [[] for _ in tasks]
+    for number, sources in results(workers, [(inspect, (task, rate, samples)) for task in tasks]):
+        inspected[number] = sources
+        progress.advance(len(sources))
+    return [source for sources in inspected for source in sources]
+
+
 def inspect(paths: Sequence[str], rate: int, samples: int | None) -> list[SourceInfo]:
-    """Decode sources and note what they are; runs in a worker."""
+    """Decode some sources; this runs in a worker."""
     return [_inspect(path, rate, samples) for path in paths]
 
 
@@ -58,76 +120,90 @@ def _inspect(path: str, rate: int, samples: int | None) -> SourceInfo:
         return SourceInfo(error=str(error))
     depth = depth_of(source.pcm)
     peak = np.abs(source.pcm, dtype=np.int64)
-    full = (1 << 15) - 1 if depth == 16 else ((1 << 23) - 1) << 8
+    full_scale = (1 << 15) - 1 if depth == 16 else ((1 << 23) - 1) << 8
     return SourceInfo(
         samples=len(source.pcm),
         depth=depth,
         sha256=digest(source.pcm),
         rate=source.rate,
         channels=source.channels,
-        fitted=source.fitted,
+        padding=source.padding,
         silent=not peak.any(),
-        clipped=bool((peak >= full).mean() > _CLIPPED),
+        clipped=bool((peak >= full_scale).mean() > _CLIPPED),
     )
 
 
-def find_problems(table: pa.Table, facts: Sequence[SourceInfo], shard_by: str, samples: int | None = None) -> list[Problem]:
-    """All that is wrong with the clips of a table, errors first.
+def find_problems(table: pa.Table, sources: Sequence[SourceInfo], shard_by: str, samples: int | None = None) -> list[Problem]:
+    """Everything that is wrong with the clips of a table, errors first.
 
-    table: as `sources.read_table` gives it; facts: a row each. samples: the length that all must have, else the most common one's.
+    Args:
+        table: Clips as `sources.read_table` returns them.
+        sources: One per row of the table.
+        shard_by: Column to shard by.
+        samples: Length that all clips must have. Default: the most common one.
     """
-    ids, paths, labels, cuts = (table[name].to_pylist() for name in ("clip_id", "path", "label", shard_by))
-    found: list[Problem] = []
+    ids, paths, labels, shard_values = (table[name].to_pylist() for name in ("clip_id", "path", "label", shard_by))
+    problems: list[Problem] = []
 
-    def note(rows: Iterable[int], severity: Literal["error", "warning"], message: str) -> None:
-        found.extend(Problem(row=row + 1, clip_id=ids[row] or "", path=paths[row], severity=severity, message=message) for row in rows)
+    def add(rows: Iterable[int], severity: Literal["error", "warning"], message: str) -> None:
+        problems.extend(Problem(row=row + 1, clip_id=ids[row] or "", path=paths[row], severity=severity, message=message) for row in rows)
 
     by_id: dict[str | None, list[int]] = defaultdict(list)
     by_audio: dict[bytes, list[int]] = defaultdict(list)
     lengths: Counter[int] = Counter()
-    for row, fact in enumerate(facts):
+    for row, source in enumerate(sources):
         by_id[ids[row]].append(row)
-        wrong = id_problem(ids[row])
-        if wrong:
-            note([row], "error", wrong)
-        if fact.error:
-            note([row], "error", fact.error)
+        wrong_id = id_problem(ids[row])
+        if wrong_id:
+            add([row], "error", wrong_id)
+        if source.error:
+            add([row], "error", source.error)
             continue
-        lengths[fact.samples] += 1
-        if fact.silent:
-            note([row], "warning", "silence")
+        lengths[source.samples] += 1
+        if source.silent:
+            add([row], "warning", "silence")
         else:
-            by_audio[fact.sha256].append(row)
-        if fact.clipped:
-            note([row], "warning", f"clipping: more than {_CLIPPED:.1%} of its samples at full scale")
+            by_audio[source.sha256].append(row)
+        if source.clipped:
+            add([row], "warning", f"clipping: more than {_CLIPPED:.1%} of its samples are at full scale")
     for clip_id, rows in by_id.items():
         if len(rows) > 1:
-            told = f"its id '{clip_id}' stands in rows {_listed(rows)}; write ids of their own into the column 'clip_id'"
-            note(rows[1:], "error", told)
+            add(rows[1:], "error", f"its id '{clip_id}' is in rows {_row_numbers(rows)}; write a unique id into the column 'clip_id'")
     for rows in by_audio.values():
         if len({labels[row] for row in rows}) > 1:
-            note(rows, "error", f"the same audio under two labels: {_named(rows, ids, labels)}; keep one")
-        elif len({cuts[row] for row in rows}) > 1:
-            note(rows, "error", f"the same audio in two values of '{shard_by}': {_named(rows, ids, cuts)}; keep one")
+            add(rows, "error", f"the same audio has several labels: {_clip_values(rows, ids, labels)}; keep one")
+        elif len({shard_values[row] for row in rows}) > 1:
+            add(rows, "error", f"the same audio has several values of '{shard_by}': {_clip_values(rows, ids, shard_values)}; keep one")
         elif len(rows) > 1:
-            note(rows[1:], "warning", f"the same audio as clip '{ids[rows[0]]}'")
+            add(rows[1:], "warning", f"the same audio as clip '{ids[rows[0]]}'")
     if lengths:
         usual = samples or lengths.most_common(1)[0][0]
-        odd = [row for row, fact in enumerate(facts) if not fact.error and fact.samples != usual]
-        for row in odd:
-            note(
-                [row],
-                "error",
-                f"{facts[row].samples} samples long where the rest have {usual}; cut or pad it, or all of them with --seconds",
-            )
-    return sorted(found, key=lambda problem: (problem.severity, problem.row))
+        for row, source in enumerate(sources):
+            if not source.error and source.samples != usual:
+                add(
+                    [row], "error", f"has {source.samples} samples, not {usual} like the others; cut or pad it, or all clips with --seconds"
+                )
+    return sorted(problems, key=lambda problem: (problem.severity, problem.row))
 
 
-def _listed(rows: Sequence[int]) -> str:
+def summarize_changes(sources: Sequence[SourceInfo], rate: int) -> list[str]:
+    """One line per way in which sources were changed for the store, with the number of clips."""
+    changes = Counter[str]()
+    for source in sources:
+        if source.rate and source.rate != rate:
+            changes[f"resampled from {source.rate} to {rate} Hz"] += 1
+        if source.channels > 1:
+            changes[f"mixed down from {source.channels} channels"] += 1
+        if source.padding:
+            changes[f"{'padded' if source.padding > 0 else 'cut'} to {source.samples / rate:g} s"] += 1
+    return [f"{count} clips {change}" for change, count in sorted(changes.items())]
+
+
+def _row_numbers(rows: Sequence[int]) -> str:
     shown = ", ".join(str(row + 1) for row in rows[:5])
     return shown if len(rows) <= 5 else f"{shown}, …"
 
 
-def _named(rows: Sequence[int], ids: Sequence[str], values: Sequence[str]) -> str:
+def _clip_values(rows: Sequence[int], ids: Sequence[str], values: Sequence[str]) -> str:
     shown = ", ".join(f"'{ids[row]}' is {values[row]}" for row in rows[:5])
     return shown if len(rows) <= 5 else f"{shown}, …"

@@ -1,4 +1,4 @@
-"""streamaug build: from a table of clips to a store, or what a standing store lacks."""
+"""The command `streamaug build`: build a store from a table of clips, or add what a store lacks."""
 
 from pathlib import Path
 from typing import Annotated
@@ -11,56 +11,62 @@ from streamaug.conditions import parse_conditions
 
 def build(
     clips: Annotated[
-        Path, typer.Argument(help="CSV or Parquet table of clips: path, label, split; where wanted clip_id, group, any others.")
+        Path, typer.Argument(help="CSV or Parquet table of clips: columns path, label, split; optionally clip_id, group and any others.")
     ],
     store: Annotated[str, typer.Argument(help="Folder or URL (s3://…) of the store.")],
     conditions: Annotated[
-        str | None, typer.Option(help="Comma-separated, such as original,mp3_64,sbc_64+aac_64. Default: those of the paper.")
+        str | None, typer.Option(help="Comma-separated conditions, such as original,mp3_64,sbc_64+aac_64. Default: those of the paper.")
     ] = None,
-    name: Annotated[str | None, typer.Option(help="Name of the data set. Default: the table's.")] = None,
-    rate: Annotated[int | None, typer.Option(help="Samples a second of the store. Default: the most common among the sources.")] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the data set. Default: the table's file name.")] = None,
+    rate: Annotated[int | None, typer.Option(help="Sample rate of the store in Hz. Default: the most common rate of the sources.")] = None,
     seconds: Annotated[
-        float | None, typer.Option(min=0.05, help="Cut or pad every clip to them. Default: all must be equally long.")
+        float | None,
+        typer.Option(
+            min=0.05,
+            help="Clip length in seconds; longer clips are cut, shorter ones padded. Default: all clips must have the same length.",
+        ),
     ] = None,
-    shard_by: Annotated[str, typer.Option(help="No shard mixes two values of this column.")] = "split",
-    clips_per_shard: Annotated[int | None, typer.Option(min=1, help="Default: an eighth of the clips cut alike, from 16 to 128.")] = None,
-    settings: Annotated[
-        Path | None, typer.Option(help="YAML of the shape of shards/paper.yaml that changes encoders or arguments.")
+    shard_by: Annotated[str, typer.Option(help="Column to shard by: each shard holds clips of one value.")] = "split",
+    clips_per_shard: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Largest number of clips in a shard. Default: 1/8 of the clips with the same --shard-by value, between 16 and 128."
+        ),
     ] = None,
-    replace: Annotated[bool, typer.Option("--replace", help="Build conditions again that stand with other settings.")] = False,
-    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave broken clips out and list them in STORE/rejected.csv.")] = False,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes. Default: one a core.")] = None,
+    settings: Annotated[Path | None, typer.Option(help="YAML file with encoder settings that override shards/paper.yaml.")] = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Rebuild conditions whose stored settings differ.")] = False,
+    skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out broken clips and list them in STORE/rejected.csv.")] = False,
+    workers: Annotated[int | None, typer.Option(min=1, help="Number of processes. Default: one per core.")] = None,
     cluster: Cluster = None,
 ) -> None:
-    """Check every clip, code it under every condition, and write the shards; goes on where an earlier build was stopped."""
-    from streamaug.building.build import build as run
+    """Check every clip, encode it in every condition and write the shards. A build that was stopped resumes."""
+    from streamaug.building.build import run_job
+    from streamaug.building.job import Job
     from streamaug.cli.console import ProgressBar, stdout
     from streamaug.codecs import load_settings
+    from streamaug.executors import pool
 
-    asked = parse_conditions(conditions) if conditions else None
-    with executor_of(cluster) as executor, ProgressBar() as progress:
-        built = run(
-            clips,
-            store,
-            conditions=asked,
-            name=name,
-            rate=rate,
-            seconds=seconds,
-            shard_by=shard_by,
-            clips_per_shard=clips_per_shard,
-            settings=load_settings(settings),
-            replace=replace,
-            skip_bad=skip_bad,
-            workers=workers,
-            executor=executor,
-            progress=progress,
-        )
+    job = Job(
+        clips=clips,
+        store=store,
+        conditions=parse_conditions(conditions) if conditions else None,
+        name=name,
+        rate=rate,
+        seconds=seconds,
+        shard_by=shard_by,
+        clips_per_shard=clips_per_shard,
+        settings=load_settings(settings),
+        replace=replace,
+        skip_bad=skip_bad,
+    )
+    with executor_of(cluster) as executor, pool(executor, workers) as opened, ProgressBar() as progress:
+        built = run_job(job, opened, progress)
     stdout.print(
-        f"{store}: {built.clips} clips under {len(built.conditions)} conditions; "
-        f"{built.shards_built} shards built, {built.shards_reused} stood",
+        f"{store}: {built.clips} clips in {len(built.conditions)} conditions; "
+        f"{built.shards_built} shards built, {built.shards_reused} already present",
         highlight=False,
     )
     if built.rejected:
         stdout.print(f"{built.rejected} clips rejected, listed in {store}/rejected.csv", highlight=False)
     for condition, reason in built.skipped_conditions.items():
-        stdout.print(f"without {condition}: {reason}", highlight=False, markup=False)
+        stdout.print(f"skipped {condition}: {reason}", highlight=False, markup=False)

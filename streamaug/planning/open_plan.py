@@ -115,7 +115,7 @@ def factorize(clips: pa.Table, name: str) -> Column:
 def _check_known(recipe: Recipe, key_path: tuple[str, ...], kind: str, name: str, known: Iterable[str], remedy: str) -> None:
     known = tuple(known)
     if name not in known:
-        raise recipe.error_at(key_path, f"the store has no {kind} '{name}'. {guessed(name, known) or f'{nearest(name, known)} Or {remedy}'}")
+        raise recipe.error_at(key_path, f"the store has no {kind} '{name}'. {guessed(name, known) or f'{nearest(name, known)}; {remedy}'}")
 
 
 def _digest(clips: pa.Table, names: Iterable[str]) -> str:

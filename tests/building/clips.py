@@ -1,4 +1,4 @@
-"""Small data sets for tests of building: short clips of noise and tones, written as a person's files would be."""
+"""Write small data sets for tests: short clips of noise and tones, and their table."""
 
 import csv
 from pathlib import Path
@@ -10,7 +10,7 @@ RATE = 16_000
 
 
 def write_clips(folder: Path, count: int, *, seconds: float = 0.5, rate: int = RATE, first: int = 0, subtype: str = "PCM_16") -> Path:
-    """Write `count` WAV clips and their table clips.csv; every fourth clip is in the split `evaluate`. Returns the table."""
+    """Write `count` WAV clips and their table clips.csv; every fourth clip is in the split `evaluate`. Returns the table's path."""
     folder.mkdir(parents=True, exist_ok=True)
     rows = []
     for number in range(first, first + count):
@@ -32,5 +32,5 @@ def write_table(path: Path, rows: list[tuple]) -> Path:
 
 
 def content(store: Path) -> dict[str, bytes]:
-    """Every file below a folder, by its relative path."""
+    """Content of every file below a folder, by relative path."""
     return {str(path.relative_to(store)): path.read_bytes() for path in sorted(store.rglob("*")) if path.is_file()}

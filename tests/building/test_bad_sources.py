@@ -1,4 +1,4 @@
-"""Bad input of `streamaug build`, run as a person would: what it says, how it ends, and that nothing is half written."""
+"""Bad input of `streamaug build`, run as a person would: its messages, its exit code, and that nothing is half written."""
 
 import subprocess
 import sys
@@ -21,13 +21,13 @@ def build(table, store, *options, conditions="original"):
     return streamaug("build", table, store, "--conditions", conditions, "--workers", "1", *options)
 
 
-def assert_refused(done, store, *told):
-    """Exit code 1, one error at the end that tells what is asked, no traceback, and no store."""
-    assert done.returncode == 1
-    assert "Traceback" not in done.stderr
-    assert done.stderr.strip().splitlines()[-1].startswith("error: ")
-    for words in told:
-        assert words in done.stderr
+def assert_refused(result, store, *messages):
+    """Exit code 1, one error as the last line, all of the messages, no traceback, and no store."""
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+    assert result.stderr.strip().splitlines()[-1].startswith("error: ")
+    for message in messages:
+        assert message in result.stderr
     assert not Path(store).exists()
 
 
@@ -36,7 +36,7 @@ def tone(pitch, samples=RATE // 2):
 
 
 def broken_clips(folder: Path) -> Path:
-    """Six whole clips, then one of every kind of broken ones, two that deserve a warning, and their table."""
+    """Six good clips, then one of each kind of broken clips, two that deserve a warning, and their table."""
     write_clips(folder, 6)
     good = [(f"clip{number:03d}.wav", "ab"[number % 2], "train", f"place{number}", 0) for number in range(6)]
     whole = (folder / "clip000.wav").read_bytes()
@@ -96,15 +96,15 @@ BROKEN = {
     "nothing": "no samples",
     "nan": "NaN or infinite",
     "infinite": "NaN or infinite",
-    "long": "samples long where the rest have 8000",
+    "long": "has 16000 samples, not 8000 like the others",
     "dot.v1": "a dot in its id",
-    "tone0": "the same audio under two labels",
-    "tone1": "the same audio under two labels",
-    "tone2": "the same audio in two values of 'split'",
-    "tone3": "the same audio in two values of 'split'",
-    "clip001": "its id 'clip001' stands in rows 2, 22",
+    "tone0": "the same audio has several labels",
+    "tone1": "the same audio has several labels",
+    "tone2": "the same audio has several values of 'split'",
+    "tone3": "the same audio has several values of 'split'",
+    "clip001": "its id 'clip001' is in rows 2, 22",
 }
-"""What the report must say of each broken clip."""
+"""A part of the message about each broken clip."""
 
 
 @pytest.fixture(scope="module")
@@ -113,12 +113,12 @@ def table(tmp_path_factory):
 
 
 def test_every_problem_is_in_one_report_before_anything_is_written(table, tmp_path):
-    done = build(table, tmp_path / "store")
-    assert_refused(done, tmp_path / "store", "nothing was written", "--skip-bad")
-    report = [line for line in done.stderr.splitlines() if line.startswith("error: clip")]
-    for clip_id, told in BROKEN.items():
-        assert any(line.startswith(f"error: clip '{clip_id}' ") and told in line for line in report), (clip_id, report)
-    warned = [line for line in done.stderr.splitlines() if line.startswith("warning: clip")]
+    result = build(table, tmp_path / "store")
+    assert_refused(result, tmp_path / "store", "nothing was written", "--skip-bad")
+    report = [line for line in result.stderr.splitlines() if line.startswith("error: clip")]
+    for clip_id, message in BROKEN.items():
+        assert any(line.startswith(f"error: clip '{clip_id}' ") and message in line for line in report), (clip_id, report)
+    warned = [line for line in result.stderr.splitlines() if line.startswith("warning: clip")]
     assert len(warned) == 2
     assert any("'silent'" in line and "silence" in line for line in warned)
     assert any("'clipping'" in line and "clipping" in line for line in warned)
@@ -126,8 +126,8 @@ def test_every_problem_is_in_one_report_before_anything_is_written(table, tmp_pa
 
 
 def test_skip_bad_builds_the_rest_and_rejected_csv_names_every_clip_left_out(table, tmp_path):
-    done = build(table, tmp_path / "store", "--skip-bad", conditions="original,mp3_32")
-    assert done.returncode == 0, done.stderr
+    result = build(table, tmp_path / "store", "--skip-bad", conditions="original,mp3_32")
+    assert result.returncode == 0, result.stderr
     store = Store.open(tmp_path / "store")
     assert store.clips["clip_id"].to_pylist() == sorted(
         ["clip000", "clip001", "clip002", "clip003", "clip004", "clip005", "clipping", "silent"]
@@ -136,7 +136,7 @@ def test_skip_bad_builds_the_rest_and_rejected_csv_names_every_clip_left_out(tab
     rejected = pacsv.read_csv(tmp_path / "store" / "rejected.csv").to_pylist()
     assert {row["clip_id"] for row in rejected} == set(BROKEN)
     assert all(BROKEN[row["clip_id"]] in row["problem"] for row in rejected)
-    assert f"{len(BROKEN)} clips rejected" in done.stdout
+    assert f"{len(BROKEN)} clips rejected" in result.stdout
 
 
 def test_a_clip_that_was_mended_joins_the_store_and_leaves_rejected_csv(tmp_path):
@@ -146,8 +146,8 @@ def test_a_clip_that_was_mended_joins_the_store_and_leaves_rejected_csv(tmp_path
     assert build(table, tmp_path / "store", "--skip-bad").returncode == 0
     assert Store.open(tmp_path / "store").clips["clip_id"].to_pylist() == ["clip000", "clip001", "clip003"]
     (tmp_path / "clips" / "clip002.wav").write_bytes(whole)
-    done = build(table, tmp_path / "store")
-    assert done.returncode == 0, done.stderr
+    result = build(table, tmp_path / "store")
+    assert result.returncode == 0, result.stderr
     assert len(Store.open(tmp_path / "store").index("original")) == 4
     assert not (tmp_path / "store" / "rejected.csv").exists()
 
@@ -160,31 +160,31 @@ def test_a_table_of_broken_clips_only_is_refused_even_with_skip_bad(tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         (None, "does not exist"),
         ("", "clips.csv"),
         ("path,split\nclip000.wav,train\n", "no column 'label'"),
         ("path,label\nclip000.wav,a\n", "no column 'split'"),
-        ("path,label,split\n", "lists no clip"),
+        ("path,label,split\n", "lists no clips"),
         ("path,label,split\nclip000.wav,,train\n", "column 'label' is empty in row 1"),
         ("path,label,split\nclip000.wav,a,train,b\n", "clips.csv"),
-        ("path,label,split,samples\nclip000.wav,a,train,7\n", "column 'samples'"),
+        ("path,label,split,samples\nclip000.wav,a,train,7\n", "column name 'samples' is reserved"),
         ("path,label,split\nabsent.wav,a,train\n", "absent.wav"),
         ("path,label,split\nclip000.wav,NA,train\nabsent.wav,null,train\n", "clip 'absent'"),
         ("path,label,split\nhttp2://nowhere/clip.wav,a,train\n", "http2://nowhere/clip.wav"),
     ],
 )
-def test_a_table_that_cannot_be_used_is_refused_with_what_is_wrong(tmp_path, text, told):
+def test_a_table_that_cannot_be_used_is_refused_with_what_is_wrong(tmp_path, text, message):
     write_clips(tmp_path, 1)
     (tmp_path / "clips.csv").unlink()
     if text is not None:
         (tmp_path / "clips.csv").write_text(text)
-    assert_refused(build(tmp_path / "clips.csv", tmp_path / "store"), tmp_path / "store", told)
+    assert_refused(build(tmp_path / "clips.csv", tmp_path / "store"), tmp_path / "store", message)
 
 
 @pytest.mark.parametrize(
-    ("conditions", "told"),
+    ("conditions", "message"),
     [
         ("mp3", "a codec needs a bitrate, as in 'mp3_64'"),
         ("mp5_64", "mp5"),
@@ -194,45 +194,45 @@ def test_a_table_that_cannot_be_used_is_refused_with_what_is_wrong(tmp_path, tex
         ("reverberate", "reverberate"),
     ],
 )
-def test_an_unknown_condition_is_refused_before_any_clip_is_looked_at(tmp_path, conditions, told):
+def test_an_unknown_condition_is_refused_before_any_clip_is_checked(tmp_path, conditions, message):
     table = write_clips(tmp_path, 2)
-    done = build(table, tmp_path / "store", conditions=conditions)
-    assert_refused(done, tmp_path / "store", told)
-    assert "checking sources" not in done.stderr
+    result = build(table, tmp_path / "store", conditions=conditions)
+    assert_refused(result, tmp_path / "store", message)
+    assert "checking sources" not in result.stderr
 
 
-def test_the_traceback_is_shown_to_who_asks_for_it(tmp_path):
-    done = streamaug("--debug", "build", tmp_path / "absent.csv", tmp_path / "store")
-    assert done.returncode == 1
-    assert "Traceback" in done.stderr
-    assert "ClipsError" in done.stderr
+def test_debug_shows_the_traceback(tmp_path):
+    result = streamaug("--debug", "build", tmp_path / "absent.csv", tmp_path / "store")
+    assert result.returncode == 1
+    assert "Traceback" in result.stderr
+    assert "ClipsError" in result.stderr
 
 
-def test_a_place_that_cannot_be_written_to_is_named(tmp_path):
+def test_a_store_path_that_cannot_be_written_to_is_named(tmp_path):
     table = write_clips(tmp_path, 2)
-    (tmp_path / "file").write_text("in the way")
-    done = build(table, tmp_path / "file" / "store")
-    assert done.returncode == 1
-    assert "Traceback" not in done.stderr
-    assert "file/store" in done.stderr
+    (tmp_path / "file").write_text("not a folder")
+    result = build(table, tmp_path / "file" / "store")
+    assert result.returncode == 1
+    assert "Traceback" not in result.stderr
+    assert "file/store" in result.stderr
 
 
 @pytest.mark.parametrize("command", [("info",), ("verify",)])
-def test_what_is_no_store_is_called_so(tmp_path, command):
-    (tmp_path / "notes.txt").write_text("nothing of a store")
-    done = streamaug(*command, tmp_path)
-    assert done.returncode == 1
-    assert "is no store" in done.stderr
-    assert "Traceback" not in done.stderr
+def test_a_folder_that_is_not_a_store_is_refused(tmp_path, command):
+    (tmp_path / "notes.txt").write_text("no part of a store")
+    result = streamaug(*command, tmp_path)
+    assert result.returncode == 1
+    assert "store.json" in result.stderr
+    assert "Traceback" not in result.stderr
 
 
-def test_a_recipe_that_names_a_condition_that_the_store_lacks_is_refused_with_what_it_holds(tmp_path):
+def test_a_recipe_with_a_condition_that_the_store_lacks_is_refused_with_those_it_has(tmp_path):
     table = write_clips(tmp_path, 4)
     assert build(table, tmp_path / "store").returncode == 0
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text("title: two\ndraw: union\nmixture: {original: 1, mp3_64: 1}\n")
-    done = streamaug("plan", recipe, tmp_path / "store")
-    assert done.returncode == 1
-    assert "mp3_64" in done.stderr
-    assert "original" in done.stderr
-    assert "Traceback" not in done.stderr
+    result = streamaug("plan", recipe, tmp_path / "store")
+    assert result.returncode == 1
+    assert "mp3_64" in result.stderr
+    assert "original" in result.stderr
+    assert "Traceback" not in result.stderr

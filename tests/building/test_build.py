@@ -20,7 +20,7 @@ CONDITIONS = "original,mp3_32,sbc_64+aac_32"
 
 
 def run(table, store, conditions=CONDITIONS, **changes) -> Built:
-    """Build on threads, which start at once."""
+    """Build on threads, which start faster than processes."""
     with ThreadPoolExecutor(2) as pool:
         return build(table, str(store), conditions=parse_conditions(conditions), executor=pool, **changes)
 
@@ -43,9 +43,9 @@ def test_the_original_is_the_source_to_the_bit(store, table):
     for row in range(len(index)):
         clip_id = index.table["clip_id"][row].as_py()
         payload = payload_of(opened, index, row)
-        wanted, _ = soundfile.read(table.parent / f"{clip_id}.wav", dtype="float32")
+        expected, _ = soundfile.read(table.parent / f"{clip_id}.wav", dtype="float32")
         samples = int(index.column("samples")[row])
-        np.testing.assert_array_equal(decode(payload, decoding=FLAC, rate=RATE, delay=0, samples=samples), wanted)
+        np.testing.assert_array_equal(decode(payload, decoding=FLAC, rate=RATE, delay=0, samples=samples), expected)
 
 
 def payload_of(opened, index, row) -> bytes:
@@ -77,43 +77,43 @@ def test_members_are_adjacent_sorted_and_carry_no_time(store):
         assert {member.mtime for member in members} == {0}
 
 
-def test_no_shard_mixes_splits_and_all_conditions_are_cut_alike(store):
+def test_no_shard_mixes_splits_and_a_clip_is_in_the_same_shard_in_every_condition(store):
     opened = Store.open(store)
     split = dict(zip(opened.clips["clip_id"].to_pylist(), opened.clips["split"].to_pylist(), strict=True))
-    cuts = {}
+    shards_of = {}
     for condition in opened.conditions:
         index = opened.index(condition)
         shards = {}
         for clip_id, shard in zip(index.table["clip_id"].to_pylist(), index.column("shard").tolist(), strict=True):
             shards.setdefault(shard, []).append(clip_id)
         assert all(len({split[clip_id] for clip_id in ids}) == 1 for ids in shards.values())
-        cuts[condition] = list(shards.values())
-    assert cuts["original"] == cuts["mp3_32"] == cuts["sbc_64+aac_32"]
+        shards_of[condition] = list(shards.values())
+    assert shards_of["original"] == shards_of["mp3_32"] == shards_of["sbc_64+aac_32"]
 
 
-def test_a_samples_json_tells_where_it_comes_from(store, table):
+def test_the_json_of_a_clip_has_its_provenance(store, table):
     path = next((store / "sbc_64+aac_32").glob("*.tar"))
     with tarfile.open(path) as tar:
-        payload, told = (tar.extractfile(member).read() for member in tar.getmembers()[:2])
-    told = json.loads(told)
-    source, _ = soundfile.read(table.parent / f"{told['clip_id']}.wav", dtype="int16")
-    assert told["source_sha256"] == digest(source).hex()
-    assert told["sha256"] == sha256(payload).hexdigest()
-    assert (told["condition"], told["generations"], told["asked_kbps"], told["rate"], told["samples"]) == (
+        payload, metadata = (tar.extractfile(member).read() for member in tar.getmembers()[:2])
+    metadata = json.loads(metadata)
+    source, _ = soundfile.read(table.parent / f"{metadata['clip_id']}.wav", dtype="int16")
+    assert metadata["source_sha256"] == digest(source).hex()
+    assert metadata["sha256"] == sha256(payload).hexdigest()
+    assert (metadata["condition"], metadata["generations"], metadata["asked_kbps"], metadata["rate"], metadata["samples"]) == (
         "sbc_64+aac_32",
         2,
         32.0,
         RATE,
         len(source),
     )
-    assert told["kbps"] == pytest.approx(len(payload) * 8 * RATE / len(source) / 1000, abs=1e-3)
-    assert [(step["step"], step["encoder"], step["adapter"]) for step in told["steps"]] == [
+    assert metadata["kbps"] == pytest.approx(len(payload) * 8 * RATE / len(source) / 1000, abs=1e-3)
+    assert [(step["step"], step["encoder"], step["adapter"]) for step in metadata["steps"]] == [
         ("sbc_64", "sbc", "pyav"),
         ("aac_32", "aac", "pyav"),
     ]
-    assert all(step["version"].startswith("PyAV") for step in told["steps"])
-    assert told["delay"] == Store.open(store).index("sbc_64+aac_32").column("delay")[0]
-    assert told["device"] in (0, 1, 2)
+    assert all(step["version"].startswith("PyAV") for step in metadata["steps"])
+    assert metadata["delay"] == Store.open(store).index("sbc_64+aac_32").column("delay")[0]
+    assert metadata["device"] in (0, 1, 2)
 
 
 def test_one_worker_or_many_processes_give_the_same_bytes(store, table, tmp_path):
@@ -122,11 +122,11 @@ def test_one_worker_or_many_processes_give_the_same_bytes(store, table, tmp_path
     assert content(tmp_path / "one") == content(tmp_path / "two") == content(store)
 
 
-def test_nothing_is_left_beside_store_clips_and_conditions(store):
+def test_nothing_is_left_besides_store_clips_and_conditions(store):
     assert sorted(path.name for path in store.iterdir()) == ["clips.parquet", "mp3_32", "original", "sbc_64+aac_32", "store.json"]
 
 
-def test_a_second_build_adds_conditions_and_leaves_the_others(table, tmp_path):
+def test_a_second_build_adds_conditions_and_keeps_the_others(table, tmp_path):
     run(table, tmp_path / "store", "original,mp3_32")
     before = content(tmp_path / "store")
     built = run(table, tmp_path / "store", "mp3_32,opus_32")
@@ -136,7 +136,7 @@ def test_a_second_build_adds_conditions_and_leaves_the_others(table, tmp_path):
     assert Store.open(tmp_path / "store").conditions == ("original", "mp3_32", "opus_32")
 
 
-def test_a_second_build_adds_clips_in_shards_of_their_own(tmp_path):
+def test_a_second_build_adds_clips_in_new_shards(tmp_path):
     folder = tmp_path / "clips"
     table = write_clips(folder, 20)
     run(table, tmp_path / "store")
@@ -175,7 +175,16 @@ def test_other_settings_are_refused_with_the_difference_and_replaced_when_asked(
     assert fresh.meta.steps[0].arguments["application"] == "voip"
 
 
-def test_a_store_with_clips_that_the_table_lacks_or_has_otherwise_is_refused(tmp_path):
+def test_a_difference_in_a_codecs_sample_rate_alone_is_named(tmp_path):
+    table = write_clips(tmp_path / "clips", 4)
+    run(table, tmp_path / "store", "opus_32")
+    changes = tmp_path / "settings.yaml"
+    changes.write_text("codecs: {opus: {rates: [24000]}}")
+    with pytest.raises(StoreError, match=r"store: opus_32: .* at 48000 Hz.* requested: opus_32: .* at 24000 Hz"):
+        run(table, tmp_path / "store", "opus_32", settings=load_settings(changes))
+
+
+def test_a_table_that_lacks_clips_of_the_store_or_changes_them_is_refused(tmp_path):
     folder = tmp_path / "clips"
     table = write_clips(folder, 8)
     run(table, tmp_path / "store", "original")
@@ -188,7 +197,7 @@ def test_a_store_with_clips_that_the_table_lacks_or_has_otherwise_is_refused(tmp
         run(table, tmp_path / "store", "mp3_32")
     soundfile.write(folder / "clip003.wav", np.full(RATE // 2, 0.1), RATE)
     write_table(table, rows)
-    with pytest.raises(StoreError, match=r"clip003.*another audio"):
+    with pytest.raises(StoreError, match=r"clip003.*other audio"):
         run(table, tmp_path / "store", "mp3_32")
 
 
@@ -209,25 +218,25 @@ def test_a_folder_of_other_files_is_not_built_into(table, tmp_path):
         (22_050, 1, "MPEG_LAYER_III", "MP3"),
     ],
 )
-def test_sources_of_any_rate_depth_and_channels_are_brought_to_the_stores(tmp_path, rate, channels, subtype, container):
+def test_sources_of_any_rate_depth_and_channels_are_converted_to_those_of_the_store(tmp_path, rate, channels, subtype, container):
     time = np.arange(rate) / rate
     signal = np.stack([0.5 * np.sin(2 * np.pi * 440 * time + channel / 9) for channel in range(channels)], 1)
     soundfile.write(tmp_path / f"tone.{container.lower()}", signal, rate, subtype=subtype, format=container)
     table = write_table(tmp_path / "clips.csv", [(f"tone.{container.lower()}", "tone", "train", "", 0)])
-    said = []
+    messages = []
 
     class Log:
         def begin(self, stage, total): ...
         def advance(self, steps): ...
         def say(self, message):
-            said.append(message)
+            messages.append(message)
 
     run(table, tmp_path / "store", "original", rate=RATE, seconds=1.0, progress=Log())
     opened = Store.open(tmp_path / "store")
     assert opened.clips["depth"].to_pylist() == [24 if subtype in ("PCM_24", "FLOAT") else 16]
     view = decode(payload_of(opened, opened.index("original"), 0), decoding=FLAC, rate=RATE, delay=0, samples=RATE)
-    wanted = np.mean([0.5 * np.sin(2 * np.pi * 440 * np.arange(RATE) / RATE + channel / 9) for channel in range(channels)], 0)
+    expected = np.mean([0.5 * np.sin(2 * np.pi * 440 * np.arange(RATE) / RATE + channel / 9) for channel in range(channels)], 0)
     middle = slice(2_000, -2_000)
-    assert np.abs(view - wanted)[middle].max() < (0.02 if subtype in ("VORBIS", "MPEG_LAYER_III") else 2e-4)
-    assert any("mixed down" in line for line in said) == (channels > 1)
-    assert any("resampled" in line for line in said) == (rate != RATE)
+    assert np.abs(view - expected)[middle].max() < (0.02 if subtype in ("VORBIS", "MPEG_LAYER_III") else 2e-4)
+    assert any("mixed down" in line for line in messages) == (channels > 1)
+    assert any("resampled" in line for line in messages) == (rate != RATE)

@@ -42,7 +42,7 @@ def local(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, by
 
 @contextmanager
 def cluster(scratch: Path, workers: int, **environment: str) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
-    """A scheduler and workers as a person starts them; gives the scheduler's address and the workers' processes."""
+    """A scheduler and workers as a person starts them; yields the scheduler's address and the workers' processes."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"tcp://127.0.0.1:{probe.getsockname()[1]}"
@@ -56,7 +56,7 @@ def cluster(scratch: Path, workers: int, **environment: str) -> Iterator[tuple[s
     try:
         start("scheduler", "--host", address, "--no-dashboard")
         for _ in range(workers):
-            # Without a nanny, which would start a killed worker anew: the other must do the work.
+            # Without a nanny, which would restart a killed worker: the other one must do the work.
             start("worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard")
         with Client(address, timeout=60) as client:
             client.wait_for_workers(workers, timeout=60)
@@ -70,14 +70,14 @@ def cluster(scratch: Path, workers: int, **environment: str) -> Iterator[tuple[s
 def test_a_cluster_that_loses_a_worker_half_way_builds_the_same_bytes(clips: Path, local: dict[str, bytes], tmp_path: Path) -> None:
     store = tmp_path / "store"
     with cluster(tmp_path, 2) as (address, workers):
-        told = ["build", str(clips), str(store), "--conditions", CONDITIONS, "--clips-per-shard", "4", "--cluster", address]
-        running = subprocess.Popen([sys.executable, "-m", "streamaug", *told], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+        arguments = ["build", str(clips), str(store), "--conditions", CONDITIONS, "--clips-per-shard", "4", "--cluster", address]
+        running = subprocess.Popen([sys.executable, "-m", "streamaug", *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         while running.poll() is None and len(list(store.glob("*/*.tar"))) < 18:
             time.sleep(0.01)
         os.kill(workers[0].pid, signal.SIGKILL)
         assert running.poll() is None, "the build was over before the worker was killed"
-        _, said = running.communicate(timeout=120)
-    assert running.returncode == 0, said.decode()
+        _, errors = running.communicate(timeout=120)
+    assert running.returncode == 0, errors.decode()
     assert content(store) == local
 
 
@@ -92,7 +92,7 @@ def test_a_machine_that_lacks_an_encoder_is_named_and_nothing_is_published(tmp_p
     assert not list(store.glob("*/index.parquet"))
 
 
-def test_an_address_where_nobody_answers_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_address_without_a_scheduler_is_an_error_that_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("streamaug.cli.cluster._PATIENCE", 1)
     with pytest.raises(StreamaugError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9"), executor_of("tcp://127.0.0.1:9"):
         pass

@@ -1,4 +1,4 @@
-"""A build killed at any moment and started again ends as one that was left alone."""
+"""A build that is killed at any moment and run again ends like one that was never stopped."""
 
 import os
 import random
@@ -36,25 +36,25 @@ def start(table: Path, store: Path) -> subprocess.Popen:
 
 
 def kill(process: subprocess.Popen) -> None:
-    """SIGKILL to the build and its workers at once, as a machine that goes down would."""
+    """SIGKILL to the build and all its workers, as if the machine went down."""
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
 
 
 def finished(store: Path) -> list[Path]:
-    """Shards that stand with their part."""
+    """Shards that have their part."""
     parts = store.glob(".building/*/*.parquet")
     return [store / part.parent.name / f"{part.stem}.tar" for part in parts]
 
 
 def identity(tar: Path) -> tuple[int, int]:
-    """Inode and time of change, which building a shard again would change."""
+    """Inode and modification time, which change when a shard is built again."""
     return tar.stat().st_ino, tar.stat().st_mtime_ns
 
 
 @pytest.fixture(scope="module")
 def table(tmp_path_factory):
-    # Long enough that coding takes most of a build's time, so that kills fall into it.
+    # Long enough that encoding takes most of the time, so that the kills hit it.
     return write_clips(tmp_path_factory.mktemp("clips"), 40, seconds=3.0)
 
 
@@ -68,7 +68,7 @@ def whole(table, tmp_path_factory):
 
 
 def test_killed_at_20_random_moments_it_ends_byte_identical_and_builds_no_finished_shard_again(table, whole, tmp_path):
-    wanted, duration = whole
+    expected, duration = whole
     generator = random.Random(20)
     kills, before, seen = 0, {}, set()
     store = tmp_path / "store0"
@@ -86,18 +86,18 @@ def test_killed_at_20_random_moments_it_ends_byte_identical_and_builds_no_finish
             if (store / "clips.parquet").exists():
                 assert Store.open(store).clips.num_rows == 40
             continue
-        # Done before the blow fell: check it and begin another store, so that all 20 blows hit a build at work.
+        # It ended before the kill: check it and begin another store, so that all 20 kills hit a running build.
         assert process.returncode == 0, process.stderr.read()
-        assert content(store) == wanted
+        assert content(store) == expected
         round_ += 1
         store, before = tmp_path / f"store{round_}", {}
     process = start(table, store)
     assert process.wait() == 0, process.stderr.read()
-    assert content(store) == wanted
-    assert len(seen) > 3, "the blows fell at the same place"
+    assert content(store) == expected
+    assert len(seen) > 3, "the kills hit the same moment"
 
 
-def test_a_half_built_condition_is_not_there_for_readers(table, tmp_path):
+def test_readers_do_not_see_a_half_built_condition(table, tmp_path):
     store = tmp_path / "store"
     process = start(table, store)
     deadline = time.monotonic() + 60
@@ -108,7 +108,7 @@ def test_a_half_built_condition_is_not_there_for_readers(table, tmp_path):
     assert Store.open(store).conditions == ()
 
 
-def test_two_builds_in_one_folder_at_once_are_refused(table, tmp_path):
+def test_a_second_build_in_the_same_folder_is_refused_while_the_first_runs(table, tmp_path):
     store = tmp_path / "store"
     first = start(table, store)
     deadline = time.monotonic() + 60
@@ -117,6 +117,6 @@ def test_two_builds_in_one_folder_at_once_are_refused(table, tmp_path):
     second = start(table, store)
     try:
         assert second.wait() == 1
-        assert "another build is at work" in second.stderr.read()
+        assert "another build is running" in second.stderr.read()
     finally:
         kill(first)

@@ -1,4 +1,4 @@
-"""The tars of a store are plain WebDataset: other readers get the store's bytes, with nothing of this package in between."""
+"""The tars of a store are plain WebDataset: other readers get the same bytes without this package."""
 
 import json
 import tarfile
@@ -80,4 +80,4 @@ def test_hugging_face_datasets_reads_the_same_bytes_and_labels(
     payloads = {key: value["bytes"] if isinstance(value, dict) else value for key, value, _ in rows}
     assert payloads == by_the_store(store, condition)
     labels = dict(zip(*(Store.open(store).clips[name].to_pylist() for name in ("clip_id", "label")), strict=True))
-    assert {key: told["label"] for key, _, told in rows} == labels
+    assert {key: metadata["label"] for key, _, metadata in rows} == labels
