@@ -51,7 +51,3 @@ class QualityError(StreamaugError):
 
 class FeatureError(StreamaugError):
     """A feature is unknown, does not fit the store's clips, or cannot be cached."""
-
-
-class PluginError(StreamaugError):
-    """A plug-in is not installed, is announced twice, or cannot be imported."""

@@ -17,8 +17,7 @@ import typer
 from rich.console import Console
 
 from streamaug.building.build import Built, build
-from streamaug.cli.console import ProgressBar
-from streamaug.cli.console import run
+from streamaug.cli.console import ProgressBar, run
 from streamaug.files import write_whole
 from streamaug.planning.open_plan import open_plan
 from streamaug.recipes import load_recipe
