@@ -84,7 +84,7 @@ class CacheView:
         with self._lock:
             if self._place[condition, clip] == NOWHERE:
                 key = _keys(self._bitstreams[condition], clip).tobytes()
-                if self._segments.add(key, data, spared=self._in_use):
+                if self._segments.add(key, data, protected=self._in_use):
                     self._place[condition, clip] = _WRITTEN
 
     def forget(self, condition: int, clip: int) -> None:

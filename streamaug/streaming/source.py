@@ -80,13 +80,13 @@ class Source:
 
     def _kept(self, condition: int, clip: int) -> PendingRead | None:
         place = -1 if self._shelf is None else int(self._shelf.places(np.array(condition), np.array(clip)))
-        return None if place < 0 or self._shelf is None else PendingRead(take=partial(bytes, self._shelf.entry(place)), is_kept=True)
+        return None if place < 0 or self._shelf is None else PendingRead(take=partial(bytes, self._shelf.entry(place)), is_cached=True)
 
     def _take(self, condition: int, clip: int, payload: PendingRead) -> bytes:
-        begun, was_there = time.perf_counter(), payload.is_there
+        begun, was_there = time.perf_counter(), payload.is_ready
         try:
             data = payload.take()
-            if payload.is_kept and self._shelf is not None and not self._is_right(condition, clip, data):
+            if payload.is_cached and self._shelf is not None and not self._is_right(condition, clip, data):
                 self._shelf.forget(condition, clip)  # the cache's disk, not the store's
                 data = self._fetcher.read(self.extent(condition, clip))
         except (CorruptError, FetchError) as error:
