@@ -1,54 +1,17 @@
 """The work of one worker: the clips of one shard, each decoded and graded against its original."""
 
-import hashlib
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
 from threadpoolctl import threadpool_limits
 
-from streamaug.codecs import Decoding, decode, decode_pyav
-from streamaug.errors import CorruptError, StoreError
 from streamaug.quality.pcm import at_48_khz
 from streamaug.quality.peaq import peaq
 from streamaug.quality.peaq.ear import RATE
 from streamaug.quality.table import table_of
-from streamaug.store import Index
 from streamaug.store.folder import Folder
-
-
-@dataclass(frozen=True, kw_only=True)
-class Bitstream:
-    """Where a clip's bytes lie in a store and how they are decoded: the fields of its index row."""
-
-    file: str
-    decoding: Decoding
-    offset: int
-    size: int
-    sha256: bytes
-    delay: int
-    samples: int
-
-
-def bitstreams(index: Index, rows: Sequence[int] | np.ndarray) -> list[Bitstream]:
-    """Rows of an index, told to a worker."""
-    columns = {
-        name: index.table[name].take(pa.array(rows)).to_pylist() for name in ("shard", "offset", "size", "sha256", "delay", "samples")
-    }
-    meta = index.meta
-    return [
-        Bitstream(
-            file=f"{meta.condition}/{meta.shards[shard].name}",
-            decoding=meta.decoding,
-            offset=offset,
-            size=size,
-            sha256=sha256,
-            delay=delay,
-            samples=samples,
-        )
-        for shard, offset, size, sha256, delay, samples in zip(*columns.values(), strict=True)
-    ]
+from streamaug.store.location import Location, read_clip
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,34 +20,19 @@ class Task:
 
     folder: Folder
     rate: int
-    clip_ids: tuple[str, ...]
-    references: tuple[Bitstream, ...]
-    tests: tuple[Bitstream, ...]
+    references: tuple[Location, ...]
+    tests: tuple[Location, ...]
 
 
 def grade(task: Task) -> pa.Table:
     """Grade a task's clips, on one core; a table of QUALITY_SCHEMA. Raises CorruptError, FetchError."""
     with threadpool_limits(1):
         graded = []
-        for clip_id, reference, test in zip(task.clip_ids, task.references, task.tests, strict=True):
-            graded.append(peaq(_signal(task, clip_id, reference), _signal(task, clip_id, test), RATE))
-    return table_of(task.clip_ids, graded)
+        for reference, test in zip(task.references, task.tests, strict=True):
+            graded.append(peaq(_signal(task, reference), _signal(task, test), RATE))
+    return table_of([test.clip_id for test in task.tests], graded)
 
 
-def _signal(task: Task, clip_id: str, bitstream: Bitstream) -> np.ndarray:
+def _signal(task: Task, location: Location) -> np.ndarray:
     """A clip as PEAQ takes it."""
-    where = f"{task.folder.url}/{bitstream.file}: clip '{clip_id}'"
-    try:
-        payload = task.folder.read_range(bitstream.file, bitstream.offset, bitstream.offset + bitstream.size)
-    except FileNotFoundError:
-        raise StoreError(f"{where}: the shard is gone; the condition was built again or removed, so start again") from None
-    if hashlib.sha256(payload).digest() != bitstream.sha256:
-        raise CorruptError(f"{where}: its bytes are not those that the index tells; run 'streamaug verify {task.folder.url}'")
-    try:
-        # One decoder on every machine; it needs no torch, which each worker would load.
-        signal = decode(
-            payload, decoding=bitstream.decoding, rate=task.rate, delay=bitstream.delay, samples=bitstream.samples, decoder=decode_pyav
-        )
-    except CorruptError as error:
-        raise CorruptError(f"{where}: {error}") from error
-    return at_48_khz(signal, task.rate)
+    return at_48_khz(read_clip(task.folder, location, task.rate).samples, task.rate)

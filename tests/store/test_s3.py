@@ -119,9 +119,7 @@ def test_a_server_that_keeps_refusing_ends_a_build_with_a_clear_error_and_no_ind
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT"])
-def test_a_connection_that_hangs_is_closed_and_reported(
-    method: str, s3_url: str, bucket: str, s3_environment: pytest.MonkeyPatch
-) -> None:
+def test_a_connection_that_hangs_is_closed_and_reported(method: str, s3_url: str, bucket: str, s3_environment: pytest.MonkeyPatch) -> None:
     Folder.at(f"s3://{bucket}").write("old", b"1")
     s3_environment.setattr(store_folder, "REMOTE", TWICE)
     s3_environment.setattr(store_folder, "_SILENCE_S", 0.1)
