@@ -45,7 +45,7 @@ def is_transient(error: BaseException) -> bool:
     (True, False, False)
     """
     if isinstance(error, FileNotFoundError):
-        # Over HTTP fsspec raises it for whatever kept it from learning a file's size, with the true reason as its cause.
+        # Over HTTP fsspec raises it for any failure to read a file's size, with the true reason as its cause.
         cause = error.__cause__
         return cause is not None and (isinstance(cause, OSError) or hasattr(cause, "status")) and is_transient(cause)
     if isinstance(error, _FINAL) or not isinstance(error, Exception):

@@ -1,4 +1,4 @@
-"""The work of one worker: the clips of one shard, each decoded and graded against its original."""
+"""Grade the clips of one shard, in one worker: decode each clip and its original, and compare them."""
 
 from dataclasses import dataclass
 
@@ -16,7 +16,14 @@ from streamaug.store.location import Location, read_clip
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """Clips to grade: `tests` against `references`, row by row. rate: the store's."""
+    """Clips to grade.
+
+    Args:
+        folder: Folder of the store.
+        rate: Sample rate of the store in Hz.
+        references: The originals.
+        tests: The coded clips, in the same order.
+    """
 
     folder: Folder
     rate: int
@@ -25,7 +32,19 @@ class Task:
 
 
 def grade(task: Task) -> pa.Table:
-    """Grade a task's clips, on one core; a table of QUALITY_SCHEMA. Raises CorruptError, FetchError."""
+    """Grade a task's clips on one core.
+
+    Args:
+        task: Clips to grade.
+
+    Returns:
+        A table of QUALITY_SCHEMA.
+
+    Raises:
+        CorruptError: A bitstream does not match its index, or cannot be decoded.
+        StoreError: A shard no longer exists.
+        FetchError: The store could not be read.
+    """
     with threadpool_limits(1):
         graded = []
         for reference, test in zip(task.references, task.tests, strict=True):
@@ -34,5 +53,5 @@ def grade(task: Task) -> pa.Table:
 
 
 def _signal(task: Task, location: Location) -> np.ndarray:
-    """A clip as PEAQ takes it."""
+    """A decoded clip in PEAQ's format."""
     return at_48_khz(read_clip(task.folder, location, task.rate).samples, task.rate)

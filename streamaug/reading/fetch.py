@@ -234,5 +234,5 @@ def _reader(folder: Folder) -> fsspec.AbstractFileSystem:
 
 
 def _in_this_process(fs: fsspec.AbstractFileSystem) -> fsspec.AbstractFileSystem:
-    """The same file system, made again in a forked process: connections and event loops do not survive a fork."""
+    """The same file system, created again in a forked process: connections and event loops do not survive a fork."""
     return fs if getattr(fs, "_pid", None) in (None, os.getpid()) else type(fs)(*fs.storage_args, **fs.storage_options)

@@ -9,7 +9,7 @@ from streamaug.store import Index, Store
 from streamaug.store.format import IndexMeta
 
 DIGEST = 16
-"""Bytes kept of each bitstream's sha256: enough to distinguish bitstreams and to notice damage."""
+"""Bytes remembered of each bitstream's sha256: enough to distinguish bitstreams and to notice damage."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -163,7 +163,7 @@ class Segments:
         return fresh
 
     def add(self, key: bytes, data: memoryview, *, protected: Callable[[], set[Path]]) -> bool:
-        """Write an entry into this process's open segment, where it is found after `seal`. Not thread-safe.
+        """Write an entry into this process's open segment, where readers find it after `seal`. Not thread-safe.
 
         Args:
             key: KEY bytes.

@@ -1,4 +1,4 @@
-"""From the place of a clip's bytes in a store to its sound."""
+"""Read a clip: from where its bytes are in a store to its sound."""
 
 import hashlib
 from dataclasses import dataclass

@@ -33,8 +33,8 @@ class _AnyFormat(BaseModel):
 class Store:
     """The shards of one data set at any path or fsspec URL, opened for reading.
 
-    The clips table, the list of conditions and each index are read when they are first used, and then kept: what a
-    build changes later is seen by `reopen()` only. A store can be pickled, and takes along what it has read.
+    The clips table, the list of conditions and each index are read at their first use and then remembered: what a
+    build changes later appears after `reopen()` only. A store can be pickled, and takes along what it has read.
 
     Args:
         folder: The store's folder.
@@ -60,7 +60,7 @@ class Store:
         return cls(folder, read_meta(folder))
 
     def reopen(self) -> "Store":
-        """The same store as it is now; nothing that was read before is kept. Raises StoreError, FetchError."""
+        """The same store as it is now, with nothing remembered. Raises StoreError, FetchError."""
         return Store(self.folder, read_meta(self.folder))
 
     @property

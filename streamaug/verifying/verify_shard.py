@@ -44,7 +44,7 @@ class VerifyTask:
 
 @dataclass(frozen=True, kw_only=True)
 class ShardReport:
-    """What was found in one shard.
+    """The result of checking one shard.
 
     Args:
         condition: The condition.
@@ -67,7 +67,7 @@ def verify_shards(task: VerifyTask) -> list[ShardReport]:
 
 
 def reference_of(condition: Condition) -> Condition:
-    """The condition that another must be aligned with: what its codecs were given, so all steps up to the last effect.
+    """The condition that another must be aligned with: the input of its codecs, so all steps up to the last effect.
 
     >>> [str(reference_of(Condition.parse(name))) for name in ("sbc_64+aac_64", "pitch+mp3_64", "pitch")]
     ['original', 'pitch', 'pitch']

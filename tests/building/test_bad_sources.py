@@ -222,7 +222,7 @@ def test_what_is_no_store_is_called_so(tmp_path, command):
     (tmp_path / "notes.txt").write_text("nothing of a store")
     done = streamaug(*command, tmp_path)
     assert done.returncode == 1
-    assert "is not a store" in done.stderr
+    assert "is no store" in done.stderr
     assert "Traceback" not in done.stderr
 
 

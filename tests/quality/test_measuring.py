@@ -157,13 +157,12 @@ def test_a_dask_cluster_can_grade(store: Store):
 
 
 def test_altered_bytes_are_refused_with_shard_and_clip(store: Store, thread: ThreadPoolExecutor):
-    index = store.index("mp3_32")
-    row = index.table.to_pylist()[4]
-    shard = store.folder.local_path(f"mp3_32/{index.meta.shards[row['shard']].name}")
+    location = store.index("mp3_32").locations([4])[0]
+    shard = store.folder.local_path(location.shard)
     data = bytearray(shard.read_bytes())
-    data[row["offset"] + 50] ^= 1
+    data[location.offset + 50] ^= 1
     shard.write_bytes(data)
-    with pytest.raises(CorruptError, match=rf"{shard.name}: clip '{row['clip_id']}': does not match its sha256"):
+    with pytest.raises(CorruptError, match=rf"{shard.name}: clip '{location.clip_id}': does not match its sha256"):
         measure(store, ["mp3_32"], executor=thread)
 
 
