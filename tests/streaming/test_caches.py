@@ -153,7 +153,7 @@ def test_segments_give_back_what_was_added(tmp_path: Path) -> None:
     writer = Segments(tmp_path, bound=1 << 20, kind="0" * 16, largest=5000)
     entries = {bytes([number]) * 24: os.urandom(number * 100) for number in range(50)}
     for key, data in entries.items():
-        assert writer.add(key, memoryview(data), spared=set)
+        assert writer.add(key, memoryview(data), protected=set)
     writer.seal()
     reader = Segments(tmp_path, bound=1 << 20, kind="0" * 16, largest=5000)
     found = {key.tobytes(): bytes(segment.entry(n)) for segment in reader.fresh() for n, key in enumerate(segment.keys)}
