@@ -1,8 +1,8 @@
-"""What can go wrong, a class a kind. Every message names the thing and says what to do."""
+"""The exception hierarchy. Each message says what is wrong, where, and what to do."""
 
 
 class StreamaugError(Exception):
-    """Base of every error that streamaug raises on purpose; the command line prints it without a traceback."""
+    """Base of all errors that streamaug raises on purpose; the command line prints it without a traceback."""
 
 
 class ConditionError(StreamaugError):
@@ -10,7 +10,7 @@ class ConditionError(StreamaugError):
 
 
 class EncoderError(StreamaugError):
-    """An encoder is missing on this machine, refuses its settings, or broke down."""
+    """An encoder is missing on this machine, refuses its settings, or fails."""
 
 
 class PluginError(StreamaugError):
@@ -18,19 +18,19 @@ class PluginError(StreamaugError):
 
 
 class ClipsError(StreamaugError):
-    """The clips table or an audio file that it names cannot be used."""
+    """The clips table, or an audio file that it names, cannot be used."""
 
 
 class StoreError(StreamaugError):
-    """A store is missing, is no store, lacks a condition, or holds what another build made."""
+    """A store does not exist, lacks a condition or clip, or contradicts the build or the request."""
 
 
 class CorruptError(StreamaugError):
-    """Bytes are not what the index says: cut off, altered, vanished or swapped."""
+    """Bytes are not what the index says: cut off, altered, missing or swapped."""
 
 
 class FetchError(StreamaugError):
-    """Bytes could not be had from a file system or server, after all retries."""
+    """A file system or server failed to deliver or to accept bytes, after all retries."""
 
 
 class RecipeError(StreamaugError):
@@ -38,7 +38,7 @@ class RecipeError(StreamaugError):
 
 
 class LeakageError(RecipeError):
-    """The same clip or group stands on the training and the evaluation side."""
+    """The same clip or group is on both the training and the evaluation side."""
 
 
 class StateError(StreamaugError):
@@ -46,7 +46,7 @@ class StateError(StreamaugError):
 
 
 class QualityError(StreamaugError):
-    """Signals that cannot be graded, or grades and accuracies that do not fit together."""
+    """Signals cannot be graded, or grades and accuracies do not fit together."""
 
 
 class FeatureError(StreamaugError):

@@ -2,7 +2,33 @@
 
 import os
 import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+
+
+@contextmanager
+def staged_file(path: Path, *, directory: Path | None = None) -> Iterator[Path]:
+    """A temporary path to write to, renamed to `path` when the `with` block ends without an error.
+
+    A reader finds the old file or the whole new one, after a crash too. Several processes may write the same file: each
+    has a temporary file of its own, and the last one to end wins.
+
+    Args:
+        path: Local path; its folder must exist when the block ends.
+        directory: Folder for the temporary file, on the same file system. Default: the folder of `path`.
+
+    Raises:
+        OSError: The disk is full, read-only or gone; the old file stays.
+    """
+    partial = (directory or path.parent) / f".{path.name}-{uuid.uuid4().hex}.partial"
+    try:
+        yield partial
+        with partial.open("rb") as written:
+            os.fsync(written.fileno())
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def write_whole(path: Path, data: bytes | str) -> None:
@@ -15,12 +41,5 @@ def write_whole(path: Path, data: bytes | str) -> None:
     Raises:
         OSError: The disk is full, read-only or gone; the old file stays.
     """
-    partial = path.with_name(f".{path.name}-{uuid.uuid4().hex}.partial")
-    try:
-        with partial.open("xb") as file:
-            file.write(data.encode() if isinstance(data, str) else data)
-            file.flush()
-            os.fsync(file.fileno())
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
+    with staged_file(path) as partial:
+        partial.write_bytes(data.encode() if isinstance(data, str) else data)

@@ -1,4 +1,4 @@
-"""Servers over real HTTP on this machine: S3, plain web servers, and a proxy that puts faults in between."""
+"""Servers over real HTTP on this machine: S3, plain web servers, and a proxy that causes faults."""
 
 import functools
 import getpass
@@ -19,16 +19,16 @@ from urllib.parse import urlsplit
 import pytest
 
 Fault = Literal["refuse", "forbid", "cut", "lose", "shorten", "slow", "hang"]
-"""refuse: 503. forbid: 403. cut: the connection ends before the request goes on. lose: it ends after the request was
-carried out, before the answer. shorten: the body's second half does not come. slow: it comes in dribs. hang: no answer."""
+"""refuse: 503. forbid: 403. cut: the connection ends before the request is passed on. lose: it ends after the request was
+carried out, before the answer. shorten: the second half of the body is missing. slow: it arrives in pieces. hang: no answer."""
 
 Faults = Callable[[str, str], Fault | None]
-"""Says for a request's method and path what goes wrong with it."""
+"""The fault of a request, from its method and path."""
 
 
 @contextmanager
 def s3_server() -> Iterator[str]:
-    """A moto S3 server; gives its URL. What it holds is shared by all such servers of a process."""
+    """The URL of a moto S3 server. All such servers of a process share their content."""
     from moto.server import ThreadedMotoServer
 
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
@@ -59,14 +59,14 @@ def _serving(handler: Callable[..., http.server.BaseHTTPRequestHandler]) -> Iter
 
 @contextmanager
 def python_web_server(folder: Path) -> Iterator[str]:
-    """Python's own web server: lists folders, knows no ranges."""
+    """Python's own web server: lists folders, does not support ranges."""
     with _serving(functools.partial(_Quiet, directory=str(folder))) as url:
         yield url
 
 
 @contextmanager
 def nginx(folder: Path, scratch: Path) -> Iterator[str]:
-    """nginx with listings; skips where it is not installed."""
+    """nginx with listings; the test is skipped if it is not installed."""
     if shutil.which("nginx") is None:
         pytest.skip("nginx is not installed")
     with socket.socket() as probe:
@@ -94,7 +94,7 @@ def nginx(folder: Path, scratch: Path) -> Iterator[str]:
 
 @contextmanager
 def faulty(upstream: str, faults: Faults) -> Iterator[str]:
-    """A proxy in front of a server that spoils the requests that `faults` names."""
+    """A proxy in front of a server, with a fault in each request that `faults` names."""
     target = urlsplit(upstream).netloc
 
     class Handler(http.server.BaseHTTPRequestHandler):
@@ -111,7 +111,7 @@ def faulty(upstream: str, faults: Faults) -> Iterator[str]:
                 return
             if fault == "hang":
                 self.connection.settimeout(60)
-                self.connection.recv(1)  # until the client loses patience
+                self.connection.recv(1)  # until the client gives up
             if fault in ("cut", "hang"):
                 self.close_connection = True
                 return

@@ -58,7 +58,7 @@ def inventory(clips: int, shards: int, *, grouped: bool = False) -> Inventory:
 
 
 def cases() -> dict[str, Callable[[], tuple[Recipe, Inventory]]]:
-    groups = {"balance": ("label", "device")}
+    groups = ("label", "device")
     return {
         "union": lambda: (recipe("union"), inventory(10**8, 10**4)),
         "union, stratify 256": lambda: (recipe("union", stratify=256), inventory(10**8, 10**4)),
@@ -69,9 +69,9 @@ def cases() -> dict[str, Callable[[], tuple[Recipe, Inventory]]]:
         "one-per-clip, window of 64": lambda: (recipe("one-per-clip", window=64), inventory(10**9, 10**5)),
         "four views": lambda: (recipe("views", options={"views": 4}), inventory(10**9, 10**5)),
         "four views, window of 128": lambda: (recipe("views", options={"views": 4}, window=128), inventory(10**9, 10**5)),
-        "union, balance": lambda: (recipe("union", weight=10, **groups), inventory(10**7, 10**4, grouped=True)),
-        "weighted, balance": lambda: (recipe("weighted", options={"rows": 10**9}, **groups), inventory(10**7, 10**4, grouped=True)),
-        "one-per-clip, balance": lambda: (recipe("one-per-clip", **groups), inventory(10**7, 10**4, grouped=True)),
+        "union, balance": lambda: (recipe("union", weight=10, balance=groups), inventory(10**7, 10**4, grouped=True)),
+        "weighted, balance": lambda: (recipe("weighted", options={"rows": 10**9}, balance=groups), inventory(10**7, 10**4, grouped=True)),
+        "one-per-clip, balance": lambda: (recipe("one-per-clip", balance=groups), inventory(10**7, 10**4, grouped=True)),
     }
 
 
@@ -88,7 +88,7 @@ def best(action: Callable[[], object], repeats: int = REPEATS) -> float:
 def measured_memory(action: Callable[[], object]) -> int:
     """Peak of resident bytes during an action, above those before it."""
     Path("/proc/self/clear_refs").write_text("5", encoding="ascii")  # the peak starts again from here
-    before = psutil.Process().memory_info().rss
+    before: int = psutil.Process().memory_info().rss
     action()
     status = Path("/proc/self/status").read_text(encoding="ascii")
     return int(status.split("VmHWM:")[1].split()[0]) * 1024 - before

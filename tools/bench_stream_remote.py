@@ -154,7 +154,7 @@ def epoch(recipe: Path, store: str) -> dict[str, float]:
     seconds, metrics = time.perf_counter() - begun, stream.metrics
     return {
         "rate": clips / seconds,
-        "read_ratio": (metrics.read - before.read) / (metrics.payload - before.payload),
+        "read_ratio": (metrics.read_bytes - before.read_bytes) / (metrics.payload_bytes - before.payload_bytes),
         "reads": metrics.reads - before.reads,
         "seconds": seconds,
     }

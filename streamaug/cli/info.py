@@ -1,4 +1,4 @@
-"""streamaug info: what a store holds."""
+"""streamaug info: show what a store contains."""
 
 from collections import Counter
 from typing import Annotated
@@ -17,19 +17,19 @@ def info(store: Annotated[str, typer.Argument(help="Folder or URL of the store."
     seconds = sum(clips["samples"].to_pylist()) / meta.rate
     stdout.print(
         f"[bold]{meta.name}[/]: {clips.num_rows} clips, {seconds / 3600:.2f} h at {meta.rate} Hz, "
-        f"{len(meta.labels)} labels, cut by '{meta.shard_by}'",
+        f"{len(meta.labels)} labels, sharded by '{meta.shard_by}'",
         highlight=False,
     )
-    cuts = [str(value) for value in clips[meta.shard_by].to_pylist()]
-    counts = Counter(zip(clips["label"].to_pylist(), cuts, strict=True))
-    values = sorted(set(cuts))
+    groups = [str(value) for value in clips[meta.shard_by].to_pylist()]
+    counts = Counter(zip(clips["label"].to_pylist(), groups, strict=True))
+    values = sorted(set(groups))
     by_label = Table("label", *(f"{meta.shard_by} {value}" for value in values))
     for column in by_label.columns[1:]:
         column.justify = "right"
     for label in meta.labels:
         by_label.add_row(label, *(str(counts[label, value]) for value in values))
     stdout.print(by_label)
-    conditions = Table("condition", "clips", "shards", "MB", "kbps", "delay", "made by")
+    conditions = Table("condition", "clips", "shards", "MB", "kbps", "delay (samples)", "encoder")
     for column in conditions.columns[1:6]:
         column.justify = "right"
     for condition in opened.conditions:

@@ -1,6 +1,5 @@
 """Print tables, and write tables, rows and pictures to files."""
 
-import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import TYPE_CHECKING
 import pyarrow as pa
 
 from streamaug.errors import StreamaugError
+from streamaug.files import staged_file
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -40,14 +40,11 @@ def print_lines(lines: Sequence[Sequence[str]]) -> None:
 @contextmanager
 def whole(path: Path) -> Iterator[Path]:
     """A temporary path that gets its final name when all is written. Raises StreamaugError."""
-    part = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        yield part
-        part.replace(path)
+        with staged_file(path) as part:
+            yield part
     except OSError as error:
         raise StreamaugError(f"{path}: cannot be written: {error.strerror or error}; choose a file in a folder that exists") from error
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def write_table(path: Path, table: pa.Table) -> None:

@@ -1,4 +1,4 @@
-"""streamaug verify: whether a store is what its indexes say."""
+"""streamaug verify: check whether a store is what its indexes say."""
 
 from typing import Annotated
 
@@ -10,12 +10,12 @@ from streamaug.conditions import parse_conditions
 
 def verify(
     store: Annotated[str, typer.Argument(help="Folder or URL of the store.")],
-    conditions: Annotated[str | None, typer.Option(help="Comma-separated. Default: all.")] = None,
-    decode: Annotated[bool, typer.Option("--decode", help="Decode every clip, too: length, place on its original, samples.")] = False,
-    workers: Annotated[int | None, typer.Option(min=1, help="Processes. Default: one a core.")] = None,
+    conditions: Annotated[str | None, typer.Option(help="Comma-separated conditions. Default: all.")] = None,
+    decode: Annotated[bool, typer.Option("--decode", help="Also decode every clip; check its length, alignment and samples.")] = False,
+    workers: Annotated[int | None, typer.Option(min=1, help="Number of processes. Default: one per core.")] = None,
     cluster: Cluster = None,
 ) -> None:
-    """Check sizes, hashes, members and order of every shard against the indexes; exit code 1 where anything is wrong."""
+    """Check size, hash, members and order of every shard against the indexes. The exit code is 1 if anything is wrong."""
     from rich.markup import escape
     from rich.table import Table
 
@@ -23,10 +23,10 @@ def verify(
     from streamaug.store import Store
     from streamaug.verifying.verify import verify as run
 
-    asked = parse_conditions(conditions) if conditions else None
+    requested = parse_conditions(conditions) if conditions else None
     opened = Store.open(store)
     with executor_of(cluster) as executor, ProgressBar() as progress:
-        report = run(opened, asked, decode=decode, workers=workers, executor=executor, progress=progress)
+        report = run(opened, requested, decode=decode, workers=workers, executor=executor, progress=progress)
     table = Table("condition", "clips", "shards", "MB", "findings")
     for column in table.columns[1:]:
         column.justify = "right"
@@ -38,9 +38,9 @@ def verify(
     stdout.print(table)
     for finding in report.findings:
         stdout.print(f"[bold red]![/] {escape(str(finding))}", highlight=False)
-    looked = "bytes and sound" if decode else "bytes"
     if report.findings:
-        told = f"{store}: {len(report.findings)} findings; remove damaged shards and run the build again, which makes what is missing"
-        stdout.print(told, highlight=False, markup=False)
+        message = f"{store}: {len(report.findings)} findings; remove damaged shards and run the build again, which rebuilds them"
+        stdout.print(message, highlight=False, markup=False)
         raise typer.Exit(1)
-    stdout.print(f"{store}: nothing wrong ({looked} checked)", highlight=False, markup=False)
+    checked = "bytes and sound" if decode else "bytes"
+    stdout.print(f"{store}: no problem found ({checked} checked)", highlight=False, markup=False)

@@ -19,7 +19,7 @@ import soxr
 from streamaug.errors import StoreError
 from streamaug.executors import pool, results
 from streamaug.progress import Progress, Silent
-from streamaug.quality.grading import Task, bitstreams, grade
+from streamaug.quality.grading import Task, grade
 from streamaug.quality.table import QUALITY_FILE, Quality, QualityMeta, meta_of, read_current
 from streamaug.store import Index, Store
 
@@ -174,9 +174,8 @@ def _task(store: Store, index: Index, original: Index, rows: np.ndarray) -> Task
     return Task(
         folder=store.folder,
         rate=store.meta.rate,
-        clip_ids=tuple(clip_ids.to_pylist()),
-        references=tuple(bitstreams(original, rows_of_originals.to_numpy())),
-        tests=tuple(bitstreams(index, rows)),
+        references=tuple(original.locations(rows_of_originals.to_numpy())),
+        tests=tuple(index.locations(rows)),
     )
 
 

@@ -1,1 +1,1 @@
-"""Bitstreams on demand: joined ranged reads, checked, cached on a local disk."""
+"""Read bitstreams on demand: merged byte ranges, checked, and cached on a local disk."""

@@ -132,7 +132,7 @@ class FolderView:
         with self._lock:
             if self._slots[condition, clip] == _ABSENT:
                 key = _keys(self._locations[condition], clip).tobytes()
-                if not self._segments.add(key, data, spared=self._in_use):
+                if not self._segments.add(key, data, protected=self._in_use):
                     return False
                 self._slots[condition, clip] = _WRITTEN
             return True

@@ -1,4 +1,4 @@
-"""Where the bitstreams of a condition lie, for every clip of a store, in few bytes a clip."""
+"""Where the bitstreams of a condition are, for all clips of a store, in a few bytes per clip."""
 
 from dataclasses import dataclass
 
@@ -9,16 +9,22 @@ from streamaug.store import Index, Store
 from streamaug.store.format import IndexMeta
 
 DIGEST = 16
-"""Bytes kept of each bitstream's sha256: enough to tell bitstreams apart and to notice damage."""
+"""Bytes remembered of each bitstream's sha256: enough to distinguish bitstreams and to notice damage."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class BitstreamLocations:
-    """One condition of a store, a row a clip in the order of its clips table.
+    """The locations of one condition as arrays, one row per clip in the order of the clips table.
 
-    meta: of the index, without its shards. digest: of the index. names: of the shards, bytes. shard: number among them. offset,
-    size: bytes in it; size is 0 where the condition lacks the clip. delay: the delay to cut in decoding. sha256: its first bytes,
-    uint8 of shape (clips, DIGEST).
+    Args:
+        meta: Footer of the index, without its shards.
+        digest: Digest of the index.
+        names: Names of the shards, as bytes, of shape (shards,).
+        shard: Number of each clip's shard in `names`, of shape (clips,), as all that follow.
+        offset: First byte of the bitstream in the shard.
+        size: Bytes of the bitstream; 0 if the condition does not have the clip.
+        delay: Samples at the store's rate that the codec adds at the start.
+        sha256: First bytes of the bitstream's hash, uint8 of shape (clips, DIGEST).
     """
 
     meta: IndexMeta
@@ -32,14 +38,24 @@ class BitstreamLocations:
 
     @classmethod
     def read(cls, store: Store, condition: str) -> "BitstreamLocations":
-        """Read a condition's index and bring it into the order of the clips table. Raises StoreError, CorruptError."""
+        """Bring a condition's index into the order of the clips table.
+
+        Args:
+            store: The store.
+            condition: Name of the condition.
+
+        Raises:
+            StoreError: The store does not have the condition.
+            CorruptError: The index is damaged.
+            FetchError: The index could not be read.
+        """
         index = store.index(condition)
-        # A clip that is in the index and not in the table was added after the table was read: no plan names it.
+        # A clip in the index that is not in the table was added after the table was read: no plan names it.
         rows = np.asarray(pc.index_in(store.clips["clip_id"], value_set=index.table["clip_id"]).fill_null(-1))
         digests = _digests(index)[rows]
         digests[rows < 0] = 0
         return cls(
-            meta=index.meta.model_copy(update={"shards": ()}),  # which take a hundred times what their names do
+            meta=index.meta.model_copy(update={"shards": ()}),  # which take a hundred times the memory of their names
             digest=index.digest,
             names=np.array([info.name.encode() for info in index.meta.shards]),
             sha256=digests,
@@ -51,11 +67,15 @@ class BitstreamLocations:
         return self.meta.condition
 
     def path(self, clip: int) -> str:
-        """The clip's shard, as a path in the store."""
+        """Path of a clip's shard in the store.
+
+        Args:
+            clip: Row number of the clip.
+        """
         return f"{self.condition}/{self.names[self.shard[clip]].decode()}"
 
     def paths(self) -> list[str]:
-        """All shards, as paths in the store."""
+        """Paths of all shards in the store."""
         return [f"{self.condition}/{name.decode()}" for name in self.names.tolist()]
 
 
@@ -73,7 +93,7 @@ def _ordered(index: Index, name: str, rows: np.ndarray) -> np.ndarray:
 
 
 def _compact(values: np.ndarray) -> np.ndarray:
-    """The same values in the smallest type that holds them; one value for all takes no memory a row."""
+    """The same values in the smallest type that fits them; if all are equal, they take no memory per row."""
     if len(values) and (values == values[0]).all():
         return np.broadcast_to(values[0].copy(), values.shape)
     return values.astype(np.min_scalar_type(int(values.max(initial=0))))

@@ -1,7 +1,7 @@
-"""Ranged reads from S3 by obstore, at the address and with the credentials that s3fs found.
+"""Read byte ranges from S3 with obstore, at the address and with the credentials that s3fs found.
 
-A read takes it less than half of s3fs's processor time (docs/benchmarks.md), which decoding can use. Only reads of bitstreams go this
-way: everything else is s3fs's.
+obstore needs less than half of s3fs's processor time per read (docs/benchmarks.md), which leaves more for decoding. It
+reads bitstreams only; s3fs does everything else.
 """
 
 import errno
@@ -14,37 +14,45 @@ import fsspec
 from obstore.exceptions import BaseError, PermissionDeniedError, UnauthenticatedError
 from obstore.fsspec import FsspecStore
 
-_FRESH = timedelta(minutes=5)
-"""Time after which credentials are asked for again; boto renews those that expire by itself."""
+_CREDENTIALS_VALID = timedelta(minutes=5)
+"""Time after which credentials are requested again; boto renews those that expire by itself."""
 
 _LONGEST = timedelta(hours=1)
-"""Time that a read may take as far as obstore is concerned; those who read have a deadline."""
+"""Longest time of a read for obstore; callers have a shorter deadline of their own."""
 
-_used_in: int | None = None
-"""Process that has read with obstore: its runtime does not survive in a fork of it."""
+_owner_pid: int | None = None
+"""Process that has read with obstore, whose runtime does not survive a fork."""
 
 
 class _Reads(FsspecStore):
-    """obstore's file system with Python's own errors."""
+    """obstore's file system, raising Python's own errors."""
 
     async def _cat_file(self, path: str, start: int | None = None, end: int | None = None, **settings: Any) -> bytes:
         try:
             data: bytes = await super()._cat_file(path, start, end, **settings)
         except BaseError as error:
-            text = str(error).partition("\n")[0]  # what follows are obstore's own objects
+            text = str(error).partition("\n")[0]  # the rest describes obstore's own objects
             if isinstance(error, PermissionDeniedError | UnauthenticatedError):
                 raise PermissionError(errno.EACCES, text) from error
-            is_outside = "status code: 416" in text  # nothing but the text tells
+            is_outside = "status code: 416" in text  # only the text shows it
             raise OSError(errno.EINVAL if is_outside else errno.EIO, text) from error
         return data
 
 
 def reader(fs: fsspec.AbstractFileSystem, url: str) -> fsspec.AbstractFileSystem:
-    """A file system that reads what s3fs's `fs` reads; the same where this process is a fork of one that has read with obstore."""
-    global _used_in
-    if _used_in not in (None, os.getpid()):
+    """A file system that reads with obstore what s3fs reads.
+
+    Args:
+        fs: The file system of s3fs.
+        url: URL of the store, for its bucket.
+
+    Returns:
+        obstore's file system; `fs` itself in a fork of a process that has read with obstore.
+    """
+    global _owner_pid
+    if _owner_pid not in (None, os.getpid()):
         return fs
-    _used_in = os.getpid()
+    _owner_pid = os.getpid()
     meta = fs.s3.meta
     region = _region(fs, url) or meta.region_name or "us-east-1"
     silence = timedelta(seconds=fs.config_kwargs.get("read_timeout", 60))
@@ -63,36 +71,36 @@ def reader(fs: fsspec.AbstractFileSystem, url: str) -> fsspec.AbstractFileSystem
             "read_timeout": silence,
             "timeout": _LONGEST,
         },
-        retry_config={"max_retries": 0},  # those who read try again
+        retry_config={"max_retries": 0},  # retry.py does
         credential_provider=None if fs.anon else _credentials(fs),
         skip_instance_cache=True,
     )
 
 
 def _region(fs: fsspec.AbstractFileSystem, url: str) -> str | None:
-    """The bucket's region, which may be another than the account's; None where the server does not say."""
+    """The bucket's region, which may differ from the account's; None if the server does not report it."""
     bucket = fs._strip_protocol(url).split("/", 1)[0]
     try:
         headers = fs.call_s3("head_bucket", Bucket=bucket)["ResponseMetadata"]["HTTPHeaders"]
-    except Exception:  # not everyone may ask; whether the bucket can be read the first read tells
+    except Exception:  # not everyone may request it; the first read shows whether the bucket can be read
         return None
-    found: str | None = headers.get("x-amz-bucket-region")
-    return found
+    region: str | None = headers.get("x-amz-bucket-region")
+    return region
 
 
 def _credentials(fs: fsspec.AbstractFileSystem) -> Callable[[], Awaitable[dict[str, Any]]]:
-    """What tells obstore the credentials that s3fs was given, or that boto finds."""
-    session, given = fs.session, {"access_key_id": fs.key, "secret_access_key": fs.secret, "token": fs.token}
+    """A function that gives obstore the credentials passed to s3fs, or those that boto finds."""
+    session, passed = fs.session, {"access_key_id": fs.key, "secret_access_key": fs.secret, "token": fs.token}
 
-    async def ask() -> dict[str, Any]:
+    async def current() -> dict[str, Any]:
         if fs.key and fs.secret:
-            return {**given, "expires_at": None}
+            return {**passed, "expires_at": None}
         frozen = await (await session.get_credentials()).get_frozen_credentials()
         return {
             "access_key_id": frozen.access_key,
             "secret_access_key": frozen.secret_key,
             "token": frozen.token,
-            "expires_at": datetime.now(UTC) + _FRESH,
+            "expires_at": datetime.now(UTC) + _CREDENTIALS_VALID,
         }
 
-    return ask
+    return current

@@ -1,12 +1,12 @@
-"""A folder of immutable files, each holding many entries found by key: what both caches are made of.
+"""A folder of immutable files, each with many entries that are found by key; both caches are made of these.
 
-    <folder>/<kind>-<unique>.segment     entries one after another, their keys, their ends, a trailer that checks all but the entries
-    <folder>/<kind>-<unique>.part        the same while it is written, as long as it may become, locked by its writer
-    <folder>/lock                        held while room is made
+    <folder>/<kind>-<unique>.segment     all entries, then their keys, their ends, and a trailer that checks keys and ends
+    <folder>/<kind>-<unique>.part        the same while its writer holds a lock on it, at its largest possible size
+    <folder>/lock                        locked while segments are removed to make room
 
-A segment appears whole, by renaming, and is never changed, so any number of processes may share the folder: each writes
-segments of its own and reads all. Room is made by removing whole segments, and only files with these names are ever removed.
-A file that another process has mapped stays readable for it after that.
+A segment appears whole, by renaming, and never changes, so any number of processes may share the folder: each writes its
+own segments and reads all. Room is made by removing whole segments; files with other names are never removed. A process
+that has mapped a removed file can still read it.
 """
 
 import fcntl
@@ -29,7 +29,7 @@ KEY = 24
 """Bytes of a key."""
 
 SEGMENT = 32 << 20
-"""Bytes that a segment may take; with a smaller bound on its folder, an eighth of that."""
+"""Largest size of a segment in bytes, or an eighth of the folder's bound if that is smaller."""
 
 _NAME = re.compile(r"(?P<kind>[0-9a-f]{16})-[0-9a-f]{32}\.(?P<state>segment|part)")
 _TRAILER = np.dtype([("entries", "<u8"), ("data", "<u8"), ("sha256", "u1", 32), ("magic", "S16")])
@@ -43,7 +43,14 @@ class CacheError(StreamaugError):
 
 @dataclass(frozen=True, kw_only=True)
 class Segment:
-    """A finished segment, mapped. keys: uint8 (entries, KEY). ends: uint64 (entries,), where each entry stops and the next one starts."""
+    """A finished segment, mapped into memory.
+
+    Args:
+        path: Its file.
+        data: The mapped file.
+        keys: uint8 of shape (entries, KEY).
+        ends: uint64 of shape (entries,): where each entry stops and the next one starts.
+    """
 
     path: Path
     data: mmap.mmap
@@ -52,10 +59,10 @@ class Segment:
 
     @classmethod
     def open(cls, path: Path) -> "Segment | None":
-        """Map a segment; None where it has gone meanwhile or is not whole."""
+        """Map a segment; None if it was removed meanwhile or is not whole."""
         try:
             with path.open("rb") as file:
-                data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)  # PyTorch wants memory that could be written
+                data = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_COPY)  # PyTorch requires writable memory
         except (OSError, ValueError):
             return None
         if len(data) < _TRAILER.itemsize:
@@ -71,6 +78,7 @@ class Segment:
         return cls(path=path, data=data, keys=keys, ends=np.frombuffer(data, "<u8", entries, size + entries * KEY))
 
     def entry(self, number: int) -> memoryview:
+        """The bytes of an entry."""
         start = int(self.ends[number - 1]) if number else 0
         return memoryview(self.data)[start : int(self.ends[number])]
 
@@ -85,7 +93,7 @@ class _Part:
         self._file = path.open("xb", buffering=0)
         fcntl.flock(self._file, fcntl.LOCK_EX)
         try:
-            self._file.truncate(capacity)  # its length reserves its room; what is not written takes none on the disk
+            self._file.truncate(capacity)  # reserves its size; what is not written takes no room on the disk
         except OSError:
             self.discard()
             raise
@@ -119,40 +127,51 @@ class _Part:
 class Segments:
     """The segments of one kind in a folder, read and written by this process.
 
-    bound: bytes that all the folder's segments may take together, other kinds included. kind: 16 hexadecimal digits; entries
-    of different kinds do not see each other. largest: bytes of the largest entry that will be added.
-    Raises CacheError where the bound holds no segment, and says the smallest that works.
+    Args:
+        folder: Folder on a local disk; it is created if it does not exist.
+        bound: Bytes that all segments in the folder may take together, including those of other kinds.
+        kind: 16 hexadecimal digits; entries of different kinds do not see each other.
+        largest: Bytes of the largest entry that will be added.
+
+    Raises:
+        CacheError: The folder cannot be used, or the bound is too small for one segment; the message has the smallest bound.
     """
 
     def __init__(self, folder: Path, *, bound: int, kind: str, largest: int) -> None:
         self._folder, self._bound, self._kind = folder, bound, kind
         needed = largest + KEY + 8 + _TRAILER.itemsize
         if bound < needed:
-            raise CacheError(f"cache {folder}: {bound} bytes hold nothing; the smallest bound that works is {needed} bytes")
+            raise CacheError(f"cache {folder}: a bound of {bound} bytes is too small for one entry; allow at least {needed} bytes")
         self._capacity = max(needed, min(SEGMENT, bound // 8))
         try:
             folder.mkdir(parents=True, exist_ok=True)
             with self._locked():
                 self._sweep()
         except OSError as error:
-            raise CacheError(f"cache {folder} cannot be used: {error}; name a folder on a local disk that you may write to") from error
+            raise CacheError(f"cache {folder} cannot be used: {error}; choose a folder on a local disk that you may write to") from error
         self._part: _Part | None = None
         self._full = False
         self._known: set[Path] = set()
 
     def fresh(self) -> list[Segment]:
         """Segments of this kind that have appeared since the last call."""
-        found = []
+        fresh = []
         for path in sorted(set(self._folder.glob(f"{self._kind}-*.segment")) - self._known):
             self._known.add(path)
             if (segment := Segment.open(path)) is not None:
-                found.append(segment)
-        return found
+                fresh.append(segment)
+        return fresh
 
-    def add(self, key: bytes, data: memoryview, *, spared: Callable[[], set[Path]]) -> bool:
-        """Write an entry into this process's open segment; it is found once that is sealed. Not thread-safe.
+    def add(self, key: bytes, data: memoryview, *, protected: Callable[[], set[Path]]) -> bool:
+        """Write an entry into this process's open segment, where readers find it after `seal`. Not thread-safe.
 
-        spared: tells the segments that are not to be removed to make room. False where no room can be made: the cache is full, or its disk.
+        Args:
+            key: KEY bytes.
+            data: The entry.
+            protected: Returns the segments that must not be removed to make room.
+
+        Returns:
+            False if there is no room: the cache, or its disk, is full.
         """
         if self._full:
             return False
@@ -160,7 +179,7 @@ class Segments:
             if self._part is not None and not self._part.fits(len(data)):
                 self.seal()
             if self._part is None:
-                self._part = self._begin(spared)
+                self._part = self._begin(protected)
                 if self._part is None or not self._part.fits(len(data)):
                     self._full = self._part is None
                     return False
@@ -171,7 +190,7 @@ class Segments:
         return True
 
     def seal(self) -> None:
-        """Publish what was added so far."""
+        """Publish the entries added so far."""
         part, self._part = self._part, None
         if part is None:
             return
@@ -185,26 +204,26 @@ class Segments:
             self._give_up(error)
 
     def reconsider(self) -> None:
-        """Try again to add, after what was in the way may have gone."""
+        """Allow adding again, since there may be room now."""
         self._full = False
 
     def _give_up(self, error: OSError) -> None:
-        _log.warning("cache %s takes nothing more: %s; what it has stays in use", self._folder, error)
+        _log.warning("cache %s is full: %s; its present entries stay in use", self._folder, error)
         self._full = True
         if self._part is not None:
             self._part.discard()
             self._part = None
 
-    def _begin(self, spared: Callable[[], set[Path]]) -> _Part | None:
+    def _begin(self, protected: Callable[[], set[Path]]) -> _Part | None:
         with self._locked():
             self._sweep()
             files = {path: path.stat() for path, _ in self._files()}
             total = sum(status.st_size for status in files.values())
-            kept = spared() if total + self._capacity > self._bound else set()
+            in_use = protected() if total + self._capacity > self._bound else set()
             for path, status in sorted(files.items(), key=lambda item: item[1].st_mtime):
                 if total + self._capacity <= self._bound:
                     break
-                if path.suffix == ".segment" and path not in kept:
+                if path.suffix == ".segment" and path not in in_use:
                     path.unlink()
                     total -= status.st_size
             if total + self._capacity > self._bound:
@@ -212,7 +231,7 @@ class Segments:
             return _Part(self._folder / f"{self._kind}-{uuid.uuid4().hex}.part", self._capacity)
 
     def _sweep(self) -> None:
-        """Remove what writers that were killed have left: nobody holds their lock."""
+        """Remove the files of writers that were killed, whose locks are free."""
         for path, state in self._files():
             if state != "part":
                 continue

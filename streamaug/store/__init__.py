@@ -1,6 +1,7 @@
-"""The store's format: clips table, index, opening, verifying."""
+"""The format of a store, and reading it."""
 
 from streamaug.store.index import Index
+from streamaug.store.location import Location
 from streamaug.store.store import Store
 
-__all__ = ["Index", "Store"]
+__all__ = ["Index", "Location", "Store"]

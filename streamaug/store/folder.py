@@ -1,8 +1,7 @@
-"""Files of a store on any fsspec file system: retried reads, writes that appear whole or not at all."""
+"""Read and write the files of a store on any fsspec file system: reads are retried, writes appear whole or not at all."""
 
 import os
 import tempfile
-import uuid
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,61 +12,57 @@ from urllib.parse import unquote
 import fsspec
 from fsspec.implementations.local import LocalFileSystem
 from fsspec.utils import get_protocol
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, stop_after_delay, wait_exponential, wait_random
 
-from streamaug.errors import FetchError, StoreError, StreamaugError
+from streamaug.errors import FetchError, StoreError
+from streamaug.files import staged_file
+from streamaug.retry import RetryPolicy, range_of
 
 _T = TypeVar("_T")
-ATTEMPTS = 6
-PATIENCE = 120.0
-"""An operation on a remote file system is not tried again after so many tries or seconds, whichever come first; waits between
-tries double from 0.2 s to 5 s. A try ends by itself, since connections on which nothing comes are cut (`_file_system`)."""
+
+REMOTE = RetryPolicy(attempts=6, deadline_s=120.0)
+"""For operations on a remote file system. A single try ends by itself, since silent connections are closed
+(`_file_system`)."""
+
+LOCAL = RetryPolicy(attempts=1, deadline_s=120.0)
+"""For operations on a local file system, which fail for good reasons only."""
 
 _S3, _WEB = ("s3", "s3a"), ("http", "https")
-_SILENCE = 10
-"""Seconds without a byte after which a connection counts as dead."""
+_SILENCE_S = 10
+"""Seconds without a byte after which a connection is closed."""
 
 STAGING = ".building"
-"""Folder inside a local store for files that are being written; gone when a build has ended."""
+"""Folder inside a local store for files that are being written; a build that ends removes it."""
 
 
 def _file_system(url: str, options: Mapping[str, Any]) -> tuple[fsspec.AbstractFileSystem, str]:
-    """The file system of a URL, whose connections end when nothing comes, and the path there.
+    """The file system of a URL, which closes silent connections, and the path on it.
 
-    On S3 boto tries a request three times; s3fs, which would try each of those as often again, is kept from it.
+    On S3 boto tries a request three times. s3fs would repeat each of these as often again, so its own retries are off.
     """
     protocol = get_protocol(url)
     defaults: dict[str, Any] = {}
     if protocol in _S3:
         retries = {"mode": "standard", "total_max_attempts": 3}
-        defaults = {"config_kwargs": {"connect_timeout": _SILENCE, "read_timeout": _SILENCE, "retries": retries}}
+        defaults = {"config_kwargs": {"connect_timeout": _SILENCE_S, "read_timeout": _SILENCE_S, "retries": retries}}
     elif protocol in _WEB:
         from aiohttp import ClientTimeout
 
-        defaults = {"client_kwargs": {"timeout": ClientTimeout(total=None, sock_connect=_SILENCE, sock_read=_SILENCE)}}
+        defaults = {"client_kwargs": {"timeout": ClientTimeout(total=None, sock_connect=_SILENCE_S, sock_read=_SILENCE_S)}}
     fs, root = fsspec.core.url_to_fs(url, **{**defaults, **options})
     if protocol in _S3:
         fs.retries = 1
     return fs, str(root).rstrip("/")
 
 
-def is_passing(error: BaseException) -> bool:
-    """Whether trying again may help: not for a file that is not there, a door that is shut or a request that is refused."""
-    if isinstance(error, FileNotFoundError):
-        # Over HTTP fsspec says so whatever kept it from learning a file's size, and gives the true reason as the cause.
-        cause = error.__cause__
-        return cause is not None and (isinstance(cause, OSError) or hasattr(cause, "status")) and is_passing(cause)
-    final = PermissionError | IsADirectoryError | NotADirectoryError | FileExistsError | NotImplementedError
-    if isinstance(error, final | StoreError | ValueError | TypeError) or not isinstance(error, Exception):
-        return False
-    status = getattr(error, "status", None)  # of aiohttp
-    refused = isinstance(status, int) and (400 <= status < 500 or status == 501)
-    return not refused or status in (408, 429)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Folder:
-    """A folder on a file system. Paths given to its methods are relative to it and use '/'."""
+    """A folder on a file system. Its methods take paths relative to it, with '/' between their parts.
+
+    Args:
+        fs: The fsspec file system.
+        root: Path of the folder on it.
+        url: The folder's URL or path, for errors.
+    """
 
     fs: fsspec.AbstractFileSystem
     root: str
@@ -75,12 +70,20 @@ class Folder:
 
     @classmethod
     def at(cls, url: str | os.PathLike[str], storage_options: Mapping[str, Any] | None = None) -> "Folder":
-        """The folder that a URL or path names; it need not exist. Raises StoreError for a file system that is not installed."""
+        """The folder that a URL or path names.
+
+        Args:
+            url: Path or fsspec URL; the folder need not exist.
+            storage_options: Arguments of the fsspec file system, such as credentials.
+
+        Raises:
+            StoreError: The file system's package is not installed.
+        """
         url = os.fspath(url)
         try:
             fs, root = _file_system(url, storage_options or {})
         except (ImportError, ValueError) as error:
-            raise StoreError(f"{url}: {error}; install the file system it names (for s3:// 'pip install streamaug[s3]')") from error
+            raise StoreError(f"{url}: {error}; install the package of this file system (for s3:// 'pip install streamaug[s3]')") from error
         return cls(fs=fs, root=root, url=url.rstrip("/"))
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -88,10 +91,12 @@ class Folder:
 
     @property
     def is_local(self) -> bool:
+        """Whether the folder is on this machine's disk."""
         return isinstance(self.fs, LocalFileSystem)
 
     @property
     def is_s3(self) -> bool:
+        """Whether the folder is on S3."""
         return get_protocol(self.url) in _S3
 
     @property
@@ -100,58 +105,44 @@ class Folder:
         return get_protocol(self.url) in _WEB
 
     def path(self, name: str) -> str:
+        """A file's path on the file system."""
         return f"{self.root}/{name}" if name else self.root
 
     def local_path(self, name: str) -> Path:
-        """Where a file of a local folder lies, to be opened or memory-mapped in place."""
+        """Path of a file in a local folder, to open or memory-map it. Raises StoreError for a remote folder."""
         if not self.is_local:
-            raise StoreError(f"{self.url} is not on this machine's disk")
+            raise StoreError(f"{self.url} is not on this machine's disk; copy the store to one first")
         return Path(self.path(name))
 
-    def retried(self, what: str, name: str, action: Callable[[], _T]) -> _T:
-        """Run an operation on a file, trying again with back-off. Raises FileNotFoundError as it comes, else FetchError."""
-        retrying = Retrying(
-            stop=stop_after_attempt(1 if self.is_local else ATTEMPTS) | stop_after_delay(PATIENCE),
-            wait=wait_exponential(multiplier=0.2, max=5) + wait_random(0, 0.2),
-            retry=retry_if_exception(is_passing),
-            reraise=True,
-        )
-        try:
-            return retrying(action)
-        except StreamaugError:
-            raise
-        except Exception as error:
-            if isinstance(error, FileNotFoundError) and not is_passing(error):
-                raise
-            tries = retrying.statistics["attempt_number"]
-            told = f" after {tries} tries" if tries > 1 else ""
-            reason = error.__cause__ if isinstance(error, FileNotFoundError) else error
-            raise FetchError(f"{self.url}/{name}: {what} failed{told}: {type(reason).__name__}: {reason}") from error
+    def _retry(self, verb: str, name: str, action: Callable[[], _T]) -> _T:
+        """Run an operation on a file under the retry policy. Raises FileNotFoundError, FetchError."""
+        return (LOCAL if self.is_local else REMOTE).run(f"{self.url}/{name}: {verb}", action)
 
     def read(self, name: str) -> bytes:
-        """A file's bytes. Raises FileNotFoundError, FetchError."""
-        data: bytes = self.retried("reading", name, lambda: self.fs.cat_file(self.path(name)))
+        """The bytes of a file. Raises FileNotFoundError, FetchError."""
+        data: bytes = self._retry("reading", name, lambda: self.fs.cat_file(self.path(name)))
         return data
 
     def read_range(self, name: str, start: int, stop: int) -> bytes:
-        """Bytes start to stop of a file; fewer than asked counts as a failed read. Raises FileNotFoundError, FetchError."""
+        """Bytes start to stop of a file. An answer that is too short counts as a failed try.
+
+        Raises:
+            FileNotFoundError: The file does not exist.
+            FetchError: The bytes could not be read.
+        """
 
         def action() -> bytes:
-            data: bytes = self.fs.cat_file(self.path(name), start=start, end=stop)
-            if len(data) > stop - start:  # a web server that knows no ranges, as Python's own, sends the whole file
-                data = data[start:stop]
-            if len(data) != stop - start:
-                raise OSError(f"{len(data)} bytes came where {stop - start} were asked")
-            return data
+            return range_of(self.fs.cat_file(self.path(name), start=start, end=stop), start, stop)
 
-        return self.retried(f"reading bytes {start} to {stop}", name, action)
+        return self._retry(f"reading bytes {start} to {stop}", name, action)
 
     def size(self, name: str) -> int:
-        """A file's bytes, counted. Raises FileNotFoundError, FetchError."""
+        """Size of a file in bytes. Raises FileNotFoundError, FetchError."""
         self.fs.invalidate_cache()
-        return int(self.retried("asking the size", name, lambda: self.fs.size(self.path(name))))
+        return int(self._retry("reading the size", name, lambda: self.fs.size(self.path(name))))
 
     def exists(self, name: str) -> bool:
+        """Whether a file exists. Raises FetchError."""
         try:
             self.size(name)
         except FileNotFoundError:
@@ -159,29 +150,33 @@ class Folder:
         return True
 
     def names(self, name: str = "") -> list[str]:
-        """Names of what lies in a folder, sorted; an absent folder holds nothing."""
+        """Sorted names of the files and folders in a folder; none if it does not exist. Raises FetchError."""
         self.fs.invalidate_cache()
         try:
-            found = self.retried("listing", name, lambda: self.fs.ls(self.path(name), detail=False))
+            paths = self._retry("listing", name, lambda: self.fs.ls(self.path(name), detail=False))
         except FileNotFoundError:
             return []
-        bare = {str(path).rstrip("/").rsplit("/", 1)[-1] for path in found} - {""}
+        bare = {str(path).rstrip("/").rsplit("/", 1)[-1] for path in paths} - {""}
         return sorted(map(unquote, bare) if self.is_web else bare)
 
     def sizes(self, name: str = "") -> dict[str, int]:
-        """Bytes of each file in a folder, by name; an absent folder holds nothing. Not over HTTP, which lists no sizes."""
+        """Bytes of each file in a folder, by name; none if it does not exist. Not over HTTP, which lists no sizes.
+
+        Raises:
+            FetchError: The folder could not be listed.
+        """
         self.fs.invalidate_cache()
         try:
-            found = self.retried("listing", name, lambda: self.fs.ls(self.path(name), detail=True))
+            entries = self._retry("listing", name, lambda: self.fs.ls(self.path(name), detail=True))
         except FileNotFoundError:
             return {}
-        return {entry["name"].rsplit("/", 1)[-1]: int(entry["size"]) for entry in found if entry["type"] == "file"}
+        return {entry["name"].rsplit("/", 1)[-1]: int(entry["size"]) for entry in entries if entry["type"] == "file"}
 
     def write(self, name: str, data: bytes) -> None:
         """Write a file so that a reader finds the old one or the whole new one. Raises FetchError."""
         if self.is_local:
-            with self.staged(name) as staged:
-                staged.write_bytes(data)
+            with self.staged(name) as path:
+                path.write_bytes(data)
         else:
             self._put(name, lambda: self.fs.pipe_file(self.path(name), data))
 
@@ -189,36 +184,32 @@ class Folder:
     def staged(self, name: str) -> Iterator[Path]:
         """A temporary local path that becomes the file `name` when the `with` block ends without an error.
 
-        On a local folder it is renamed into place, elsewhere uploaded; either way nobody sees half a file.
+        In a local folder it is renamed, elsewhere uploaded; a reader never sees half a file.
+
+        Raises:
+            FetchError: The file could not be uploaded.
         """
-        if self.is_local:  # in the store's own folder, so that the rename stays on one file system
-            directory = self.local_path(STAGING)
-            directory.mkdir(parents=True, exist_ok=True)
-        else:
-            directory = Path(tempfile.gettempdir())
-        path = directory / f"streamaug-{os.getpid()}-{uuid.uuid4().hex}"
-        try:
-            yield path
-            if self.is_local:
-                target = self.local_path(name)
+        if self.is_local:
+            target, staging = self.local_path(name), self.local_path(STAGING)
+            staging.mkdir(parents=True, exist_ok=True)
+            with staged_file(target, directory=staging) as path:
+                yield path
                 target.parent.mkdir(parents=True, exist_ok=True)
-                with path.open("rb") as written:
-                    os.fsync(written.fileno())
-                path.replace(target)
-            else:
+        else:
+            with tempfile.TemporaryDirectory(prefix="streamaug-") as directory:
+                path = Path(directory) / "staged"
+                yield path
                 self._put(name, lambda: self.fs.put_file(str(path), self.path(name)))
-        finally:
-            path.unlink(missing_ok=True)
 
     def _put(self, name: str, action: Callable[[], object]) -> None:
         try:
-            self.retried("writing", name, action)
+            self._retry("writing", name, action)
         except FileNotFoundError as error:
-            raise FetchError(f"{self.url}/{name}: writing failed: {error}; make the bucket first") from error
+            raise FetchError(f"{self.url}/{name}: writing failed: {error}; create the bucket first") from error
 
     def remove(self, name: str) -> None:
-        """Remove a file or a folder with all it holds; nothing happens where it is absent."""
+        """Remove a file, or a folder with all that it contains, if it exists. Raises FetchError."""
         try:
-            self.retried("removing", name, lambda: self.fs.rm(self.path(name), recursive=True))
+            self._retry("removing", name, lambda: self.fs.rm(self.path(name), recursive=True))
         except FileNotFoundError:
             return

@@ -1,4 +1,4 @@
-"""The store's format: names of its files and the schemas of its tables. shards/README.md says it in prose."""
+"""Names of a store's files and schemas of its tables. shards/README.md describes them in prose."""
 
 import hashlib
 import json
@@ -17,10 +17,10 @@ CLIPS_FILE = "clips.parquet"
 INDEX_FILE = "index.parquet"
 SHARD_NAME = re.compile(r"(?P<settings>[0-9a-f]{8})-(?P<number>[0-9]{6})\.tar")
 ROW_GROUP = 64_000
-"""Rows a row group of an index."""
+"""Rows per row group of an index."""
 
 MAX_PAYLOAD = 1 << 30
-"""Bytes that one clip's bitstream may have; a larger size in an index is taken for damage, not read."""
+"""Largest bitstream of one clip in bytes; a larger size in an index counts as damage and is not read."""
 
 CLIPS_SCHEMA = pa.schema(
     [
@@ -34,8 +34,8 @@ CLIPS_SCHEMA = pa.schema(
         pa.field("sha256", pa.binary(32), nullable=False),
     ]
 )
-"""Columns that every clips table has, ahead of the data set's own: `shard` is the shard's number in every condition,
-`samples` counts samples at the store's rate, `depth` is bits a sample, `sha256` that of the PCM as `original` holds it."""
+"""Columns that every clips table has, followed by the data set's own. `shard` is the shard's number in every condition,
+`samples` the length at the store's rate, `depth` the bits per sample, `sha256` that of the PCM in `original`."""
 
 INDEX_SCHEMA = pa.schema(
     [
@@ -49,8 +49,8 @@ INDEX_SCHEMA = pa.schema(
         pa.field("kbps", pa.float32(), nullable=False),
     ]
 )
-"""`shard` counts the shards in the footer; `offset` and `size` give the bitstream's bytes in the tar; `delay` is the
-delay and `samples` the length, both in samples at the store's rate; `kbps` is measured."""
+"""`shard` is the shard's position in the footer; `offset` and `size` locate the bitstream in the tar, in bytes; `delay` is
+what the codec adds at the start and `samples` the clip's length, both in samples at the store's rate; `kbps` is measured."""
 
 
 class _Strict(BaseModel):
@@ -58,9 +58,14 @@ class _Strict(BaseModel):
 
 
 class StoreMeta(_Strict):
-    """What store.json holds.
+    """Content of store.json.
 
-    labels: in the order of their class numbers. rate: samples a second. shard_by: no shard mixes two values of this column.
+    Args:
+        format: Version of the store's format.
+        name: Name of the data set.
+        labels: Class names, in the order of their numbers.
+        rate: Sample rate of all clips in Hz.
+        shard_by: Column of the clips table; each shard has clips of one value.
     """
 
     format: Annotated[int, Field(ge=1)]
@@ -73,8 +78,13 @@ class StoreMeta(_Strict):
 class CodingStep(_Strict):
     """How one step of a chain was carried out.
 
-    step: as spelt in the condition. adapter: what called the encoder (`pyav`, `fdkaac`, `ffmpeg`), or `effect`.
-    rate: samples a second the encoder was fed with. arguments: in the encoder's own terms.
+    Args:
+        step: The step as spelt in the condition.
+        adapter: What called the encoder (`pyav`, `fdkaac`, `ffmpeg`), or `effect`.
+        encoder: The program or effect.
+        version: Its version.
+        rate: Sample rate of its input in Hz.
+        arguments: Its arguments, in its own terms.
     """
 
     step: str
@@ -86,12 +96,20 @@ class CodingStep(_Strict):
 
 
 def settings_hash(steps: Iterable[CodingStep]) -> str:
-    """8 characters of the hash of chain, encoder versions and arguments: the start of the shards' names."""
-    told = json.dumps([step.model_dump() for step in steps], sort_keys=True)
-    return hashlib.sha256(told.encode()).hexdigest()[:8]
+    """Eight hex digits of the hash of steps, encoder versions and arguments; names of shards begin with them."""
+    text = json.dumps([step.model_dump() for step in steps], sort_keys=True)
+    return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
 class ShardInfo(_Strict):
+    """One shard of a condition.
+
+    Args:
+        name: File name of the tar.
+        bytes: Size of the tar.
+        sha256: Hash of the tar, in hex.
+    """
+
     name: Annotated[str, StringConstraints(pattern=rf"^{SHARD_NAME.pattern}$")]
     bytes: Annotated[int, Field(ge=0)]
     sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
@@ -104,15 +122,21 @@ def shard_number(name: str) -> int:
     2
     """
     match = SHARD_NAME.fullmatch(name)
-    assert match is not None, "the schema of the footer lets no other name pass"
+    assert match is not None, "the schema of the footer accepts no other name"
     return int(match["number"])
 
 
 class IndexMeta(_Strict):
     """The footer of an index.
 
-    settings: 8 characters of the hash of chain, encoder versions and arguments. extension: of the bitstreams' members.
-    decoding: what decodes them.
+    Args:
+        format: Version of the store's format.
+        condition: Name of the condition.
+        settings: `settings_hash` of the steps.
+        extension: File extension of the bitstreams in the tars.
+        decoding: What decodes the bitstreams.
+        steps: How each step of the condition was carried out.
+        shards: The tars, in the order of the index's rows.
     """
 
     format: Annotated[int, Field(ge=1)]

@@ -1,6 +1,7 @@
-"""The index of one condition: where each clip's bitstream lies, and what it must be."""
+"""The index of one condition: where each clip's bitstream is, and its hash."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,17 +11,21 @@ import pyarrow.compute as pc
 
 from streamaug.errors import CorruptError
 from streamaug.store.format import INDEX_SCHEMA, MAX_PAYLOAD, IndexMeta
+from streamaug.store.location import Location
 from streamaug.store.parquet import from_parquet, to_parquet
 
 _FOOTER = b"streamaug"
-_REMEDY = "build the condition again with 'streamaug build --replace'"
+_REMEDY = "rebuild the condition with 'streamaug build --replace'"
+_LOCATION_COLUMNS = ("clip_id", "shard", "offset", "size", "sha256", "delay", "samples")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Index:
     """One condition of a store.
 
-    meta: the footer. table: INDEX_SCHEMA, a row a clip, ordered by shard and inside the shard by offset.
+    Args:
+        meta: The footer.
+        table: INDEX_SCHEMA, one row per clip, ordered by shard and within a shard by offset.
     """
 
     meta: IndexMeta
@@ -31,13 +36,49 @@ class Index:
 
     @cached_property
     def digest(self) -> str:
-        """Hash of the condition's whole content (the footer names every shard's sha256); changes when any clip does."""
+        """Hash of the condition's whole content, in hex; it changes with any clip, since the footer has every shard's sha256."""
         return hashlib.sha256(self.meta.model_dump_json().encode()).hexdigest()
 
     def column(self, name: str) -> np.ndarray:
         """A numeric column as an array of shape (clips,)."""
         values: np.ndarray = self.table[name].to_numpy()
         return values
+
+    def locations(self, rows: Sequence[int] | np.ndarray | None = None) -> list[Location]:
+        """Where the bitstreams of some rows are.
+
+        Args:
+            rows: Row numbers. Default: all rows.
+        """
+        columns = self.table.select(_LOCATION_COLUMNS)
+        if rows is not None:
+            columns = columns.take(pa.array(rows, pa.int64()))
+        meta = self.meta
+        paths = [f"{meta.condition}/{info.name}" for info in meta.shards]
+        return [Location(**{**row, "shard": paths[row["shard"]]}, decoding=meta.decoding) for row in columns.to_pylist()]
+
+    def location(self, clip_id: str) -> Location | None:
+        """Where the bitstream of a clip is; None if the condition does not have the clip."""
+        row = pc.index(self.table["clip_id"], clip_id).as_py()
+        return None if row < 0 else self.locations([row])[0]
+
+    @cached_property
+    def _shard_starts(self) -> np.ndarray:
+        """First row of each shard, and the number of rows."""
+        return np.searchsorted(self.column("shard"), np.arange(len(self.meta.shards) + 1))
+
+    def shard(self, number: int) -> "Index":
+        """The index of one shard alone.
+
+        Args:
+            number: The shard's position in the footer.
+        """
+        first, last = self._shard_starts[number : number + 2]
+        # Taken, not sliced: a slice would carry the whole table to another process.
+        table = self.table.take(pa.array(np.arange(first, last)))
+        column = table.schema.get_field_index("shard")
+        table = table.set_column(column, INDEX_SCHEMA.field("shard"), pa.array(np.zeros(len(table), np.int32)))
+        return Index(meta=self.meta.model_copy(update={"shards": (self.meta.shards[number],)}), table=table)
 
     def to_bytes(self) -> bytes:
         """The Parquet file; the same index gives the same bytes."""
@@ -46,11 +87,19 @@ class Index:
 
     @classmethod
     def from_bytes(cls, data: bytes, where: str) -> "Index":
-        """Read and check an index that may be damaged or hostile; `where` names it in errors. Raises CorruptError."""
+        """Read and check an index that may be damaged or hostile.
+
+        Args:
+            data: The Parquet file.
+            where: Names the file in errors.
+
+        Raises:
+            CorruptError: The file is not an index, or contradicts itself.
+        """
         table = from_parquet(data, where, _REMEDY)
         footer = (table.schema.metadata or {}).get(_FOOTER)
         if footer is None:
-            raise CorruptError(f"{where}: no index of streamaug; {_REMEDY}")
+            raise CorruptError(f"{where}: is not an index of streamaug; {_REMEDY}")
         try:
             meta = IndexMeta.model_validate_json(footer)
             table = table.replace_schema_metadata(None).cast(INDEX_SCHEMA)
@@ -61,18 +110,18 @@ class Index:
         return index
 
     def _check(self, where: str) -> None:
-        def refuse(wrong: np.ndarray, what: str) -> None:
+        def refuse(wrong: np.ndarray, problem: str) -> None:
             if wrong.any():
                 row = int(np.argmax(wrong))
                 clip = self.table["clip_id"][row].as_py()
-                raise CorruptError(f"{where}: row {row} (clip '{clip}') {what}; {_REMEDY}")
+                raise CorruptError(f"{where}: row {row} (clip '{clip}') {problem}; {_REMEDY}")
 
         shard, offset, size = self.column("shard"), self.column("offset"), self.column("size")
-        refuse((shard < 0) | (shard >= len(self.meta.shards)), "names a shard that the footer has not")
+        refuse((shard < 0) | (shard >= len(self.meta.shards)), "names a shard that is not in the footer")
         refuse((size <= 0) | (size > MAX_PAYLOAD), f"has a size outside 1 to {MAX_PAYLOAD} bytes")
         ends = np.array([info.bytes for info in self.meta.shards], np.int64)
-        refuse((offset < 0) | (offset > ends[shard] - size), "lies outside its shard")
+        refuse((offset < 0) | (offset > ends[shard] - size), "points outside its shard")
         refuse((self.column("delay") < 0) | (self.column("samples") <= 0), "has a negative delay or no samples")
-        refuse(np.diff(shard, prepend=0) < 0, "is out of the order of shards")
+        refuse(np.diff(shard, prepend=0) < 0, "is not in the order of the shards")
         if pc.count_distinct(self.table["clip_id"]).as_py() != len(self):
-            raise CorruptError(f"{where}: a clip stands in it twice; {_REMEDY}")
+            raise CorruptError(f"{where}: has two rows of the same clip; {_REMEDY}")

@@ -1,4 +1,4 @@
-"""Parquet files of a store: the same table gives the same bytes, and altered pages are noticed."""
+"""Read and write the Parquet files of a store: the same table gives the same bytes, and altered pages are noticed."""
 
 import io
 
@@ -10,10 +10,10 @@ from streamaug.store.format import ROW_GROUP
 
 
 def to_parquet(table: pa.Table) -> bytes:
-    """A file with a checksum on every page.
+    """Write a table as a Parquet file with a checksum on every page.
 
     >>> table = pa.table({"clip_id": ["a"]})
-    >>> from_parquet(to_parquet(table), "here", "build it again").equals(table)
+    >>> from_parquet(to_parquet(table), "clips.parquet", "run the build again").equals(table)
     True
     """
     sink = io.BytesIO()
@@ -22,7 +22,16 @@ def to_parquet(table: pa.Table) -> bytes:
 
 
 def from_parquet(data: bytes, where: str, remedy: str) -> pa.Table:
-    """Read a file that may be damaged or hostile; `where` and `remedy` are for the error. Raises CorruptError."""
+    """Read a Parquet file that may be damaged or hostile.
+
+    Args:
+        data: The file.
+        where: Names the file in the error.
+        remedy: What to do about it, for the error.
+
+    Raises:
+        CorruptError: The file is not readable, or a page does not match its checksum.
+    """
     try:
         # Not read_table, which imports pandas: half a second.
         table = pq.ParquetFile(io.BytesIO(data), page_checksum_verification=True).read()

@@ -1,99 +1,212 @@
-"""Opening a store: what it holds, read once and checked."""
+"""Open a store: what it contains, each file read once and checked."""
 
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
-from difflib import get_close_matches
 from functools import cached_property
 from typing import Any
 
 import pyarrow as pa
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
+from streamaug.codecs import Audio
 from streamaug.conditions import Condition
 from streamaug.errors import ConditionError, CorruptError, StoreError
+from streamaug.hints import guessed
 from streamaug.store.folder import Folder
 from streamaug.store.format import CLIPS_FILE, CLIPS_SCHEMA, FORMAT, INDEX_FILE, STORE_FILE, StoreMeta
 from streamaug.store.index import Index
+from streamaug.store.location import Location, read_clip
 from streamaug.store.parquet import from_parquet
+
+_GUESSED_FROM = 20_000
+"""Clips up to which a misspelt clip_id is compared with all others, which takes 50 us per clip."""
+
+
+class _AnyFormat(BaseModel):
+    """What store.json has in every format."""
+
+    format: int
 
 
 @dataclass(frozen=True)
 class Store:
-    """The shards of one data set on any fsspec URL, opened for reading."""
+    """The shards of one data set at any path or fsspec URL, opened for reading.
+
+    The clips table, the list of conditions and each index are read at their first use and then remembered: what a
+    build changes later appears after `reopen()` only. A store can be pickled, and takes along what it has read.
+
+    Args:
+        folder: The store's folder.
+        meta: Content of store.json.
+    """
 
     folder: Folder
     meta: StoreMeta
 
     @classmethod
     def open(cls, url: str | os.PathLike[str], storage_options: Mapping[str, Any] | None = None) -> "Store":
-        """Open the store at a path or URL. Raises StoreError where there is none, FetchError where it cannot be reached."""
+        """Open the store at a path or URL.
+
+        Args:
+            url: Path or fsspec URL of the store.
+            storage_options: Arguments of the fsspec file system, such as credentials.
+
+        Raises:
+            StoreError: There is no store, or its format is another one.
+            FetchError: It could not be read.
+        """
         folder = Folder.at(url, storage_options)
         return cls(folder, read_meta(folder))
 
+    def reopen(self) -> "Store":
+        """The same store as it is now, with nothing remembered. Raises StoreError, FetchError."""
+        return Store(self.folder, read_meta(self.folder))
+
     @property
     def url(self) -> str:
+        """The store's URL or path."""
         return self.folder.url
 
     @cached_property
     def clips(self) -> pa.Table:
-        """A row a clip, ordered by clip_id: CLIPS_SCHEMA and the data set's own columns."""
+        """One row per clip, ordered by clip_id: CLIPS_SCHEMA and the data set's own columns.
+
+        Raises:
+            StoreError: The table does not exist.
+            CorruptError: It is damaged.
+        """
         return read_clips(self.folder, self.meta)
 
     @cached_property
     def conditions(self) -> tuple[str, ...]:
-        """Conditions that are published here, `original` first, then by name."""
-        found = []
+        """The published conditions, `original` first, then by name. Raises FetchError."""
+        names = []
         for name in self.folder.names():
             try:
                 Condition.parse(name)
             except ConditionError:
                 continue
             if self.folder.exists(f"{name}/{INDEX_FILE}"):
-                found.append(name)
-        return tuple(sorted(found, key=lambda name: (name != "original", name)))
+                names.append(name)
+        return tuple(sorted(names, key=lambda name: (name != "original", name)))
+
+    @cached_property
+    def _indexes(self) -> dict[str, Index]:
+        return {}
 
     def index(self, condition: str) -> Index:
-        """The index of a condition. Raises StoreError where the store has none, CorruptError where it is damaged."""
+        """The index of a condition, read at the first call.
+
+        Args:
+            condition: Name of the condition.
+
+        Raises:
+            ConditionError: The name cannot be a condition's.
+            StoreError: The store does not have the condition.
+            CorruptError: The index is damaged.
+            FetchError: It could not be read.
+        """
         name = str(Condition.parse(condition))
+        if name not in self._indexes:
+            # Two threads may both read it; they get the same object.
+            self._indexes.setdefault(name, self._read_index(name))
+        return self._indexes[name]
+
+    def _read_index(self, name: str) -> Index:
         try:
             data = self.folder.read(f"{name}/{INDEX_FILE}")
         except FileNotFoundError:
-            near = get_close_matches(name, self.conditions, 1)
-            hint = f"did you mean '{near[0]}'? " if near else ""
-            raise StoreError(
-                f"store {self.url} has no condition '{name}'; {hint}it holds {', '.join(self.conditions) or 'none'}; "
-                f"add it with 'streamaug build CLIPS.csv {self.url} --conditions {name}'"
-            ) from None
+            raise StoreError(f"no condition '{name}' in store {self.url}. {self._condition_hint(name)}") from None
         index = Index.from_bytes(data, f"{self.url}/{name}/{INDEX_FILE}")
         if index.meta.condition != name:
             raise CorruptError(
-                f"{self.url}/{name}/{INDEX_FILE}: the index of another condition, '{index.meta.condition}'; build it again with --replace"
+                f"{self.url}/{name}/{INDEX_FILE}: is the index of another condition, '{index.meta.condition}'; rebuild it with --replace"
             )
         return index
 
+    def _condition_hint(self, name: str) -> str:
+        if guess := guessed(name, self.conditions):
+            return guess
+        present = ", ".join(self.conditions) or "no condition"
+        return f"It has {present}; add it with 'streamaug build CLIPS.csv {self.url} --conditions {name}'"
+
+    def location(self, condition: str, clip_id: str) -> Location:
+        """Where the bitstream of a clip in a condition is.
+
+        Args:
+            condition: Name of the condition.
+            clip_id: The clip.
+
+        Raises:
+            StoreError: The store does not have the condition, or the condition does not have the clip.
+            CorruptError: The index is damaged.
+            FetchError: The index could not be read.
+        """
+        index = self.index(condition)
+        location = index.location(clip_id)
+        if location is None:
+            raise self._clip_error(index, clip_id)
+        return location
+
+    def _clip_error(self, index: Index, clip_id: str) -> StoreError:
+        message = f"no clip '{clip_id}' in condition '{index.meta.condition}' of store {self.url}"
+        ids = self.clips["clip_id"].to_pylist()
+        if clip_id in ids:
+            return StoreError(f"{message}, which has {len(index)} of the store's {len(ids)} clips; choose another clip or condition")
+        guess = guessed(clip_id, ids) if len(ids) <= _GUESSED_FROM else ""
+        return StoreError(f"{message}. {guess or f'The column clip_id of {CLIPS_FILE} lists the clips'}")
+
+    def read(self, condition: str, clip_id: str) -> Audio:
+        """The sound of a clip in a condition: sample-aligned with its original, at the store's rate.
+
+        Args:
+            condition: Name of the condition, such as `mp3_64`.
+            clip_id: The clip.
+
+        Returns:
+            float32 samples of shape (samples,), nominally in [-1, 1], and their rate in Hz.
+
+        Raises:
+            StoreError: The store does not have the condition, or the condition does not have the clip.
+            CorruptError: The bytes do not match the index, or cannot be decoded.
+            FetchError: The bytes could not be read.
+        """
+        return read_clip(self.folder, self.location(condition, clip_id), self.meta.rate)
+
 
 def read_meta(folder: Folder) -> StoreMeta:
-    """Read and check store.json. Raises StoreError."""
+    """Read and check store.json.
+
+    Raises:
+        StoreError: The folder is not a store, or one of another format.
+        FetchError: The file could not be read.
+    """
     try:
         data = folder.read(STORE_FILE)
     except (FileNotFoundError, NotADirectoryError):
         raise StoreError(
-            f"{folder.url} is no store: it has no {STORE_FILE}; make one with 'streamaug build CLIPS.csv {folder.url}'"
+            f"{folder.url} is not a store: it has no {STORE_FILE}; create one with 'streamaug build CLIPS.csv {folder.url}'"
         ) from None
+    where = f"{folder.url}/{STORE_FILE}"
     try:
-        meta = StoreMeta.model_validate_json(data)
+        version = _AnyFormat.model_validate_json(data).format
+        if version != FORMAT:
+            remedy = "upgrade streamaug" if version > FORMAT else "rebuild the store"
+            raise StoreError(f"{where}: format {version}, but this version reads format {FORMAT}; {remedy}")
+        return StoreMeta.model_validate_json(data)
     except ValidationError as error:
-        raise StoreError(f"{folder.url}/{STORE_FILE}: {error}") from error
-    if meta.format != FORMAT:
-        raise StoreError(
-            f"{folder.url}: store format {meta.format}, this streamaug reads {FORMAT}; use the streamaug that built it, or build it again"
-        )
-    return meta
+        raise StoreError(f"{where}: {error}; copy the file again, or rebuild the store") from error
 
 
 def read_clips(folder: Folder, meta: StoreMeta) -> pa.Table:
-    """Read and check clips.parquet. Raises StoreError."""
+    """Read and check clips.parquet.
+
+    Raises:
+        StoreError: The file does not exist.
+        CorruptError: It is damaged, or does not fit store.json.
+        FetchError: It could not be read.
+    """
     where = f"{folder.url}/{CLIPS_FILE}"
     try:
         data = folder.read(CLIPS_FILE)
@@ -103,7 +216,7 @@ def read_clips(folder: Folder, meta: StoreMeta) -> pa.Table:
     for field in CLIPS_SCHEMA:
         if field.name not in table.column_names or table.schema.field(field.name).type != field.type:
             raise CorruptError(f"{where}: no column '{field.name}' of type {field.type}; run the build again")
-    foreign = set(table["label"].unique().to_pylist()) - set(meta.labels)
-    if foreign:
-        raise CorruptError(f"{where}: label '{min(foreign)}' is not among the labels of {STORE_FILE}; run the build again")
+    unknown = set(table["label"].unique().to_pylist()) - set(meta.labels)
+    if unknown:
+        raise CorruptError(f"{where}: label '{min(unknown)}' is not one of the labels in {STORE_FILE}; run the build again")
     return table

@@ -1,8 +1,8 @@
-"""Reading a shard from its first byte to its last, believing nothing that it says.
+"""Read a shard from its first byte to its last without trusting any of it.
 
-A shard is the plainest of tars: regular files under ustar headers of one block, whose every field but name and size is
-fixed, and at the end nothing but zeros. Whatever else stands there is refused, so that no name or size in a hostile
-tar leads anywhere.
+A shard is a tar of the simplest kind: regular files under ustar headers of one block, in which all fields except name
+and size are fixed, and nothing but zeros at the end. Anything else is refused, so that no name or size in a hostile tar
+has any effect.
 """
 
 import tarfile
@@ -19,7 +19,13 @@ END = 2 * BLOCK
 
 @dataclass(frozen=True, kw_only=True)
 class Member:
-    """One file in a tar; offset: of its first byte."""
+    """One file in a tar.
+
+    Args:
+        name: Its name.
+        offset: Position of its first byte in the tar.
+        data: Its content.
+    """
 
     name: str
     offset: int
@@ -27,7 +33,7 @@ class Member:
 
 
 def header(name: str, size: int) -> bytes:
-    """The one block that stands before a member in a shard.
+    """The block before a member of a shard.
 
     >>> len(header("clip.mp3", 80_000))
     512
@@ -38,10 +44,14 @@ def header(name: str, size: int) -> bytes:
 
 
 def members(read: Callable[[int], bytes], size: int) -> Iterator[Member]:
-    """The members of a tar of `size` bytes, in order.
+    """The members of a tar, in order.
 
-    read: gives the next bytes, as many as asked or, at the end, as there are. Only what fits the tar is asked for.
-    Raises CorruptError that says where the tar stops making sense, without naming it.
+    Args:
+        read: Returns the next bytes: the requested number or, at the end, the rest. Only what fits the tar is requested.
+        size: Bytes of the tar.
+
+    Raises:
+        CorruptError: The tar is damaged. The message gives the position, but not the name of the tar.
     """
     offset, last = 0, "its start"
     while True:
@@ -49,40 +59,40 @@ def members(read: Callable[[int], bytes], size: int) -> Iterator[Member]:
         if block == bytes(BLOCK):
             break
         if not block:
-            raise CorruptError(f"ends behind {last}, at byte {offset}, without the two blocks of zeros that end a tar")
+            raise CorruptError(f"ends after {last}, at byte {offset}, without the two blocks of zeros that end a tar")
         if len(block) < BLOCK:
-            raise CorruptError(f"ends inside a header, {len(block)} bytes of {BLOCK} behind {last}, at byte {offset + len(block)}")
-        name, length = _told(block, offset)
+            raise CorruptError(f"ends inside a header, {len(block)} bytes of {BLOCK} after {last}, at byte {offset + len(block)}")
+        name, length = _name_and_size(block, offset)
         offset += BLOCK
         if length > MAX_PAYLOAD:
-            raise CorruptError(f"has a header at byte {offset - BLOCK} for {length} bytes, more than a clip may have ({MAX_PAYLOAD})")
+            raise CorruptError(f"has a header at byte {offset - BLOCK} for {length} bytes; a clip may have {MAX_PAYLOAD}")
         if offset + length > size:
-            raise CorruptError(f"ends inside '{name}', which has {length} bytes from byte {offset} on, where the tar has {size} in all")
+            raise CorruptError(f"ends inside '{name}', which takes bytes {offset} to {offset + length}, while the tar has {size}")
         data = read(length)
         padding = read(-length % BLOCK)
         if len(data) < length or len(padding) < -length % BLOCK:
             raise CorruptError(f"ends inside '{name}', at byte {offset + len(data) + len(padding)}")
         if any(padding):
-            raise CorruptError(f"holds other bytes than zeros behind '{name}', where its last block is filled up")
+            raise CorruptError(f"has bytes other than zeros after '{name}', up to the end of its last block")
         yield Member(name=name, offset=offset, data=data)
         offset += length + len(padding)
         last = f"'{name}'"
     zeros = BLOCK
     while rest := read(1 << 16):
         if any(rest):
-            raise CorruptError(f"holds other bytes than zeros behind its end, which is at byte {offset}")
+            raise CorruptError(f"has bytes other than zeros after its end at byte {offset}")
         zeros += len(rest)
     if zeros < END:
-        raise CorruptError(f"ends behind {last} with one block of zeros where a tar has two")
+        raise CorruptError(f"ends after {last} with one block of zeros instead of two")
 
 
-def _told(block: bytes, offset: int) -> tuple[str, int]:
-    """Name and size in a header that is what a shard's must be."""
+def _name_and_size(block: bytes, offset: int) -> tuple[str, int]:
+    """Name and size from a header, which must be exactly what a shard has. Raises CorruptError."""
     try:
         info = tarfile.TarInfo.frombuf(block, "utf-8", "strict")
         same = info.size >= 0 and header(info.name, info.size) == block
     except (tarfile.TarError, ValueError) as error:
         raise CorruptError(f"has no tar header at byte {offset}: {error}") from error
     if not same:
-        raise CorruptError(f"has a header at byte {offset} that no shard has: of no regular file, or with times, owner or rights")
+        raise CorruptError(f"has a header at byte {offset} that no shard has: not a regular file, or one with times, owner or permissions")
     return info.name, info.size

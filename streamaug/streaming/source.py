@@ -90,13 +90,13 @@ class Source:
 
     def _cached(self, condition: int, clip: int) -> PendingRead | None:
         slot = -1 if self._cache is None else int(self._cache.slots(np.array(condition), np.array(clip)))
-        return None if slot < 0 or self._cache is None else PendingRead(take=partial(bytes, self._cache.read(slot)), is_kept=True)
+        return None if slot < 0 or self._cache is None else PendingRead(take=partial(bytes, self._cache.read(slot)), is_cached=True)
 
     def _checked(self, condition: int, clip: int, read: PendingRead) -> bytes:
-        begun, is_hit = time.perf_counter(), read.is_there
+        begun, is_hit = time.perf_counter(), read.is_ready
         try:
             data = read.take()
-            if read.is_kept and self._cache is not None and not self._is_right(condition, clip, data):
+            if read.is_cached and self._cache is not None and not self._is_right(condition, clip, data):
                 self._cache.invalidate(condition, clip)  # the cache's disk is at fault, not the store's
                 data = self._fetcher.read(self.byte_range(condition, clip))
         except (CorruptError, FetchError) as error:

@@ -1,1 +1,1 @@
-"""Is a store what its tables say: findings, shard by shard."""
+"""Check whether a store is what its tables say, shard by shard."""

@@ -1,19 +1,24 @@
-"""What verifying a store can find."""
+"""What `verify` reports."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 _NAMED = 5
+"""Clips that a message names at most."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Finding:
-    """Something wrong with a store.
+    """One problem of a store.
 
-    condition, shard, clip: where; None where it concerns more than one.
+    Args:
+        message: What is wrong and what to do.
+        condition: The condition; None if the problem concerns more than one.
+        shard: The shard, likewise.
+        clip: The clip, likewise.
 
-    >>> print(Finding(condition="mp3_64", shard="0123abcd-000002.tar", clip="dog-1", message="its bitstream was altered"))
-    mp3_64/0123abcd-000002.tar: clip 'dog-1': its bitstream was altered
+    >>> print(Finding(condition="mp3_64", shard="0123abcd-000002.tar", clip="dog-1", message="its bitstream is damaged"))
+    mp3_64/0123abcd-000002.tar: clip 'dog-1': its bitstream is damaged
     """
 
     message: str
@@ -22,13 +27,13 @@ class Finding:
     clip: str | None = None
 
     def __str__(self) -> str:
-        place = "/".join(part for part in (self.condition, self.shard) if part)
+        shard = "/".join(part for part in (self.condition, self.shard) if part)
         clip = f"clip '{self.clip}'" if self.clip else ""
-        return ": ".join(part for part in (place, clip, self.message) if part)
+        return ": ".join(part for part in (shard, clip, self.message) if part)
 
 
 def named(clips: Sequence[str]) -> str:
-    """Some clips by name, all by number.
+    """The number of some clips, and the names of the first few.
 
     >>> named(["a", "b"]), named(["a"])
     ("2 clips ('a', 'b')", "clip 'a'")

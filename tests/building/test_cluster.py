@@ -93,6 +93,6 @@ def test_a_machine_that_lacks_an_encoder_is_named_and_nothing_is_published(tmp_p
 
 
 def test_an_address_without_a_scheduler_is_an_error_that_names_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("streamaug.cli.cluster._PATIENCE", 1)
+    monkeypatch.setattr("streamaug.cli.cluster._TIMEOUT_S", 1)
     with pytest.raises(StreamaugError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9"), executor_of("tcp://127.0.0.1:9"):
         pass

@@ -1,4 +1,4 @@
-"""A moto S3 server over real HTTP, reached as a person's own would be: by boto's environment variables."""
+"""A moto S3 server over real HTTP, configured as users do: by boto's environment variables."""
 
 from collections.abc import Iterator
 
@@ -17,7 +17,7 @@ def s3_url() -> Iterator[str]:
 
 @pytest.fixture
 def s3_environment(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[pytest.MonkeyPatch]:
-    """Endpoint and credentials in the environment; no file system that remembers other ones."""
+    """Endpoint and credentials in the environment; no file system that was made with others."""
     for name, value in {
         "AWS_ENDPOINT_URL": s3_url,
         "AWS_ACCESS_KEY_ID": "somebody",
@@ -32,7 +32,7 @@ def s3_environment(s3_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[pyt
 
 @pytest.fixture
 def bucket(s3_url: str, s3_environment: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> str:
-    """An empty bucket of the test's own."""
+    """An empty bucket for one test."""
     name = request.node.originalname.replace("_", "-")[:50].strip("-") + f"-{abs(hash(request.node.nodeid)) % 10_000}"
     boto3.client("s3", endpoint_url=s3_url).create_bucket(Bucket=name)
     return name

@@ -1,4 +1,4 @@
-"""shards/README.md tells the format as it is."""
+"""shards/README.md describes the format as it is."""
 
 import hashlib
 import io
@@ -17,6 +17,7 @@ import soundfile
 from streamaug.building.build import build
 from streamaug.codecs import load_settings
 from streamaug.conditions import parse_conditions
+from streamaug.store import Store
 from streamaug.store.format import CLIPS_SCHEMA, FORMAT, INDEX_SCHEMA, CodingStep, IndexMeta, ShardInfo, StoreMeta
 from tests.building.clips import write_clips
 
@@ -37,15 +38,15 @@ def section(title: str) -> str:
 
 
 def table(title: str) -> dict[str, list[str]]:
-    """Rows of a section's table by what stands in their first cell."""
+    """Rows of a section's table by their first cell."""
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in section(title).splitlines() if line.startswith("| `")]
     return {re.findall(r"`([^`]+)`", row[0])[0]: row[1:] for row in rows}
 
 
 @pytest.mark.parametrize(("title", "schema"), [("clips.parquet", CLIPS_SCHEMA), ("index.parquet", INDEX_SCHEMA)])
 def test_the_columns_are_those_of_the_schema_in_its_order(title: str, schema: pa.Schema) -> None:
-    told = {name: cells[0] for name, cells in table(title).items() if len(cells) == 2}
-    assert told == {field.name: f"{field.type}{' or null' if field.nullable else ''}" for field in schema}
+    described = {name: cells[0] for name, cells in table(title).items() if len(cells) == 2}
+    assert described == {field.name: f"{field.type}{' or null' if field.nullable else ''}" for field in schema}
 
 
 def test_the_keys_are_those_of_the_models() -> None:
@@ -56,21 +57,24 @@ def test_the_keys_are_those_of_the_models() -> None:
     assert f"version {FORMAT}" in README
 
 
-def test_every_extension_is_told_of() -> None:
-    told = {
+def test_every_extension_is_described() -> None:
+    described = {
         name
         for line in section("Shards").splitlines()
         if line.startswith("| `")
         for name in re.findall(r"`([a-z0-9]+)`", line.split("|")[1])
     }
-    assert told == {"flac", *(codec.extension for codec in load_settings().codecs.values())}
+    assert described == {"flac", *(codec.extension for codec in load_settings().codecs.values())}
 
 
-def test_its_example_reads_a_clip(store: Path) -> None:
-    code = re.findall(r"```python\n(.*?)```", README, re.DOTALL)[0]
+def test_its_examples_read_a_clip(store: Path) -> None:
+    with_library, without = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     names: dict[str, Any] = {"store": str(store)}
-    exec(code, names)  # shards/README.md is ours, and its example is to run as it stands
+    exec(with_library, names)  # shards/README.md is part of this repository; its examples must run unchanged
+    assert names["audio"].rate == Store.open(store).meta.rate
+    exec(without, names)
     assert hashlib.sha256(names["bitstream"]).digest() == names["row"]["sha256"]
+    assert names["bitstream"] == Store.open(store).location("mp3_64", names["row"]["clip_id"]).read(Store.open(store).folder)
 
 
 def first_member(store: Path, condition: str, extension: str) -> tuple[str, bytes]:
@@ -80,7 +84,7 @@ def first_member(store: Path, condition: str, extension: str) -> tuple[str, byte
         return member.name.partition(".")[0], tar.extractfile(member).read()
 
 
-def test_the_hashes_are_made_as_it_says(store: Path) -> None:
+def test_the_hashes_are_computed_as_it_says(store: Path) -> None:
     clip_id, payload = first_member(store, "original", "flac")
     (clip,) = (clip for clip in pq.read_table(store / "clips.parquet").to_pylist() if clip["clip_id"] == clip_id)
     samples, _ = soundfile.read(io.BytesIO(payload), dtype="int32")
@@ -91,10 +95,10 @@ def test_the_hashes_are_made_as_it_says(store: Path) -> None:
     assert all(shard["name"].startswith(footer["settings"]) for shard in footer["shards"])
 
 
-def test_the_json_holds_what_it_says(store: Path) -> None:
+def test_the_json_has_the_keys_that_it_lists(store: Path) -> None:
     clip_id, data = first_member(store, "mp3_64", "json")
     (clip,) = (clip for clip in pq.read_table(store / "clips.parquet").to_pylist() if clip["clip_id"] == clip_id)
-    told = section("Shards").split("The JSON holds")[1]
-    keys = set(re.findall(r"`([a-z0-9_]+)`", told.split(":", 1)[1]))
+    description = section("Shards").split("The JSON contains")[1]
+    keys = set(re.findall(r"`([a-z0-9_]+)`", description.split(":", 1)[1]))
     own = {name for name, value in clip.items() if value is not None and name not in ("shard", "samples", "depth", "sha256")}
     assert set(json.loads(data)) == keys | own

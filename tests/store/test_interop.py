@@ -28,13 +28,7 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def by_the_store(store: Path, condition: str) -> dict[str, bytes]:
     opened = Store.open(store)
-    index = opened.index(condition)
-    return {
-        row["clip_id"]: opened.folder.read_range(
-            f"{condition}/{index.meta.shards[row['shard']].name}", row["offset"], row["offset"] + row["size"]
-        )
-        for row in index.table.to_pylist()
-    }
+    return {location.clip_id: location.read(opened.folder) for location in opened.index(condition).locations()}
 
 
 def tars(store: Path, condition: str) -> list[str]:

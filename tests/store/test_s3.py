@@ -7,6 +7,7 @@ import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import boto3
@@ -24,6 +25,7 @@ from tests.building.clips import content, write_clips
 from tests.servers import Fault, Faults, faulty
 
 CONDITIONS = parse_conditions("original,mp3_32,mulaw_64+mp3_32")
+TWICE = replace(store_folder.REMOTE, attempts=2)
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +35,7 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def local(tmp_path_factory: pytest.TempPathFactory, clips: Path) -> dict[str, bytes]:
-    """What the same build makes on this machine's disk."""
+    """Content of the same store, built on this machine's disk."""
     folder = tmp_path_factory.mktemp("local") / "store"
     make(clips, str(folder))
     return content(folder)
@@ -45,7 +47,7 @@ def make(clips: Path, store: str) -> None:
 
 
 def objects(s3_url: str, bucket: str) -> dict[str, bytes]:
-    """What a bucket holds, asked around the proxy."""
+    """Content of a bucket, read without the proxy."""
     client = boto3.client("s3", endpoint_url=s3_url)
     listed = client.list_objects_v2(Bucket=bucket).get("Contents", [])
     return {entry["Key"].removeprefix("store/"): client.get_object(Bucket=bucket, Key=entry["Key"])["Body"].read() for entry in listed}
@@ -62,16 +64,16 @@ def through(s3_url: str, faults: Faults, environment: pytest.MonkeyPatch) -> Ite
         s3fs.S3FileSystem.clear_instance_cache()
 
 
-def seldom(kinds: tuple[Fault, ...], seed: int, share: float = 0.2) -> Faults:
-    """Faults at random, never twice in a row for a request, so that retrying must help."""
-    generator, spoilt, lock = random.Random(seed), set(), threading.Lock()
+def rarely(kinds: tuple[Fault, ...], seed: int, share: float = 0.2) -> Faults:
+    """Random faults, never twice in a row for the same request, so that a second try succeeds."""
+    generator, failed, lock = random.Random(seed), set(), threading.Lock()
 
     def faults(method: str, path: str) -> Fault | None:
         with lock:
-            if (method, path) in spoilt or generator.random() > share:
-                spoilt.discard((method, path))
+            if (method, path) in failed or generator.random() > share:
+                failed.discard((method, path))
                 return None
-            spoilt.add((method, path))
+            failed.add((method, path))
             return generator.choice(kinds)
 
     return faults
@@ -81,31 +83,31 @@ def test_the_command_builds_onto_s3_and_verifies_there_with_boto_s_environment_v
     clips: Path, local: dict[str, bytes], s3_url: str, bucket: str
 ) -> None:
     store = f"s3://{bucket}/store"
-    told = [sys.executable, "-m", "streamaug"]
+    command = [sys.executable, "-m", "streamaug"]
     names = ",".join(map(str, CONDITIONS))
-    subprocess.run([*told, "build", str(clips), store, "--conditions", names, "--clips-per-shard", "3", "--workers", "1"], check=True)
+    subprocess.run([*command, "build", str(clips), store, "--conditions", names, "--clips-per-shard", "3", "--workers", "1"], check=True)
     assert objects(s3_url, bucket) == local
-    subprocess.run([*told, "verify", store, "--decode", "--workers", "1"], check=True)
+    subprocess.run([*command, "verify", store, "--decode", "--workers", "1"], check=True)
 
 
 @pytest.mark.parametrize("kind", ["refuse", "cut", "lose", "shorten", "slow"])
 def test_a_build_through_faults_ends_with_the_same_bytes(
     kind: Fault, clips: Path, local: dict[str, bytes], s3_url: str, bucket: str, s3_environment: pytest.MonkeyPatch
 ) -> None:
-    with through(s3_url, seldom((kind,), seed=1), s3_environment):
+    with through(s3_url, rarely((kind,), seed=1), s3_environment):
         make(clips, f"s3://{bucket}/store")
         with ThreadPoolExecutor(2) as executor:
             assert verify(Store.open(f"s3://{bucket}/store"), decode=True, executor=executor).findings == ()
     assert objects(s3_url, bucket) == local
 
 
-def test_a_server_that_keeps_refusing_ends_a_build_with_a_clear_error_and_no_index_and_the_next_build_goes_on(
+def test_a_server_that_keeps_refusing_ends_a_build_with_a_clear_error_and_no_index_and_the_next_build_resumes(
     clips: Path, local: dict[str, bytes], s3_url: str, bucket: str, s3_environment: pytest.MonkeyPatch
 ) -> None:
     def faults(method: str, path: str) -> Fault | None:
         return "refuse" if method == "PUT" and "/mp3_32/" in path and "000001" in path else None
 
-    s3_environment.setattr(store_folder, "ATTEMPTS", 2)
+    s3_environment.setattr(store_folder, "REMOTE", TWICE)
     with (
         through(s3_url, faults, s3_environment),
         pytest.raises(FetchError, match=r"s3://.*/mp3_32/.*-000001.tar: writing failed after 2 tries"),
@@ -117,20 +119,20 @@ def test_a_server_that_keeps_refusing_ends_a_build_with_a_clear_error_and_no_ind
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT"])
-def test_a_connection_that_hangs_is_ended_and_told_about(method: str, s3_url: str, bucket: str, s3_environment: pytest.MonkeyPatch) -> None:
-    Folder.at(f"s3://{bucket}").write("there", b"1")
-    s3_environment.setattr(store_folder, "ATTEMPTS", 2)
-    s3_environment.setattr(store_folder, "_SILENCE", 0.1)
-    with through(s3_url, lambda asked, _: "hang" if asked == method else None, s3_environment):
+def test_a_connection_that_hangs_is_closed_and_reported(method: str, s3_url: str, bucket: str, s3_environment: pytest.MonkeyPatch) -> None:
+    Folder.at(f"s3://{bucket}").write("old", b"1")
+    s3_environment.setattr(store_folder, "REMOTE", TWICE)
+    s3_environment.setattr(store_folder, "_SILENCE_S", 0.1)
+    with through(s3_url, lambda verb, _: "hang" if verb == method else None, s3_environment):
         folder = Folder.at(f"s3://{bucket}")
         with pytest.raises(FetchError, match="failed after 2 tries"):
-            folder.read("there") if method == "GET" else folder.write("new", b"2")
-    assert set(objects(s3_url, bucket)) == {"there"}
+            folder.read("old") if method == "GET" else folder.write("new", b"2")
+    assert set(objects(s3_url, bucket)) == {"old"}
 
 
 def test_a_connection_that_hangs_once_does_no_harm(s3_url: str, bucket: str, s3_environment: pytest.MonkeyPatch) -> None:
-    s3_environment.setattr(store_folder, "_SILENCE", 0.1)
-    with through(s3_url, seldom(("hang",), seed=0, share=1.0), s3_environment):
+    s3_environment.setattr(store_folder, "_SILENCE_S", 0.1)
+    with through(s3_url, rarely(("hang",), seed=0, share=1.0), s3_environment):
         folder = Folder.at(f"s3://{bucket}")
         folder.write("new", b"123456")
         assert folder.read_range("new", 2, 4) == b"34"
@@ -138,7 +140,7 @@ def test_a_connection_that_hangs_once_does_no_harm(s3_url: str, bucket: str, s3_
 
 
 @pytest.mark.parametrize("lasting", [True, False], ids=["for good", "for a moment"])
-def test_a_shard_sent_in_parts_that_is_cut_off_leaves_nothing_to_be_seen(
+def test_a_shard_sent_in_parts_that_is_cut_off_leaves_no_file(
     lasting: bool, s3_url: str, bucket: str, s3_environment: pytest.MonkeyPatch
 ) -> None:
     size, cuts = 101 << 20, []
@@ -149,7 +151,7 @@ def test_a_shard_sent_in_parts_that_is_cut_off_leaves_nothing_to_be_seen(
             return "cut"
         return None
 
-    s3_environment.setattr(store_folder, "ATTEMPTS", 1 if lasting else 2)
+    s3_environment.setattr(store_folder, "REMOTE", store_folder.LOCAL if lasting else TWICE)
     with through(s3_url, faults, s3_environment):
         folder = Folder.at(f"s3://{bucket}/store")
 
@@ -168,24 +170,24 @@ def test_a_shard_sent_in_parts_that_is_cut_off_leaves_nothing_to_be_seen(
     assert "Uploads" not in boto3.client("s3", endpoint_url=s3_url).list_multipart_uploads(Bucket=bucket)
 
 
-def test_a_missing_bucket_is_told_about(clips: Path, s3_environment: pytest.MonkeyPatch) -> None:
-    with pytest.raises(FetchError, match="make the bucket first"):
-        make(clips, "s3://nobody-made-this/store")
+def test_a_missing_bucket_is_an_error_that_says_so(clips: Path, s3_environment: pytest.MonkeyPatch) -> None:
+    with pytest.raises(FetchError, match="create the bucket first"):
+        make(clips, "s3://no-such-bucket-here/store")
 
 
-def test_a_door_that_is_shut_is_not_knocked_at_again(s3_url: str, bucket: str, s3_environment: pytest.MonkeyPatch) -> None:
-    asked: list[str] = []
+def test_denied_access_is_not_tried_again(s3_url: str, bucket: str, s3_environment: pytest.MonkeyPatch) -> None:
+    requests: list[str] = []
 
     def faults(method: str, path: str) -> Fault | None:
-        asked.append(path)
+        requests.append(path)
         return "forbid"
 
     with through(s3_url, faults, s3_environment), pytest.raises(FetchError, match="PermissionError"):
         Store.open(f"s3://{bucket}/store")
-    assert len(asked) == 1
+    assert len(requests) == 1
 
 
-def test_what_others_wrote_or_removed_meanwhile_is_seen(s3_url: str, bucket: str) -> None:
+def test_what_others_wrote_or_removed_since_is_seen(s3_url: str, bucket: str) -> None:
     folder = Folder.at(f"s3://{bucket}/store")
     client = boto3.client("s3", endpoint_url=s3_url)
     folder.write("mp3_32/a", b"1")
@@ -197,7 +199,7 @@ def test_what_others_wrote_or_removed_meanwhile_is_seen(s3_url: str, bucket: str
     assert (folder.names("mp3_32"), folder.exists("mp3_32/a")) == (["b"], False)
 
 
-def test_sources_on_s3_are_read_through_faults_and_none_is_called_broken_for_them(
+def test_sources_on_s3_are_read_through_faults_and_none_is_reported_as_broken(
     clips: Path, local: dict[str, bytes], s3_url: str, bucket: str, s3_environment: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     source = Folder.at(f"s3://{bucket}/clips")
@@ -205,6 +207,6 @@ def test_sources_on_s3_are_read_through_faults_and_none_is_called_broken_for_the
         source.write(path.name, path.read_bytes())
     table = tmp_path / "clips.csv"
     table.write_text(clips.read_text().replace("clip0", f"s3://{bucket}/clips/clip0"))
-    with through(s3_url, seldom(("refuse", "cut", "shorten"), seed=2), s3_environment):
+    with through(s3_url, rarely(("refuse", "cut", "shorten"), seed=2), s3_environment):
         make(table, str(tmp_path / "store"))
     assert content(tmp_path / "store") == local

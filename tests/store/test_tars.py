@@ -1,4 +1,4 @@
-"""No bytes make the reader of tars fail in any way but its own, or ask for more than there is."""
+"""Whatever the bytes, the reader of tars raises CorruptError only, and requests no more than there is."""
 
 import io
 import tarfile
@@ -36,8 +36,8 @@ def test_what_tarfile_writes_is_read(files: dict[str, bytes]) -> None:
 @given(st.lists(st.tuples(st.integers(0, len(INTACT) - 1), st.binary(min_size=1, max_size=12)), max_size=4), st.integers(0, len(INTACT)))
 def test_altered_and_cut_tars_raise_corrupt_error_and_nothing_else(changes: list[tuple[int, bytes]], length: int) -> None:
     altered = bytearray(INTACT)
-    for place, data in changes:
-        altered[place : place + len(data)] = data
+    for offset, data in changes:
+        altered[offset : offset + len(data)] = data
     altered = altered[:length]
     source = io.BytesIO(altered)
 
@@ -46,10 +46,10 @@ def test_altered_and_cut_tars_raise_corrupt_error_and_nothing_else(changes: list
         return source.read(count)
 
     try:
-        held = list(members(read, len(altered)))
+        read_members = list(members(read, len(altered)))
     except CorruptError:
         return
-    assert tar({member.name: member.data for member in held}).rstrip(b"\0") == bytes(altered).rstrip(b"\0")
+    assert tar({member.name: member.data for member in read_members}).rstrip(b"\0") == bytes(altered).rstrip(b"\0")
 
 
 @given(st.binary(max_size=4 * BLOCK))

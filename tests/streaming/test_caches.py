@@ -109,9 +109,9 @@ def test_a_small_bound_is_kept_and_the_rows_are_right(store: Store, recipe: Reci
 
 
 def test_too_small_a_bound_is_answered_with_the_smallest_that_works(store: Store, recipe: Recipe, tmp_path: Path) -> None:
-    with pytest.raises(CacheError, match="the smallest bound that works is") as caught:
+    with pytest.raises(CacheError, match="too small for one entry; allow at least") as caught:
         next(iter(cached(recipe, store, tmp_path / "cache", 1000)))
-    smallest = int(str(caught.value).split("works is ")[1].split()[0])
+    smallest = int(str(caught.value).split("at least ")[1].split()[0])
     with pytest.raises(CacheError):
         next(iter(cached(recipe, store, tmp_path / "cache", smallest - 1)))
     stream = cached(recipe, store, tmp_path / "cache", smallest)
@@ -153,7 +153,7 @@ def test_segments_give_back_what_was_added(tmp_path: Path) -> None:
     writer = Segments(tmp_path, bound=1 << 20, kind="0" * 16, largest=5000)
     entries = {bytes([number]) * 24: os.urandom(number * 100) for number in range(50)}
     for key, data in entries.items():
-        assert writer.add(key, memoryview(data), spared=set)
+        assert writer.add(key, memoryview(data), protected=set)
     writer.seal()
     reader = Segments(tmp_path, bound=1 << 20, kind="0" * 16, largest=5000)
     found = {key.tobytes(): bytes(segment.entry(n)) for segment in reader.fresh() for n, key in enumerate(segment.keys)}
@@ -204,7 +204,7 @@ def test_a_full_disk_ends_caching_and_not_the_stream(
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
         signal.signal(signal.SIGXFSZ, handler)
-    assert "takes nothing more" in caplog.text
+    assert "is full" in caplog.text
     assert not list((tmp_path / "cache").glob("*.part"))
 
 
@@ -219,7 +219,7 @@ def test_a_disk_that_fills_up_ends_caching_and_not_the_stream(
     try:
         stream = cached(recipe, store, disk)
         assert all(map(same, list(stream), expected))
-        assert "takes nothing more: [Errno 28] No space left" in caplog.text
+        assert "is full: [Errno 28] No space left" in caplog.text
         assert not list(disk.glob("*.part"))
     finally:
         subprocess.run(["umount", "-l", disk], check=True)

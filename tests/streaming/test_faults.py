@@ -33,10 +33,8 @@ def copy(store_path: Path, tmp_path: Path) -> Path:
 
 def place_of(store: Path, condition: str, clip: str) -> tuple[Path, int, int]:
     """Shard, offset and size of a clip's bitstream."""
-    index = Store.open(store).index(condition)
-    row = index.table["clip_id"].to_pylist().index(clip)
-    shard = store / condition / index.meta.shards[int(index.column("shard")[row])].name
-    return shard, int(index.column("offset")[row]), int(index.column("size")[row])
+    location = Store.open(store).location(condition, clip)
+    return store / location.shard, location.offset, location.size
 
 
 def flip(store: Path, condition: str, clip: str) -> None:

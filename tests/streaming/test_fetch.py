@@ -1,4 +1,4 @@
-"""Reading from web servers, S3 and memory: joined, many at a time, tried again, given up in time."""
+"""Reading from web servers, S3 and memory: merged, in parallel, tried again, given up in time."""
 
 import itertools
 import multiprocessing
@@ -18,9 +18,10 @@ from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
 from streamaug.errors import CorruptError, FetchError
-from streamaug.reading.fetch import GAP, ByteRange, _reader, join
+from streamaug.reading.fetch import GAP, ByteRange, Fetcher, _reader, merge_reads
 from streamaug.recipes import Recipe
 from streamaug.store import Store
+from streamaug.store.folder import Folder
 from streamaug.streaming import Stream
 from tests.servers import Fault, Faults, faulty, nginx, s3_server
 from tests.streaming.conftest import write_recipe
@@ -82,7 +83,7 @@ def copy(store_path: Path, tmp_path: Path) -> Path:
     return tmp_path / "copy"
 
 
-extents = st.lists(
+byte_ranges = st.lists(
     st.tuples(st.sampled_from("ab"), st.integers(0, 200), st.integers(1, 60)).map(
         lambda e: ByteRange(path=e[0], start=e[1], stop=e[1] + e[2])
     ),
@@ -90,18 +91,18 @@ extents = st.lists(
 )
 
 
-@given(extents, st.integers(0, 30), st.integers(1, 200))
-def test_joined_reads_cover_every_extent_once_and_waste_only_gaps(wanted: list[ByteRange], gap: int, joined: int) -> None:
-    reads = join(wanted, gap=gap, joined=joined)
-    assert sorted(number for _, covered in reads for number in covered) == list(range(len(wanted)))
+@given(byte_ranges, st.integers(0, 30), st.integers(1, 200))
+def test_merged_reads_cover_every_range_once_and_waste_only_gaps(requested: list[ByteRange], gap: int, longest: int) -> None:
+    reads = merge_reads(requested, gap=gap, longest=longest)
+    assert sorted(number for _, covered in reads for number in covered) == list(range(len(requested)))
     for read, covered in reads:
-        inside = [wanted[number] for number in covered]
-        assert {extent.path for extent in inside} == {read.path}
-        assert (read.start, read.stop) == (min(extent.start for extent in inside), max(extent.stop for extent in inside))
-        asked = set().union(*(range(extent.start, extent.stop) for extent in inside))
-        longest = max(map(len, "".join("." if place in asked else "x" for place in range(read.start, read.stop)).split(".")))
-        assert longest <= gap
-        assert len(covered) == 1 or len(read) <= max(joined, *map(len, inside))
+        inside = [requested[number] for number in covered]
+        assert {each.path for each in inside} == {read.path}
+        assert (read.start, read.stop) == (min(each.start for each in inside), max(each.stop for each in inside))
+        needed = set().union(*(range(each.start, each.stop) for each in inside))
+        gaps = "".join("." if byte in needed else "x" for byte in range(read.start, read.stop)).split(".")
+        assert max(map(len, gaps)) <= gap
+        assert len(covered) == 1 or len(read) <= max(longest, *map(len, inside))
     assert [min(covered) for _, covered in reads] == sorted(min(covered) for _, covered in reads)
 
 
@@ -194,8 +195,8 @@ def test_a_server_that_never_answers_ends_in_one_error_in_time(recipe: Recipe, s
     with spoiled(lambda _, path: fault if ".tar" in path else None) as remote:
         stream = Stream(recipe, remote, deadline=1, **SETTINGS)
         begun = time.monotonic()
-        told = rf"{remote.url}/\w+/\w+-\d+\.tar: clip 'clip\d\d' cannot be read.*tries.*give it more time than 1 s"
-        with pytest.raises(FetchError, match=told):
+        message = rf"{remote.url}/\w+/\w+-\d+\.tar: clip 'clip\d\d' cannot be read.*after \d+ tries.*give it more time than 1 s"
+        with pytest.raises(FetchError, match=message):
             list(stream)
         assert time.monotonic() - begun < 60
 
@@ -203,7 +204,7 @@ def test_a_server_that_never_answers_ends_in_one_error_in_time(recipe: Recipe, s
 def test_a_door_that_is_shut_is_not_knocked_at_again(recipe: Recipe, spoiled: Spoiled) -> None:
     with spoiled(lambda _, path: "forbid" if ".tar" in path else None) as remote:
         begun = time.monotonic()
-        with pytest.raises(FetchError, match=r"clip 'clip\d\d' cannot be read.*in 1 tries.*the rights"):
+        with pytest.raises(FetchError, match=r"clip 'clip\d\d' cannot be read.*failed: \w+: .*the access rights"):
             list(Stream(recipe, remote, deadline=300, **SETTINGS))
         assert time.monotonic() - begun < 60
 
@@ -233,10 +234,10 @@ def test_a_shard_that_is_cut_off_on_the_server_is_named_without_waiting_for_the_
 
 
 @pytest.mark.parametrize(
-    ("length", "told"), [(None, "has vanished"), (0, "is cut off: it has 0 bytes"), (6000, "is cut off: it has 6000 bytes")]
+    ("length", "message"), [(None, "has vanished"), (0, "is cut off: it has 0 bytes"), (6000, "is cut off: it has 6000 bytes")]
 )
-def test_what_happened_to_an_object_on_s3_is_told_at_once(
-    recipe: Recipe, copy: Path, s3: tuple[str, dict], length: int | None, told: str
+def test_what_happened_to_an_object_on_s3_is_reported_without_waiting_for_the_deadline(
+    recipe: Recipe, copy: Path, s3: tuple[str, dict], length: int | None, message: str
 ) -> None:
     fs = fsspec.filesystem("s3", **s3[1])
     fs.put(str(copy), "streaming/damaged", recursive=True)
@@ -247,8 +248,22 @@ def test_what_happened_to_an_object_on_s3_is_told_at_once(
             if length is not None:
                 fs.pipe(f"streaming/damaged/mp3_64/{shard.name}", shard.read_bytes()[:length])
         begun = time.monotonic()
-        with pytest.raises(CorruptError, match=rf"damaged/mp3_64/\w+-\d+\.tar: clip 'clip\d\d' cannot be read.*{told}"):
+        with pytest.raises(CorruptError, match=rf"damaged/mp3_64/\w+-\d+\.tar: clip 'clip\d\d' cannot be read.*{message}"):
             list(stream)
         assert time.monotonic() - begun < 60
     finally:
         fs.rm("streaming/damaged", recursive=True)
+
+
+def test_a_closed_fetcher_has_no_threads_left() -> None:
+    memory = fsspec.filesystem("memory")
+    memory.pipe("/closing/shard.tar", b"0123456789")
+    fetcher = Fetcher(Folder.at("memory://closing"))
+    (pending,) = fetcher.fetch([ByteRange(path="shard.tar", start=2, stop=5)], lambda size, seconds: None)
+    assert pending.take() == b"234"
+    own = set(fetcher._pool._threads)
+    assert own
+    fetcher.close()
+    for thread in own:
+        thread.join(timeout=10)
+    assert not any(thread.is_alive() for thread in own)

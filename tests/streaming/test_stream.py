@@ -2,7 +2,6 @@
 
 from collections import Counter
 
-import numpy as np
 import pytest
 import torch
 
@@ -45,11 +44,8 @@ def test_rows_are_the_plans_rows_and_their_features_those_of_their_bitstreams(st
     assert pairs(batches) == [(ids[clip], stream.plan.conditions[c]) for clip, [c] in zip(rows.clip, rows.condition, strict=True)]
     for batch in batches[:2]:
         for clip, condition, features in zip(batch["clip_id"], batch["condition"], batch["logmel"], strict=True):
-            index = store.index(condition)
-            row = index.table.filter(np.array(index.table["clip_id"].to_pylist()) == clip).to_pylist()[0]
-            shard = store.folder.local_path(f"{condition}/{index.meta.shards[row['shard']].name}").read_bytes()
-            payload = shard[row["offset"] : row["offset"] + row["size"]]
-            samples = decode(payload, decoding=index.meta.decoding, rate=RATE, delay=row["delay"], samples=RATE)
+            at = store.location(condition, clip)
+            samples = decode(at.read(store.folder), decoding=at.decoding, rate=RATE, delay=at.delay, samples=RATE)
             assert torch.equal(features, with_deltas(LogMel(rate=RATE)(torch.from_numpy(samples))))
 
 

@@ -179,7 +179,7 @@ def test_the_command_line_overrides_the_file(store, recipe, tmp_path):
     [
         ("conditions=[original, aac_32]", StoreError, "has no condition 'aac_32'"),
         ("evaluate_on=test", StoreError, "no clip has split = test"),
-        ("store=nowhere", StoreError, "nowhere is no store"),
+        ("store=nowhere", StoreError, "nowhere is not a store"),
     ],
 )
 def test_what_the_store_lacks_is_said_before_the_folder_is_made(store, recipe, tmp_path, override, error, message):

@@ -1,4 +1,4 @@
-"""Everything that can befall a store is found and named."""
+"""Everything that can happen to a store is found and named."""
 
 import hashlib
 import io
@@ -36,7 +36,7 @@ LATE = 100
 
 @dataclass(frozen=True)
 class Late:
-    """An effect that delays: whoever held its codecs against the original would find them misplaced."""
+    """An effect that delays: codecs after it are aligned with it, and not with the original."""
 
     version: str = "1"
     arguments: Mapping[str, str] = ()  # type: ignore[assignment]  # none; a dataclass takes no dict as a default
@@ -81,9 +81,9 @@ def store(built: Path, tmp_path: Path) -> Path:
 
 
 def findings(store: Path, *, decode: bool = False, conditions: str | None = None) -> tuple[Finding, ...]:
-    asked = parse_conditions(conditions) if conditions else None
+    requested = parse_conditions(conditions) if conditions else None
     with ThreadPoolExecutor(2) as executor:
-        return verify(Store.open(store), asked, decode=decode, executor=executor).findings
+        return verify(Store.open(store), requested, decode=decode, executor=executor).findings
 
 
 def shards(store: Path, condition: str = "mp3_32") -> list[Path]:
@@ -94,9 +94,9 @@ def rows(store: Path, shard: int, condition: str = "mp3_32") -> list[dict[str, A
     return [row for row in Store.open(store).index(condition).table.to_pylist() if row["shard"] == shard]
 
 
-def flip(path: Path, place: int) -> None:
+def flip(path: Path, offset: int) -> None:
     data = bytearray(path.read_bytes())
-    data[place] ^= 1
+    data[offset] ^= 1
     path.write_bytes(data)
 
 
@@ -110,7 +110,7 @@ def rewrite(store: Path, condition: str, **changes: Any) -> None:
     (store / condition / "index.parquet").write_bytes(Index(meta=index.meta, table=table).to_bytes())
 
 
-def test_a_store_as_it_was_built_is_clean_by_bytes_and_by_ear(built: Path) -> None:
+def test_a_store_as_it_was_built_has_no_findings_in_bytes_and_sound(built: Path) -> None:
     assert findings(built, decode=True) == ()
 
 
@@ -119,22 +119,22 @@ def test_a_byte_flipped_in_a_bitstream_is_found_and_the_clip_named(store: Path) 
     flip(shards(store)[1], row["offset"] + row["size"] // 2)
     (found,) = findings(store)
     assert (found.condition, found.shard, found.clip) == ("mp3_32", shards(store)[1].name, row["clip_id"])
-    assert "bitstream has other bytes" in found.message
+    assert "bitstream does not match its sha256" in found.message
 
 
-def test_a_byte_flipped_in_any_other_place_is_found(store: Path) -> None:
+def test_a_byte_flipped_anywhere_else_is_found(store: Path) -> None:
     path, intact = shards(store)[0], shards(store)[0].read_bytes()
     row = rows(store, 0)[0]
     end = row["offset"] + row["size"]
-    places = {
+    offsets = {
         "header": row["offset"] - BLOCK + 3,
         "rights in the header": row["offset"] - BLOCK + 104,
         "padding": end if end % BLOCK else None,
         "json": end + -end % BLOCK + BLOCK + 5,
         "end": len(intact) - 1,
     }
-    for place in filter(None, places.values()):
-        flip(path, place)
+    for offset in filter(None, offsets.values()):
+        flip(path, offset)
         (found,) = findings(store, conditions="mp3_32")
         assert (found.condition, found.shard) == ("mp3_32", path.name)
         path.write_bytes(intact)
@@ -144,8 +144,8 @@ def test_a_byte_flipped_in_any_other_place_is_found(store: Path) -> None:
 def test_a_byte_flipped_in_an_index_is_found(store: Path) -> None:
     path = store / "mp3_32" / "index.parquet"
     intact = path.read_bytes()
-    for place in np.random.default_rng(0).integers(0, len(intact), 40).tolist():
-        flip(path, place)
+    for offset in np.random.default_rng(0).integers(0, len(intact), 40).tolist():
+        flip(path, offset)
         found = findings(store, conditions="mp3_32")
         # A flip in what nobody reads (statistics, the writer's name) harms nobody.
         assert found or Store.open(store).index("mp3_32").table.equals(Index.from_bytes(intact, "intact").table)
@@ -153,20 +153,20 @@ def test_a_byte_flipped_in_an_index_is_found(store: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("place", "message"),
+    ("cut_at", "message"),
     [
-        (lambda row: row["offset"] - BLOCK, "ends behind"),
+        (lambda row: row["offset"] - BLOCK, "ends after"),
         (lambda row: row["offset"] - BLOCK // 2, "ends inside a header"),
         (lambda row: row["offset"] + row["size"] // 2, "ends inside '{clip}.mp3'"),
-        (lambda row: row["offset"] + row["size"] + -row["size"] % BLOCK, "ends behind '{clip}.mp3'"),
-        (lambda row: 0, "ends behind its start"),
+        (lambda row: row["offset"] + row["size"] + -row["size"] % BLOCK, "ends after '{clip}.mp3'"),
+        (lambda row: 0, "ends after its start"),
     ],
     ids=["between two clips", "inside a header", "inside a bitstream", "between a bitstream and its JSON", "at its start"],
 )
-def test_a_tar_that_was_cut_off_is_found_and_the_lost_clips_named(store: Path, place: Any, message: str) -> None:
+def test_a_tar_that_was_cut_off_is_found_and_the_lost_clips_named(store: Path, cut_at: Any, message: str) -> None:
     held = rows(store, 1)
     path = shards(store)[1]
-    path.write_bytes(path.read_bytes()[: place(held[2])])
+    path.write_bytes(path.read_bytes()[: cut_at(held[2])])
     size, cut = findings(store)
     assert {(finding.condition, finding.shard) for finding in (size, cut)} == {("mp3_32", path.name)}
     assert "bytes where the index says" in size.message
@@ -193,7 +193,7 @@ def test_a_missing_shard_is_found(store: Path) -> None:
 
 
 @pytest.mark.parametrize("others", ["mp3_32", "mulaw_64+aac_32"])
-def test_swapped_shards_are_found_and_it_is_said_whose_bytes_they_hold(store: Path, others: str) -> None:
+def test_swapped_shards_are_found_and_the_report_names_whose_bytes_they_have(store: Path, others: str) -> None:
     first, second = shards(store)[0], shards(store, others)[1]
     kept = first.read_bytes()
     first.write_bytes(second.read_bytes())
@@ -208,7 +208,7 @@ def test_an_index_of_another_build_is_found(store: Path, tmp_path: Path) -> None
     shutil.copy(other / "mp3_32" / "index.parquet", store / "mp3_32" / "index.parquet")
     found = findings(store)
     assert {finding.condition for finding in found} == {"mp3_32"}
-    assert any("clips.parquet has not, as if it were of another build" in finding.message for finding in found)
+    assert any("are not in clips.parquet, as if it came from another build" in finding.message for finding in found)
     assert {finding.shard for finding in found} >= {path.name for path in shards(store)}
 
 
@@ -223,7 +223,17 @@ def test_an_index_of_another_build_of_the_same_clips_is_found(store: Path, clips
 def test_an_index_of_another_condition_is_found(store: Path) -> None:
     shutil.copy(store / "late+aac_32" / "index.parquet", store / "mp3_32" / "index.parquet")
     (found,) = findings(store, conditions="mp3_32")
-    assert "the index of another condition, 'late+aac_32'" in found.message
+    assert "is the index of another condition, 'late+aac_32'" in found.message
+
+
+def test_what_changed_since_the_store_was_opened_is_found(store: Path) -> None:
+    opened = Store.open(store)
+    with ThreadPoolExecutor(2) as executor:
+        assert verify(opened, parse_conditions("mp3_32"), executor=executor).findings == ()
+        assert opened.index("mp3_32").meta.condition == "mp3_32"
+        shutil.copy(store / "late+aac_32" / "index.parquet", store / "mp3_32" / "index.parquet")
+        (finding,) = verify(opened, parse_conditions("mp3_32"), executor=executor).findings
+    assert "is the index of another condition" in finding.message
 
 
 def test_shards_that_no_index_names_are_found(store: Path) -> None:
@@ -242,11 +252,11 @@ def test_a_condition_that_was_not_published_is_found(store: Path) -> None:
 
 
 def test_a_missing_condition_is_refused(store: Path) -> None:
-    with pytest.raises(StoreError, match="has no condition 'aac_32'"):
+    with pytest.raises(StoreError, match="no condition 'aac_32' in store"):
         findings(store, conditions="aac_32")
 
 
-def test_a_wrong_delay_is_found_by_ear_alone_behind_a_chain_and_an_effect_too(store: Path) -> None:
+def test_a_wrong_delay_is_found_by_decoding_alone_after_a_chain_and_an_effect_too(store: Path) -> None:
     """Indexes and JSON members that agree with each other, on a delay that is not the encoder's."""
     for condition in ("mulaw_64+aac_32", "late+aac_32"):
         forge(store, condition, delay=-3)
@@ -257,7 +267,7 @@ def test_a_wrong_delay_is_found_by_ear_alone_behind_a_chain_and_an_effect_too(st
     assert all("3 samples late" in finding.message for finding in found)
 
 
-def test_listening_to_one_condition_listens_to_what_it_must_lie_on(store: Path) -> None:
+def test_decoding_one_condition_decodes_what_it_must_be_aligned_with(store: Path) -> None:
     forge(store, "late+aac_32", delay=-3)
     with ThreadPoolExecutor(2) as executor:
         report = verify(Store.open(store), parse_conditions("late+aac_32"), decode=True, executor=executor)
@@ -265,7 +275,7 @@ def test_listening_to_one_condition_listens_to_what_it_must_lie_on(store: Path) 
     assert len(report.findings) == len(report.indexes["late"])
 
 
-def test_an_original_of_other_samples_is_found_by_ear(store: Path) -> None:
+def test_an_original_with_other_samples_is_found_by_decoding(store: Path) -> None:
     path = store / "clips.parquet"
     table = pq.read_table(path)
     digests = table["sha256"].to_pylist()
@@ -275,7 +285,7 @@ def test_an_original_of_other_samples_is_found_by_ear(store: Path) -> None:
     found = findings(store, decode=True, conditions="original")
     assert [finding.clip for finding in found] == [table["clip_id"][0].as_py()] * 2
     assert "source_sha256" in found[0].message
-    assert "decodes to other samples" in found[1].message
+    assert "decodes to samples that do not match their sha256" in found[1].message
 
 
 def test_indexes_that_contradict_themselves_or_the_clips_table_are_found(store: Path) -> None:
@@ -287,19 +297,19 @@ def test_indexes_that_contradict_themselves_or_the_clips_table_are_found(store: 
     rewrite(store, "mp3_32", delay=delays, samples=samples, kbps=kbps)
     text = "\n".join(map(str, findings(store, conditions="mp3_32")))
     ids = index.table["clip_id"].to_pylist()
-    assert f"tells of more than one delay: clip '{ids[1]}'" in text
-    assert f"another samples than clips.parquet, as if it were of another build: clip '{ids[2]}'" in text
-    assert "another bitrate than size and length make" in text
+    assert f"has more than one delay: clip '{ids[1]}'" in text
+    assert f"and clips.parquet differ in samples, as if it came from another build: clip '{ids[2]}'" in text
+    assert "has a bitrate that does not follow from size and length" in text
     assert f"clip '{ids[1]}': its JSON says delay" in text
 
 
-def test_an_index_that_tells_of_other_settings_is_found(store: Path) -> None:
+def test_an_index_with_other_settings_is_found(store: Path) -> None:
     index = Store.open(store).index("mp3_32")
     step = index.meta.steps[0].model_copy(update={"version": "another"})
     meta = index.meta.model_copy(update={"steps": (step,)})
     assert settings_hash(meta.steps) != meta.settings
     (store / "mp3_32" / "index.parquet").write_bytes(Index(meta=meta, table=index.table).to_bytes())
-    assert "its steps make" in str(findings(store, conditions="mp3_32")[0])
+    assert "its steps give" in str(findings(store, conditions="mp3_32")[0])
 
 
 def test_hostile_tars_are_refused_by_what_they_claim(store: Path) -> None:
@@ -322,9 +332,9 @@ def test_hostile_tars_are_refused_by_what_they_claim(store: Path) -> None:
         "an extended header": (tar(pax=True), "a header at byte 0 that no shard has"),
         "a time": (tar(mtime=1), "a header at byte 0 that no shard has"),
         "a path upwards": (header("../../clip000.mp3", 0) + bytes(1024), "ends before"),
-        "a member of 4 GiB": (huge, "more than a clip may have"),
+        "a member of 4 GiB": (huge, "; a clip may have"),
         "no tar": (b"\xff" * 2048, "has no tar header at byte 0"),
-        "more behind the end": (intact + b"x", "holds other bytes than zeros behind its end"),
+        "more after the end": (intact + b"x", "has bytes other than zeros after its end"),
     }
     for case, (data, message) in cases.items():
         path.write_bytes(data)
@@ -343,7 +353,7 @@ def test_the_command_prints_every_finding_and_exits_with_1(store: Path) -> None:
     assert f"mp3_32/{cut.name}:has700bytes" in text
 
 
-def test_a_store_in_memory_is_verified_where_it_lies(store: Path) -> None:
+def test_a_store_in_memory_is_verified_in_memory(store: Path) -> None:
     """Any file system of fsspec's, read in ranges."""
     folder = Folder.at("memory://verified")
     for path in store.rglob("*"):
@@ -356,7 +366,7 @@ def test_a_store_in_memory_is_verified_where_it_lies(store: Path) -> None:
 
 
 def forge(store: Path, condition: str, *, delay: int) -> None:
-    """Build a condition's tars and index again with `delay` other samples of delay, consistent in all else."""
+    """Write a condition's tars and index again with another delay, consistent in all else."""
     index = Store.open(store).index(condition)
     table, infos = [], []
     for number, info in enumerate(index.meta.shards):
@@ -365,10 +375,10 @@ def forge(store: Path, condition: str, *, delay: int) -> None:
         with tarfile.open(path) as old, tarfile.open(fileobj=sink, mode="w", format=tarfile.USTAR_FORMAT) as new:
             for row in (row for row in index.table.to_pylist() if row["shard"] == number):
                 payload = old.extractfile(f"{row['clip_id']}.{index.meta.extension}").read()
-                told = json.loads(old.extractfile(f"{row['clip_id']}.json").read())
-                told["delay"] = row["delay"] + delay
+                fields = json.loads(old.extractfile(f"{row['clip_id']}.json").read())
+                fields["delay"] = row["delay"] + delay
                 table.append({**row, "delay": row["delay"] + delay, "offset": new.offset + BLOCK})
-                for name, data in ((index.meta.extension, payload), ("json", json.dumps(told).encode())):
+                for name, data in ((index.meta.extension, payload), ("json", json.dumps(fields).encode())):
                     member = tarfile.TarInfo(f"{row['clip_id']}.{name}")
                     member.size = len(data)
                     new.addfile(member, io.BytesIO(data))
@@ -379,7 +389,7 @@ def forge(store: Path, condition: str, *, delay: int) -> None:
     (store / condition / "index.parquet").write_bytes(Index(meta=meta, table=pa.Table.from_pylist(table, index.table.schema)).to_bytes())
 
 
-def test_what_was_lost_or_removed_for_damage_is_built_again_and_nothing_else(store: Path, built: Path, clips: Path) -> None:
+def test_what_was_lost_or_damaged_is_rebuilt_and_nothing_else(store: Path, built: Path, clips: Path) -> None:
     lost, cut = shards(store)[:2]
     lost.unlink()
     cut.write_bytes(cut.read_bytes()[:-1])
@@ -390,7 +400,7 @@ def test_what_was_lost_or_removed_for_damage_is_built_again_and_nothing_else(sto
     assert {path: path.stat().st_mtime_ns for path in untouched} == untouched
 
 
-def test_a_shard_that_comes_out_otherwise_when_it_is_built_again_stops_the_build(store: Path, clips: Path) -> None:
+def test_a_shard_that_differs_when_it_is_rebuilt_stops_the_build(store: Path, clips: Path) -> None:
     index = Store.open(store).index("mp3_32")
     infos = (index.meta.shards[0].model_copy(update={"sha256": "0" * 64}), *index.meta.shards[1:])
     meta = index.meta.model_copy(update={"shards": infos})
