@@ -1,15 +1,15 @@
 """Estimate what an epoch of a plan costs to read, before it is read."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from streamaug.features import Feature, LogMel
 from streamaug.planning import Plan
 from streamaug.reading.locations import BitstreamLocations
 from streamaug.store import Store
-
-MELS, HOP, FLOAT16 = 128, 1024, 2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +21,7 @@ class EpochCost:
         read_bytes: Bytes of bitstreams to read, without any cache.
         requests: One per view, or with windows one per range of a shard that is read in one go.
         bitstreams: Bytes of a cache with all bitstreams of these epochs.
-        features: Bytes of a cache with all log-mel spectrograms of these epochs, as float16.
+        features: Bytes of a cache with the feature of all clips and conditions of these epochs.
     """
 
     seconds: float
@@ -31,7 +31,9 @@ class EpochCost:
     features: int
 
 
-def estimate(plan: Plan, store: Store, conditions: Sequence[BitstreamLocations], epochs: Iterable[int]) -> EpochCost:
+def estimate(
+    plan: Plan, store: Store, conditions: Sequence[BitstreamLocations], epochs: Iterable[int], feature: Feature | None = None
+) -> EpochCost:
     """Add up the cost of some epochs.
 
     Args:
@@ -39,6 +41,7 @@ def estimate(plan: Plan, store: Store, conditions: Sequence[BitstreamLocations],
         store: The store that it was opened on.
         conditions: Locations of the bitstreams of each of plan.conditions, in their order.
         epochs: Numbers of the epochs.
+        feature: What a cache keeps. Default: log-mel.
     """
     lengths = store.clips["samples"].to_numpy()
     sizes = np.stack([condition.size for condition in conditions]).astype(np.int64)
@@ -52,11 +55,19 @@ def estimate(plan: Plan, store: Store, conditions: Sequence[BitstreamLocations],
                 read_bytes += int(sizes[shown[:, view], clips].sum())
                 seen[shown[:, view], clips] = True
         requests += opened.size * plan.views if opened.windows is None else opened.windows.sequential_reads * plan.views
-    spectrogram = MELS * (1 + lengths // HOP) * FLOAT16
+    entry = _entry_bytes(feature or LogMel(deltas=False), lengths)
     return EpochCost(
         seconds=samples / store.meta.rate,
         read_bytes=read_bytes,
         requests=requests,
         bitstreams=int(sizes[seen].sum()),
-        features=int((seen.sum(axis=0) * spectrogram).sum()),
+        features=int((seen.sum(axis=0) * entry).sum()),
     )
+
+
+def _entry_bytes(feature: Feature, lengths: np.ndarray) -> np.ndarray:
+    """Bytes that the stored form of each clip takes."""
+    unique, index = np.unique(lengths, return_inverse=True)
+    width = np.dtype(feature.stored_dtype).itemsize
+    entry: np.ndarray = np.array([math.prod(feature.stored_shape(int(samples))) * width for samples in unique], np.int64)[index]
+    return entry

@@ -5,17 +5,14 @@ needs its name, the recipe keys that only this draw takes, and its checks.
 """
 
 from functools import cache
-from importlib.metadata import entry_points
 from pkgutil import resolve_name
-from typing import TYPE_CHECKING, Protocol
+from typing import Any, Protocol
 
 from pydantic import BaseModel
 
+from streamaug import plugins
 from streamaug.errors import RecipeError
 from streamaug.hints import nearest
-
-if TYPE_CHECKING:
-    from streamaug.recipes.recipe import Recipe
 
 GROUP = "streamaug.draws"
 
@@ -56,8 +53,11 @@ class DrawRules(Protocol):
     @property
     def options(self) -> type[BaseModel]: ...
 
-    def check(self, recipe: "Recipe") -> None:
+    def check(self, recipe: Any) -> None:
         """Check what is true of a recipe on every store.
+
+        Args:
+            recipe: A Recipe, whose module imports this one.
 
         Raises:
             RecipeError: The recipe contradicts itself.
@@ -70,7 +70,7 @@ def draw_names(*, plug_ins: bool = True) -> tuple[str, ...]:
     Args:
         plug_ins: Whether to include the draws of plug-ins.
     """
-    announced = sorted(entry_points(group=GROUP).names - _BUILT_IN.keys()) if plug_ins else ()
+    announced = sorted(set(plugins.names(GROUP)) - _BUILT_IN.keys()) if plug_ins else ()
     return (*_BUILT_IN, *announced)
 
 
@@ -85,12 +85,12 @@ def find_draw(name: str) -> DrawRules:
 
     Raises:
         RecipeError: No such draw is installed.
+        PluginError: It is installed, but cannot be imported.
     """
     if name in _BUILT_IN:
         built_in: DrawRules = resolve_name(_BUILT_IN[name])()
         return built_in
-    announced = entry_points(group=GROUP)
-    if name not in announced.names:
-        raise RecipeError(f"draw '{name}' is not installed; {nearest(name, draw_names())}")
-    draw: DrawRules = announced[name].load()()
+    if name not in draw_names():
+        raise RecipeError(f"draw '{name}' is not installed. {nearest(name, draw_names())}")
+    draw: DrawRules = plugins.find(GROUP, name)()
     return draw

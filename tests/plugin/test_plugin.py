@@ -66,7 +66,7 @@ def test_its_feature_gives_shapes_without_torch_and_fills_a_row(python):
     program = """
 import sys
 from streamaug import plugins
-feature = plugins.find(plugins.FEATURES, "energy")(rate=16_000)
+feature = plugins.find(plugins.FEATURES, "energy")().at_rate(16_000)
 assert feature.shape(160_000) == feature.stored_shape(160_000) == (1_000,)
 assert "torch" not in sys.modules
 import torch
@@ -75,4 +75,19 @@ feature.expand(feature.compute(torch.full((160_000,), 0.1)), row)
 assert torch.allclose(row, torch.full((1_000,), -20.0), atol=1e-3)
 """
     ran = python("-c", program)
+    assert ran.returncode == 0, ran.stderr
+
+
+def test_its_feature_is_streamed_by_name_and_cached(store, python, tmp_path):
+    program = """
+import sys, torch
+from streamaug import Stream
+def epoch():
+    with Stream.evaluation(sys.argv[1], "original", split="train", batch_size=4, features="energy", feature_cache=sys.argv[2]) as stream:
+        return torch.cat([batch["energy"].clone() for batch in stream]), dict(stream.metrics.decoded_clips)
+(cold, decoded), (warm, nothing) = epoch(), epoch()
+assert cold.shape[0] == 6 and torch.equal(cold, warm)
+assert (decoded, nothing) == ({"original": 6}, {})
+"""
+    ran = python("-c", program, store, tmp_path / "cache")
     assert ran.returncode == 0, ran.stderr
