@@ -9,6 +9,7 @@ from typing import Any
 
 from streamaug.errors import PluginError
 from streamaug.hints import nearest
+from streamaug.packages import missing_package_error
 
 EFFECTS = "streamaug.effects"
 CODECS = "streamaug.codecs"
@@ -35,7 +36,9 @@ def find(group: str, name: str) -> Any:
         name: Name in the group.
 
     Raises:
-        PluginError: No installed package announces the name, two announce it, or the plug-in cannot be imported.
+        PluginError: No installed package announces the name, two announce it, or the plug-in cannot
+            be imported.
+        MissingPackageError: It needs an optional package of streamaug that is not installed.
     """
     # A package that is on the path twice announces its plug-ins twice, with the same value.
     matches = {entry.value: entry for entry in entry_points(group=group, name=name)}
@@ -47,11 +50,17 @@ def find(group: str, name: str) -> Any:
     (entry,) = matches.values()
     try:
         return entry.load()
+    except ModuleNotFoundError as error:
+        raise missing_package_error(error) or _broken(entry, group, error) from error
     except Exception as error:  # a plug-in is foreign code: whatever it raises while it is imported
-        raise PluginError(
-            f"plug-in '{name}' of package {_package(entry)} cannot be imported (entry point '{entry.value}' in '{group}'): "
-            f"{type(error).__name__}: {error}; install what it needs, or uninstall the package"
-        ) from error
+        raise _broken(entry, group, error) from error
+
+
+def _broken(entry: EntryPoint, group: str, error: Exception) -> PluginError:
+    return PluginError(
+        f"plug-in '{entry.name}' of package {_package(entry)} cannot be imported (entry point '{entry.value}' in '{group}'): "
+        f"{type(error).__name__}: {error}; install what it needs, or uninstall the package"
+    )
 
 
 def _package(entry: EntryPoint) -> str:

@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING, Any
 
 from streamaug.features.base import Feature
-from streamaug.features.logmel import EDGE, LogMel
+from streamaug.features.logmel import LogMel
+from streamaug.features.logmel_constants import EDGE
 from streamaug.features.waveform import Waveform
 
 if TYPE_CHECKING:

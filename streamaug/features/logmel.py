@@ -5,20 +5,14 @@ samples, 128 HTK mel bands, scaled to [0, 1] clip by clip, with both deltas.
 """
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
+
+from streamaug.features.logmel_constants import EDGE, FLOOR, Normalize
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from streamaug.features.logmel_transform import LogMelTransform
-
-EDGE = 4
-"""Frames at either end for which the second delta does not exist."""
-
-FLOOR = 1e-8
-"""Added to the mel power before the logarithm."""
-
-Normalize = Literal["minmax", "none"]
 
 
 @dataclass(frozen=True, kw_only=True)

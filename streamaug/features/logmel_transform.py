@@ -10,7 +10,7 @@ from functools import cache
 import torch
 from torch import Tensor, nn
 
-from streamaug.features.logmel import EDGE, FLOOR, Normalize
+from streamaug.features.logmel_constants import EDGE, FLOOR, Normalize
 
 _BANDS_A_BLOCK = 32
 _WINDOWS_A_BLOCK = 108

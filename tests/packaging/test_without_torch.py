@@ -15,7 +15,7 @@ def folder(python_without_torch: Path, clips: Path, tmp_path_factory: pytest.Tem
     (folder / "recipe.yaml").write_text(RECIPE)
     done = command(python_without_torch, folder, "build", clips, "store", "--conditions", "original,mp3_64,opus_32", "--workers", "2")
     assert done.returncode == 0, done.stderr
-    assert "40 clips under 3 conditions" in done.stdout
+    assert "40 clips in 3 conditions" in done.stdout
     return folder
 
 

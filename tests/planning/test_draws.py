@@ -70,7 +70,7 @@ def test_its_keys_are_inherited_and_checked_by_line(tmp_path: Path) -> None:
         ("draw: every-second\nmixture: {original: 1}\n", r"recipe.yaml:1: 'draw: every-second' needs 'start'.*'start: 0'"),
         ("draw: union\nstart: 0\nmixture: {original: 1}\n", r"recipe.yaml:2: 'start' belongs to 'draw: every-second'"),
         ("draw: every-second\nstart: 0\nmixture: {original: 1, pitch: 1}\n", r"recipe.yaml:3: .*takes one condition"),
-        ("draw: every-secnd\nmixture: {original: 1}\n", r"recipe.yaml:1: .*did you mean 'every-second'"),
+        ("draw: every-secnd\nmixture: {original: 1}\n", r"recipe.yaml:1: .*Did you mean 'every-second'"),
     ):
         with pytest.raises(RecipeError, match=message):
             load(tmp_path, text)

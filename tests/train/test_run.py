@@ -177,7 +177,7 @@ def test_the_command_line_overrides_the_file(store, recipe, tmp_path):
 @pytest.mark.parametrize(
     ("override", "error", "message"),
     [
-        ("conditions=[original, aac_32]", StoreError, "has no condition 'aac_32'"),
+        ("conditions=[original, aac_32]", StoreError, "no condition 'aac_32' in store"),
         ("evaluate_on=test", StoreError, "no clip has split = test"),
         ("store=nowhere", StoreError, "nowhere is not a store"),
     ],

@@ -406,5 +406,5 @@ def test_a_shard_that_differs_when_it_is_rebuilt_stops_the_build(store: Path, cl
     meta = index.meta.model_copy(update={"shards": infos})
     (store / "mp3_32" / "index.parquet").write_bytes(Index(meta=meta, table=index.table).to_bytes())
     shards(store)[0].unlink()
-    with pytest.raises(StoreError, match="has other bytes than before under the same settings"):
+    with pytest.raises(StoreError, match="has other bytes than before"):
         make(store, clips)
