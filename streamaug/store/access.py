@@ -63,13 +63,12 @@ def access_remedy(url: str, error: BaseException) -> str:
         error: What the file system raised.
     """
     protocol = _remote_protocol(url)
-    credentials = _CREDENTIALS.get(protocol)
     if is_lack_of_credentials(error):
-        return credentials or "check the credentials"
+        return _CREDENTIALS.get(protocol, "check the credentials")
     if not isinstance(error, PermissionError) and status_of(error) not in (401, 403):
         return ""
-    rights = "reading needs s3:GetObject, building and verifying also s3:ListBucket; " if protocol in ("s3", "s3a") else ""
-    return f"check that the file exists and that you may access it: {rights}{credentials or 'check the credentials'}"
+    rights = " (reading needs s3:GetObject, building and verifying also s3:ListBucket)" if protocol in ("s3", "s3a") else ""
+    return f"check that the file exists, the credentials and the access rights{rights}"
 
 
 def is_missing_bucket(error: BaseException) -> bool:
