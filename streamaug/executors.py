@@ -1,7 +1,6 @@
 """Run many calls on the workers of any `concurrent.futures.Executor`."""
 
 import multiprocessing
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -9,8 +8,11 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from streamaug.errors import StreamaugError
+from streamaug.machine import cores
 
 _T = TypeVar("_T")
+
+_GUARD = "worker processes import the script that starts them; put the script's calls under: if __name__ == '__main__':"
 
 
 @contextmanager
@@ -21,14 +23,38 @@ def pool(executor: Executor | None, workers: int | None = None) -> Iterator[Exec
         executor: One that is open already; it stays open. Default: processes on this machine, which
             are closed at the end.
         workers: Number of these processes. Default: one per core that this process may use.
+
+    Raises:
+        StreamaugError: A process was killed, or none could start because the script that called this has no
+            `if __name__ == "__main__":`.
     """
     if executor is not None:
         yield executor
         return
+    if _is_starting():
+        raise SystemExit(_GUARD)  # the process that started this one raises an error; a traceback of each worker would bury it
     # Spawned, since a fork would copy the locks of threads that PyArrow and fsspec keep.
     context = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(workers or len(os.sched_getaffinity(0)), mp_context=context) as processes:
-        yield processes
+    started = context.Event()
+    try:
+        with ProcessPoolExecutor(workers or cores(), mp_context=context, initializer=started.set) as processes:
+            yield processes
+    except WorkerKilledError:
+        if started.is_set():
+            raise
+        raise StreamaugError(f"no worker process could start: {_GUARD}") from None
+
+
+def _is_starting() -> bool:
+    """Whether this process is a worker that still imports the script of the process that started it.
+
+    Python itself looks at this attribute before it refuses to start a process of such a worker.
+    """
+    return getattr(multiprocessing.current_process(), "_inheriting", False)
+
+
+class WorkerKilledError(StreamaugError):
+    """A worker process ended before its work did."""
 
 
 def results(executor: Executor, calls: Sequence[tuple[Callable[..., _T], tuple[Any, ...]]]) -> Iterator[tuple[int, _T]]:
@@ -47,14 +73,14 @@ def results(executor: Executor, calls: Sequence[tuple[Callable[..., _T], tuple[A
         Number of a call in `calls`, and its result.
 
     Raises:
-        StreamaugError: A worker was killed. Errors of the calls are raised as they are.
+        WorkerKilledError: A worker was killed. Errors of the calls are raised as they are.
     """
     futures = {executor.submit(function, *arguments): number for number, (function, arguments) in enumerate(calls)}
     try:
         for future in as_completed(futures):
             yield futures.pop(future), future.result()
     except BrokenProcessPool as error:
-        raise StreamaugError("a worker was killed, perhaps because memory ran out; run the command again to resume") from error
+        raise WorkerKilledError("a worker was killed, perhaps because memory ran out; run the command again to resume") from error
     finally:
         for future in futures:
             future.cancel()

@@ -17,6 +17,7 @@ PIP_LINES = {
     "s3fs": "pip install 'streamaug[s3]'",
     "safetensors": "pip install 'streamaug[train]'",
     "scipy": "pip install 'streamaug[augmentation]'",
+    "smbclient": "pip install smbprotocol",
     "statsmodels": "pip install 'streamaug[train]'",
     "tensorboard": "pip install 'streamaug[train]'",
     "torch": "pip install torch",

@@ -38,8 +38,43 @@ _TRANSIENT_STATUS = (HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_MANY_REQUESTS)
 """Client errors of HTTP that pass. All other ones are final, as is 501; server errors pass."""
 
 
+_BOTO = "botocore.exceptions"
+_BOTO_TRANSIENT = frozenset(
+    f"{_BOTO}.{name}"
+    for name in ("ConnectionError", "HTTPClientError", "IncompleteReadError", "MetadataRetrievalError", "ReadTimeoutError")
+)
+"""Errors of boto, and those derived from them, that pass. All its other ones are about settings or credentials."""
+
+_NO_CREDENTIALS = frozenset(
+    {
+        *(f"{_BOTO}.{name}" for name in ("NoCredentialsError", "PartialCredentialsError", "CredentialRetrievalError", "ProfileNotFound")),
+        *(f"{_BOTO}.{name}" for name in ("SSOError", "TokenRetrievalError", "NoAuthTokenError")),
+        "google.auth.exceptions.DefaultCredentialsError",
+        "google.auth.exceptions.RefreshError",
+        "azure.core.exceptions.ClientAuthenticationError",
+    }
+)
+"""Errors of cloud libraries, by name since they may not be installed: there are no credentials, or they cannot be used."""
+
+
+def _names(error: BaseException) -> set[str]:
+    """Full names of an error's class and of those that it is derived from."""
+    return {f"{base.__module__}.{base.__name__}" for base in type(error).__mro__}
+
+
+def is_lack_of_credentials(error: BaseException) -> bool:
+    """Whether a cloud library found no credentials, or none that it could use."""
+    return not _NO_CREDENTIALS.isdisjoint(_names(error))
+
+
+def status_of(error: BaseException) -> int | None:
+    """The HTTP status in an error of aiohttp, Azure or Google; None if it has none."""
+    values = (getattr(error, name, None) for name in ("status", "status_code", "code"))
+    return next((value for value in values if isinstance(value, int)), None)
+
+
 def is_transient(error: BaseException) -> bool:
-    """Whether trying again may help: not if a file is missing, access is denied or a request is refused.
+    """Whether trying again may help: not if a file or credentials are missing, access is denied or a request is refused.
 
     >>> is_transient(ConnectionResetError()), is_transient(PermissionError()), is_transient(FileNotFoundError())
     (True, False, False)
@@ -50,8 +85,11 @@ def is_transient(error: BaseException) -> bool:
         return cause is not None and (isinstance(cause, OSError) or hasattr(cause, "status")) and is_transient(cause)
     if isinstance(error, _FINAL) or not isinstance(error, Exception):
         return False
-    status = getattr(error, "status", None)  # of aiohttp
-    refused = isinstance(status, int) and (400 <= status < 500 or status == HTTPStatus.NOT_IMPLEMENTED)
+    names = _names(error)
+    if not _NO_CREDENTIALS.isdisjoint(names) or (f"{_BOTO}.BotoCoreError" in names and _BOTO_TRANSIENT.isdisjoint(names)):
+        return False
+    status = status_of(error)
+    refused = status is not None and (400 <= status < 500 or status == HTTPStatus.NOT_IMPLEMENTED)
     return not refused or status in _TRANSIENT_STATUS
 
 
@@ -96,13 +134,20 @@ class RetryPolicy:
     first_wait_s: float = 0.2
     longest_wait_s: float = 5.0
 
-    def run(self, what: str, action: Callable[[], _T], *, remedy: str = "", cancelled: threading.Event | None = None) -> _T:
+    def run(
+        self,
+        what: str,
+        action: Callable[[], _T],
+        *,
+        remedy: Callable[[BaseException], str] = lambda _: "",
+        cancelled: threading.Event | None = None,
+    ) -> _T:
         """Run an operation until it succeeds or the policy gives up.
 
         Args:
             what: Names the operation and the file in errors, such as `s3://data/store/store.json: reading`.
             action: The operation; it must be safe to repeat.
-            remedy: What to do if it fails, for the error.
+            remedy: Says what to do about the last error, for the message. Default: nothing.
             cancelled: When set, it ends a wait and further tries.
 
         Raises:
@@ -130,5 +175,6 @@ class RetryPolicy:
             tries = retrying.statistics.get("attempt_number", 1)
             count = f" after {tries} tries" if tries > 1 else ""
             reason = error.__cause__ if isinstance(error, FileNotFoundError) else error
-            end = f"; {remedy}" if remedy else ""
-            raise FetchError(f"{what} failed{count}: {type(reason).__name__}: {reason}{end}") from error
+            advice = remedy(reason or error)
+            text = " ".join(str(reason).split())  # some servers answer with a page
+            raise FetchError(f"{what} failed{count}: {type(reason).__name__}: {text}{f'; {advice}' if advice else ''}") from error

@@ -54,8 +54,8 @@ def write_store(
     own = [table.schema.field(name) for name in table.column_names if name not in CLIPS_SCHEMA.names]
     table = table.select([*CLIPS_SCHEMA.names, *(field.name for field in own)]).cast(pa.schema([*CLIPS_SCHEMA, *own]))
     folder.mkdir(parents=True, exist_ok=True)
-    meta = StoreMeta(format=FORMAT, name=folder.name, labels=tuple(labels), rate=RATE, shard_by="split")
-    (folder / STORE_FILE).write_text(meta.model_dump_json())
+    meta = StoreMeta(format=FORMAT, name=folder.name, labels=tuple(labels), rate=RATE, shard_by="split", conditions=())
+    (folder / STORE_FILE).write_text(meta.with_conditions(conditions).model_dump_json())
     pq.write_table(table, folder / CLIPS_FILE)
     for name, held in conditions.items():
         kept = np.ones(count, bool) if held is None else np.asarray(held)[order]

@@ -4,6 +4,7 @@ import functools
 import getpass
 import http.client
 import http.server
+import io
 import os
 import shutil
 import socket
@@ -13,7 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 import pytest
@@ -41,7 +42,16 @@ def s3_server() -> Iterator[str]:
 
 
 class _Quiet(http.server.SimpleHTTPRequestHandler):
+    folder_status: int | None = None
+    """Status of the answer to a request for a folder. None: a list of its files."""
+
     def log_message(self, *args: object) -> None: ...
+
+    def list_directory(self, path: Any) -> io.BytesIO | None:
+        if self.folder_status is None:
+            return super().list_directory(path)
+        self.send_error(self.folder_status)
+        return None
 
 
 @contextmanager
@@ -58,26 +68,28 @@ def _serving(handler: Callable[..., http.server.BaseHTTPRequestHandler]) -> Iter
 
 
 @contextmanager
-def python_web_server(folder: Path) -> Iterator[str]:
-    """Python's own web server: lists folders, does not support ranges."""
-    with _serving(functools.partial(_Quiet, directory=str(folder))) as url:
+def python_web_server(folder: Path, *, folder_status: int | None = None) -> Iterator[str]:
+    """Python's own web server, which does not support ranges. It lists folders unless these have a status of their own."""
+    handler = type("Handler", (_Quiet,), {"folder_status": folder_status})
+    with _serving(functools.partial(handler, directory=str(folder))) as url:
         yield url
 
 
 @contextmanager
-def nginx(folder: Path, scratch: Path) -> Iterator[str]:
-    """nginx with listings; the test is skipped if it is not installed."""
+def nginx(folder: Path, scratch: Path, *, listing: bool = True) -> Iterator[str]:
+    """nginx with listings, or without as it is by default: then folders answer 403. The test is skipped if it is not installed."""
     if shutil.which("nginx") is None:
         pytest.skip("nginx is not installed")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     temporary = "".join(f"{name}_temp_path {scratch}/{name}; " for name in ("client_body", "proxy", "fastcgi", "uwsgi", "scgi"))
+    index = "on" if listing else "off"
     user = f"user {getpass.getuser()}; " if os.geteuid() == 0 else ""  # root's workers would be nobody, who may not read the folder
     settings = scratch / "nginx.conf"
     settings.write_text(
         f"{user}daemon off; pid {scratch}/pid; error_log stderr; events {{}} "
-        f"http {{ access_log off; {temporary} server {{ listen 127.0.0.1:{port}; root {folder}; autoindex on; }} }}"
+        f"http {{ access_log off; {temporary} server {{ listen 127.0.0.1:{port}; root {folder}; autoindex {index}; }} }}"
     )
     process = subprocess.Popen(["nginx", "-e", "stderr", "-c", str(settings)], stderr=subprocess.DEVNULL)
     try:

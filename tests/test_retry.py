@@ -33,7 +33,7 @@ def test_an_error_that_passes_is_tried_again_until_it_has_passed() -> None:
 
 def test_the_last_error_names_operation_tries_reason_and_remedy() -> None:
     with pytest.raises(FetchError, match=r"^a.tar: reading failed after 4 tries: ConnectionResetError: reset; check the connection$"):
-        FAST.run("a.tar: reading", Failing(ConnectionResetError("reset"), 9), remedy="check the connection")
+        FAST.run("a.tar: reading", Failing(ConnectionResetError("reset"), 9), remedy=lambda _: "check the connection")
 
 
 @pytest.mark.parametrize(

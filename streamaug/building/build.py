@@ -144,6 +144,7 @@ def run_job(job: Job, executor: Executor, progress: Progress) -> Built:
         labels=ordered_labels(clips, existing),
         rate=rate,
         shard_by=job.shard_by,
+        conditions=existing.meta.conditions if existing else (),
     )
     if existing:
         check_compatible(existing, meta, clips)

@@ -1,4 +1,4 @@
-"""Publish clips and conditions atomically: a condition is visible once its index is there."""
+"""Publish clips and conditions atomically: a condition is visible once store.json names it."""
 
 import csv
 import io
@@ -18,6 +18,7 @@ from streamaug.store.folder import STAGING, Folder
 from streamaug.store.format import CLIPS_FILE, CLIPS_SCHEMA, INDEX_FILE, INDEX_SCHEMA, SHARD_NAME, STORE_FILE, StoreMeta, shard_number
 from streamaug.store.index import Index
 from streamaug.store.parquet import to_parquet
+from streamaug.store.store import read_meta
 
 REJECTED_FILE = "rejected.csv"
 
@@ -51,7 +52,7 @@ def write_clips(folder: Folder, meta: StoreMeta, clips: pa.Table, errors: Sequen
 
     Args:
         folder: The store.
-        meta: Content of store.json.
+        meta: Content of store.json. Its conditions are read again, since another build may have published some.
         clips: Clips to store, with all columns of CLIPS_SCHEMA.
         errors: Problems of the clips that are left out.
     """
@@ -66,12 +67,14 @@ def write_clips(folder: Folder, meta: StoreMeta, clips: pa.Table, errors: Sequen
         folder.write(REJECTED_FILE, text.getvalue().encode())
     else:  # an earlier build may have listed clips that have been fixed since
         folder.remove(REJECTED_FILE)
-    folder.write(STORE_FILE, (meta.model_dump_json(indent=2) + "\n").encode())
+    _write_meta(folder, meta.with_conditions(_complete_conditions(folder)))
     folder.write(CLIPS_FILE, to_parquet(table.cast(schema)))
 
 
 def publish(folder: Folder, chain: Chain, numbers: Sequence[int]) -> None:
-    """Write a condition's index, then remove shards that it does not name.
+    """Write a condition's index, name the condition in store.json, then remove shards that the index does not name.
+
+    In this order a build that is killed leaves no name without an index.
 
     Args:
         folder: The store.
@@ -97,9 +100,24 @@ def publish(folder: Folder, chain: Chain, numbers: Sequence[int]) -> None:
         index = concat_indexes([index, *parts] if index else parts)
         folder.write(f"{chain.name}/{INDEX_FILE}", index.to_bytes())
         published = {shard.name for shard in index.meta.shards}
+    if index:
+        meta = read_meta(folder)  # again, since another build may have published a condition
+        if chain.name not in meta.conditions:
+            _write_meta(folder, meta.with_conditions([*meta.conditions, chain.name]))
     for name in folder.names(chain.name):
         if SHARD_NAME.fullmatch(name) and name not in published:
             folder.remove(f"{chain.name}/{name}")
+
+
+def _complete_conditions(folder: Folder) -> list[str]:
+    """The conditions that store.json names, without those whose folder somebody has removed."""
+    if not folder.exists(STORE_FILE):
+        return []
+    return [name for name in read_meta(folder).conditions if folder.exists(f"{name}/{INDEX_FILE}")]
+
+
+def _write_meta(folder: Folder, meta: StoreMeta) -> None:
+    folder.write(STORE_FILE, (meta.model_dump_json(indent=2) + "\n").encode())
 
 
 def _check_rebuilt(folder: Folder, chain: Chain, index: Index) -> None:

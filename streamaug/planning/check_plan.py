@@ -1,6 +1,7 @@
 """Hold a plan against the store that is to serve it."""
 
 from streamaug.errors import StoreError
+from streamaug.planning.identity import labels_digest
 from streamaug.planning.open_plan import load_inventory
 from streamaug.planning.plan import Plan
 from streamaug.planning.sequential import PlanLike
@@ -28,6 +29,8 @@ def check_plan(plan: PlanLike, store: Store, *, split: str | None = None, seed: 
         differences.append(f"the plan has seed {identity.seed}, not {seed}; leave out seed, or open the plan with it")
     if differences:
         raise StoreError("; ".join(differences))
+    if identity.labels != labels_digest(store.meta.labels):
+        differences.append("the labels or their order differ")
     for condition in plan.conditions:
         if identity.conditions.get(condition, "") != store.index(condition).digest:
             differences.append(f"condition '{condition}' has other content")

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,7 +12,7 @@ FORMAT = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Identity:
-    """What a plan is made of. Plans with the same identity have the same rows.
+    """What a plan is made of. Plans with the same identity have the same rows, with the same class numbers.
 
     Args:
         recipe: Hash of the recipe.
@@ -22,6 +22,8 @@ class Identity:
         conditions: Digest of each condition that the recipe uses.
         format: Version of planning itself; another version shuffles in another way.
         draw: Name and version of a plug-in's draw. Default: empty, a built-in draw.
+        labels: Digest of the store's labels in their order, which gives each class its number. Not part of `hash`, since
+            the rows do not depend on it.
     """
 
     recipe: str
@@ -31,11 +33,14 @@ class Identity:
     conditions: Mapping[str, str]
     format: int = FORMAT
     draw: str = ""
+    labels: str = ""
 
     @property
     def hash(self) -> str:
-        """Names the identity: 64 hexadecimal digits."""
-        return hashlib.sha256(json.dumps(self.to_dict(), sort_keys=True).encode()).hexdigest()
+        """Names the rows: 64 hexadecimal digits."""
+        fields = self.to_dict()
+        del fields["labels"]
+        return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
     def to_dict(self) -> dict[str, Any]:
         """The identity as plain data; `draw` only for a plug-in's draw."""
@@ -57,7 +62,11 @@ class Identity:
         ['seed: 0 here, 1 there', "condition 'original' has another content: 12 here, 34 there"]
         """
         lines = []
-        for name, meaning in (("recipe", "the recipe has another content"), ("clips", "the clips of the store are not the same")):
+        for name, meaning in (
+            ("recipe", "the recipe has another content"),
+            ("clips", "the clips of the store are not the same"),
+            ("labels", "the labels of the store, or their order and so the class numbers, are not the same"),
+        ):
             mine, theirs = getattr(self, name), getattr(other, name)
             if mine != theirs:
                 lines.append(f"{meaning}: {mine[:12]} here, {theirs[:12]} there")
@@ -72,3 +81,12 @@ class Identity:
             elif mine != theirs:
                 lines.append(f"condition '{condition}' has another content: {mine[:12]} here, {theirs[:12]} there")
         return lines
+
+
+def labels_digest(labels: Sequence[str]) -> str:
+    """Digest of a store's labels in their order.
+
+    >>> labels_digest(["cat", "dog"]) == labels_digest(["dog", "cat"])
+    False
+    """
+    return hashlib.sha256(json.dumps(list(labels)).encode()).hexdigest()

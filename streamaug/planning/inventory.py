@@ -114,6 +114,7 @@ class Inventory:
         split: The split as the user wrote it.
         digests: A digest of the content of each condition.
         clips_digest: A digest of the clips and of their columns that a plan depends on.
+        labels_digest: A digest of the store's labels in their order.
     """
 
     clips: np.ndarray | range
@@ -124,6 +125,7 @@ class Inventory:
     split: str = "train"
     digests: Mapping[str, str] = field(default_factory=dict)
     clips_digest: str = ""
+    labels_digest: str = ""
 
     def __len__(self) -> int:
         return len(self.clips)

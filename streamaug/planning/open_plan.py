@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from streamaug.errors import LeakageError, StoreError
 from streamaug.hints import guessed, nearest
 from streamaug.planning import Column, Grouping, Groups, Inventory, Plan
+from streamaug.planning.identity import labels_digest
 from streamaug.planning.leakage import leaks, other_side
 from streamaug.recipes import Recipe
 from streamaug.splits import Split
@@ -89,6 +90,7 @@ def load_inventory(recipe: Recipe, store: Store, split: str) -> Inventory:
         split=str(Split.parse(split)),
         digests=digests,
         clips_digest=_digest(clips, ["clip_id", "label", *recipe.columns, *(["shard"] if recipe.window is not None else [])]),
+        labels_digest=labels_digest(store.meta.labels),
     )
 
 

@@ -152,6 +152,7 @@ class Plan:
             clips=self.inventory.clips_digest,
             conditions={name: self.inventory.digests.get(name, "") for name in self.conditions},
             draw=plug_in_version(self.recipe.draw),
+            labels=self.inventory.labels_digest,
         )
 
     @property

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from streamaug.errors import StoreError
 from streamaug.planning import Identity, Rows
+from streamaug.planning.identity import labels_digest
 from streamaug.splits import Split
 from streamaug.store import Store
 
@@ -75,7 +76,14 @@ class SequentialPlan:
                 raise StoreError(f"store {store.url}: condition '{name}' has no clip of split '{split}'; choose another split or condition")
             clips_by_condition.append(contained)
             digests[name] = index.digest
-        identity = Identity(recipe="every clip" + " by shard" * by_shard, split=split, seed=0, clips="", conditions=digests)
+        identity = Identity(
+            recipe="every clip" + " by shard" * by_shard,
+            split=split,
+            seed=0,
+            clips="",
+            conditions=digests,
+            labels=labels_digest(store.meta.labels),
+        )
         return cls(conditions=tuple(conditions), clips_by_condition=tuple(clips_by_condition), identity=identity)
 
     @property

@@ -17,6 +17,7 @@ from fsspec.asyn import sync
 
 from streamaug.errors import CorruptError
 from streamaug.retry import RetryPolicy, ShortReadError, range_of
+from streamaug.store.access import access_remedy
 from streamaug.store.folder import Folder
 
 GAP = 4 << 10
@@ -121,7 +122,7 @@ class Fetcher:
         self._folder = Folder(fs=_reader(folder), root=folder.root, url=folder.url)
         self._try_s = deadline * TRY_SHARE
         self._policy = RetryPolicy(deadline_s=deadline - self._try_s, first_wait_s=0.1, longest_wait_s=deadline / 10)
-        self._remedy = f"check the connection and the access rights, or give it more time than {deadline:g} s"
+        self._remedy = f"check the connection, or give it more time than {deadline:g} s"
         self._pool = None if folder.is_local else ThreadPoolExecutor(connections, thread_name_prefix="streamaug-fetch")
 
     def fetch(self, ranges: Sequence[ByteRange], on_read: Callable[[int, float], None]) -> list[PendingRead]:
@@ -194,7 +195,10 @@ class Fetcher:
                 raise
 
         what = f"{self._where(byte_range)}: reading bytes {byte_range.start} to {byte_range.stop}"
-        return self._policy.run(what, attempt, remedy=self._remedy, cancelled=cancelled)
+        return self._policy.run(what, attempt, remedy=self._advice, cancelled=cancelled)
+
+    def _advice(self, error: BaseException) -> str:
+        return access_remedy(self._folder.url, error) or self._remedy
 
     def _call(self, method: str, path: str, **arguments: Any) -> Any:
         """Call a method of the file system; it is interrupted after a part of the deadline if the file system allows that."""

@@ -95,7 +95,10 @@ def _credentials(fs: fsspec.AbstractFileSystem) -> Callable[[], Awaitable[dict[s
     async def current() -> dict[str, Any]:
         if fs.key and fs.secret:
             return {**passed, "expires_at": None}
-        frozen = await (await session.get_credentials()).get_frozen_credentials()
+        found = await session.get_credentials()
+        if found is None:
+            raise PermissionError(errno.EACCES, "there are no credentials")
+        frozen = await found.get_frozen_credentials()
         return {
             "access_key_id": frozen.access_key,
             "secret_access_key": frozen.secret_key,

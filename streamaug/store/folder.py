@@ -16,6 +16,7 @@ from fsspec.utils import get_protocol
 from streamaug.errors import FetchError, StoreError
 from streamaug.files import staged_file
 from streamaug.retry import RetryPolicy, range_of
+from streamaug.store.access import access_remedy, is_missing_bucket, opening_error
 
 _T = TypeVar("_T")
 
@@ -77,13 +78,13 @@ class Folder:
             storage_options: Arguments of the fsspec file system, such as credentials.
 
         Raises:
-            StoreError: The file system's package is not installed.
+            StoreError: The file system's package is not installed, or the protocol is unknown.
         """
         url = os.fspath(url)
         try:
             fs, root = _file_system(url, storage_options or {})
         except (ImportError, ValueError) as error:
-            raise StoreError(f"{url}: {error}; install the package of this file system (for s3:// 'pip install streamaug[s3]')") from error
+            raise opening_error(url, error) from error
         return cls(fs=fs, root=root, url=url.rstrip("/"))
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -116,7 +117,13 @@ class Folder:
 
     def _retry(self, verb: str, name: str, action: Callable[[], _T]) -> _T:
         """Run an operation on a file under the retry policy. Raises FileNotFoundError, FetchError."""
-        return (LOCAL if self.is_local else REMOTE).run(f"{self.url}/{name}: {verb}", action)
+        policy, what = (LOCAL if self.is_local else REMOTE), f"{self.url}/{name}: {verb}"
+        try:
+            return policy.run(what, action, remedy=lambda error: "" if self.is_local else access_remedy(self.url, error))
+        except FileNotFoundError as error:
+            if is_missing_bucket(error):
+                raise FetchError(f"{what} failed: {error}; check the bucket's name and the endpoint, or create the bucket first") from error
+            raise
 
     def read(self, name: str) -> bytes:
         """The bytes of a file. Raises FileNotFoundError, FetchError."""

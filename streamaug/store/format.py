@@ -66,6 +66,7 @@ class StoreMeta(_Strict):
         labels: Class names, in the order of their numbers.
         rate: Sample rate of all clips in Hz.
         shard_by: Column of the clips table; each shard has clips of one value.
+        conditions: The published conditions, `original` first, then by name.
     """
 
     format: Annotated[int, Field(ge=1)]
@@ -73,6 +74,11 @@ class StoreMeta(_Strict):
     labels: tuple[str, ...]
     rate: Annotated[int, Field(ge=1_000, le=768_000)]
     shard_by: str
+    conditions: tuple[str, ...]
+
+    def with_conditions(self, names: Iterable[str]) -> "StoreMeta":
+        """The same with these published conditions, in their order and once each."""
+        return self.model_copy(update={"conditions": tuple(sorted(set(names), key=lambda name: (name != "original", name)))})
 
 
 class CodingStep(_Strict):

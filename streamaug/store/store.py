@@ -11,7 +11,7 @@ from pydantic import BaseModel, ValidationError
 
 from streamaug.codecs import Audio
 from streamaug.conditions import Condition
-from streamaug.errors import ConditionError, CorruptError, StoreError
+from streamaug.errors import CorruptError, StoreError
 from streamaug.hints import guessed
 from streamaug.store.folder import Folder
 from streamaug.store.format import CLIPS_FILE, CLIPS_SCHEMA, FORMAT, INDEX_FILE, STORE_FILE, StoreMeta
@@ -33,8 +33,8 @@ class _AnyFormat(BaseModel):
 class Store:
     """The shards of one data set at any path or fsspec URL, opened for reading.
 
-    The clips table, the list of conditions and each index are read at their first use and then remembered: what a
-    build changes later appears after `reopen()` only. A store can be pickled, and takes along what it has read.
+    store.json is read when the store is opened, the clips table and each index at their first use; all are then
+    remembered: what a build changes later appears after `reopen()` only. A store can be pickled, and takes along what it has read.
 
     Args:
         folder: The store's folder.
@@ -78,18 +78,10 @@ class Store:
         """
         return read_clips(self.folder, self.meta)
 
-    @cached_property
+    @property
     def conditions(self) -> tuple[str, ...]:
-        """The published conditions, `original` first, then by name. Raises FetchError."""
-        names = []
-        for name in self.folder.names():
-            try:
-                Condition.parse(name)
-            except ConditionError:
-                continue
-            if self.folder.exists(f"{name}/{INDEX_FILE}"):
-                names.append(name)
-        return tuple(sorted(names, key=lambda name: (name != "original", name)))
+        """The published conditions, `original` first, then by name: store.json names them, and nothing is listed."""
+        return self.meta.conditions
 
     @cached_property
     def _indexes(self) -> dict[str, Index]:
@@ -108,21 +100,25 @@ class Store:
             FetchError: It could not be read.
         """
         name = str(Condition.parse(condition))
+        if name not in self.conditions:
+            # Not left to the server, since some answer "access denied" for a file that does not exist.
+            raise StoreError(f"no condition '{name}' in store {self.url}. {self._condition_hint(name)}")
         if name not in self._indexes:
             # Two threads may both read it; they get the same object.
             self._indexes.setdefault(name, self._read_index(name))
         return self._indexes[name]
 
     def _read_index(self, name: str) -> Index:
+        where = f"{self.url}/{name}/{INDEX_FILE}"
         try:
             data = self.folder.read(f"{name}/{INDEX_FILE}")
         except FileNotFoundError:
-            raise StoreError(f"no condition '{name}' in store {self.url}. {self._condition_hint(name)}") from None
-        index = Index.from_bytes(data, f"{self.url}/{name}/{INDEX_FILE}")
-        if index.meta.condition != name:
             raise CorruptError(
-                f"{self.url}/{name}/{INDEX_FILE}: is the index of another condition, '{index.meta.condition}'; rebuild it with --replace"
-            )
+                f"{where} is missing, though {STORE_FILE} names the condition; copy it again, or build the condition again"
+            ) from None
+        index = Index.from_bytes(data, where)
+        if index.meta.condition != name:
+            raise CorruptError(f"{where}: is the index of another condition, '{index.meta.condition}'; rebuild it with --replace")
         return index
 
     def _condition_hint(self, name: str) -> str:
@@ -196,7 +192,9 @@ def read_meta(folder: Folder) -> StoreMeta:
             raise StoreError(f"{where}: format {version}, but this version reads format {FORMAT}; {remedy}")
         return StoreMeta.model_validate_json(data)
     except ValidationError as error:
-        raise StoreError(f"{where}: {error}; copy the file again, or rebuild the store") from error
+        first = error.errors(include_url=False)[0]
+        key = ".".join(map(str, first["loc"]))
+        raise StoreError(f"{where}: {f'{key}: ' if key else ''}{first['msg']}; copy the file again, or rebuild the store") from error
 
 
 def read_clips(folder: Folder, meta: StoreMeta) -> pa.Table:

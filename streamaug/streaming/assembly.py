@@ -16,6 +16,7 @@ from streamaug import plugins
 from streamaug.codecs import decoder_version
 from streamaug.errors import StoreError, StreamaugError
 from streamaug.features.base import Feature, cache_text
+from streamaug.machine import cores_per_rank
 from streamaug.planning.sequential import PlanLike
 from streamaug.reading.cache import Cache, CacheBackend, CacheView
 from streamaug.reading.fetch import Fetcher
@@ -141,7 +142,7 @@ def _open_caches(opened: OpenedStore, features: Mapping[str, Feature], settings:
 
 def _cores() -> int:
     info = get_worker_info()
-    return max(1, len(os.sched_getaffinity(0)) // (1 if info is None else info.num_workers))
+    return max(1, cores_per_rank() // (1 if info is None else info.num_workers))
 
 
 def _samples(store: Store, plan: PlanLike) -> int:

@@ -1,7 +1,8 @@
 """Verify a store: compare its files with each other and, on request, decode every clip.
 
-Without decoding, it compares the clips table and the indexes with each other; each shard's size, sha256, headers, order
-and end, and each clip's bitstream and JSON, with the index; and it reports shards that no index names.
+Without decoding, it compares the conditions that store.json names with those in the folder; the clips table and the
+indexes with each other; each shard's size, sha256, headers, order and end, and each clip's bitstream and JSON, with the
+index; and it reports shards that no index names. If folders cannot be listed, it checks what store.json names.
 
 With decoding, it also checks for every clip that it decodes to its length; that an original's samples have the sha256 of
 the clips table; and that a coded clip is sample-aligned with what was coded. What was coded is the original or, after
@@ -10,7 +11,7 @@ nothing below 3 kHz to align by, only the length is checked.
 """
 
 from collections import defaultdict
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
@@ -18,10 +19,11 @@ import numpy as np
 import pyarrow as pa
 
 from streamaug.conditions import Condition
-from streamaug.errors import ConditionError, CorruptError, StoreError
+from streamaug.errors import ConditionError, CorruptError, FetchError, StoreError
 from streamaug.executors import pool, results
 from streamaug.progress import Progress, Silent
-from streamaug.store.format import INDEX_FILE, SHARD_NAME, shard_number
+from streamaug.store.folder import Folder
+from streamaug.store.format import INDEX_FILE, SHARD_NAME, STORE_FILE, shard_number
 from streamaug.store.index import Index
 from streamaug.store.store import Store
 from streamaug.verifying.findings import Finding
@@ -70,13 +72,16 @@ def verify(
     progress = progress or Silent()
     store = store.reopen()
     findings = list(check_clips(store.meta, store.clips))
-    names = _conditions(store, conditions, decode=decode)
+    folders = _listed(store.folder)
+    if folders is None:
+        progress.say(f"{store.url} does not list its folders: files that no index names are not looked for")
+    names = _conditions(store, folders or {}, conditions, decode=decode)
     indexes: dict[str, Index] = {}
     for name in names:
-        files = store.folder.names(name)
-        if INDEX_FILE not in files and any(map(SHARD_NAME.fullmatch, files)):
-            message = f"shards without {INDEX_FILE}: a build was stopped or is still running; run it again"
-            findings.append(Finding(condition=name, message=message))
+        files = (folders or {}).get(name, [])
+        if name not in store.conditions and files:
+            what = f"{STORE_FILE} does not name it" if INDEX_FILE in files else f"shards without {INDEX_FILE}"
+            findings.append(Finding(condition=name, message=f"{what}: a build was stopped or is still running; run it again"))
             continue
         try:
             indexes[name] = store.index(name)
@@ -102,16 +107,29 @@ def verify(
     return Report(indexes=indexes, findings=tuple(findings))
 
 
-def _conditions(store: Store, requested: Sequence[Condition] | None, *, decode: bool) -> list[str]:
-    """Conditions to check, `original` first: the requested ones, for decoding also those they must be aligned with; or all."""
-    present = set()
-    for name in store.folder.names():
+def _listed(folder: Folder) -> dict[str, list[str]] | None:
+    """Files of each folder that has an index or shards, by condition; None if the server does not list folders."""
+    try:
+        names = folder.names()
+    except FetchError:  # access denied; if the server does not answer at all, reading the first index shows it
+        return None
+    if STORE_FILE not in names:  # such as the 404 of a web server, or a page of its own
+        return None
+    folders = {}
+    for name in names:
         try:
             Condition.parse(name)
         except ConditionError:
             continue
-        if any(file == INDEX_FILE or SHARD_NAME.fullmatch(file) for file in store.folder.names(name)):
-            present.add(name)
+        files = folder.names(name)
+        if any(file == INDEX_FILE or SHARD_NAME.fullmatch(file) for file in files):
+            folders[name] = files
+    return folders
+
+
+def _conditions(store: Store, folders: Iterable[str], requested: Sequence[Condition] | None, *, decode: bool) -> list[str]:
+    """Conditions to check, `original` first: the requested ones, for decoding also those they must be aligned with; or all."""
+    present = {*store.conditions, *folders}
     if not present and requested is None:
         raise StoreError(f"{store.url} has no condition; build some with 'streamaug build CLIPS.csv {store.url}'")
     names = present if requested is None else set(map(str, requested))

@@ -130,6 +130,7 @@ def test_a_second_build_adds_conditions_and_keeps_the_others(table, tmp_path):
     built = run(table, tmp_path / "store", "mp3_32,opus_32")
     after = content(tmp_path / "store")
     assert built.shards_reused == 6
+    before.pop("store.json")  # it names the conditions
     assert {name: after[name] for name in before} == before
     assert Store.open(tmp_path / "store").conditions == ("original", "mp3_32", "opus_32")
 

@@ -33,7 +33,7 @@ INDEXES = {
     "quieter": "c9cc5d1fe1a7fc62",
     "evaluated+quieter": "97ffc514a60da6eb",
 }
-CLIPS = "4de43a56171f2683"
+CLIPS = "3dd8decb4df121d6"
 
 
 @dataclass(frozen=True)

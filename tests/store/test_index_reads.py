@@ -72,6 +72,8 @@ def test_what_is_published_later_is_seen_after_opening_again(url: str) -> None:
     changed = old.meta.model_copy(update={"shards": (*old.meta.shards[1:], old.meta.shards[0])})
     store.folder.write("mp3_64/index.parquet", type(old)(meta=changed, table=old.table).to_bytes())
     store.folder.write("opus_32/index.parquet", b"")
+    assert "opus_32" not in store.reopen().conditions
+    store.folder.write("store.json", store.meta.with_conditions([*CONDITIONS, "opus_32"]).model_dump_json().encode())
     assert store.index("mp3_64") is old
     assert store.reopen().index("mp3_64").digest != old.digest
     assert "opus_32" in store.reopen().conditions

@@ -245,10 +245,26 @@ def test_shards_that_no_index_names_are_found(store: Path) -> None:
 
 
 def test_a_condition_that_was_not_published_is_found(store: Path) -> None:
+    """As a build leaves it that was killed after the shards, or after the index."""
+    meta = Store.open(store).meta
+    named = [name for name in meta.conditions if name != "mp3_32"]
+    (store / "store.json").write_text(meta.with_conditions(named).model_dump_json())
+    (found,) = findings(store)
+    assert found.condition == "mp3_32"
+    assert "store.json does not name it" in found.message
     (store / "mp3_32" / "index.parquet").unlink()
     (found,) = findings(store)
     assert found.condition == "mp3_32"
     assert "shards without index.parquet" in found.message
+
+
+@pytest.mark.parametrize("lost", ["index.parquet", "."])
+def test_a_condition_that_store_json_names_but_the_folder_lacks_is_found(store: Path, lost: str) -> None:
+    shutil.rmtree(store / "mp3_32") if lost == "." else (store / "mp3_32" / lost).unlink()
+    for requested in (None, "mp3_32"):
+        (found,) = findings(store, conditions=requested)
+        assert found.condition == "mp3_32"
+        assert "mp3_32/index.parquet is missing, though store.json names the condition" in found.message
 
 
 def test_a_missing_condition_is_refused(store: Path) -> None:
@@ -406,5 +422,5 @@ def test_a_shard_that_differs_when_it_is_rebuilt_stops_the_build(store: Path, cl
     meta = index.meta.model_copy(update={"shards": infos})
     (store / "mp3_32" / "index.parquet").write_bytes(Index(meta=meta, table=index.table).to_bytes())
     shards(store)[0].unlink()
-    with pytest.raises(StoreError, match="has other bytes than before"):
+    with pytest.raises(StoreError, match="with the same settings, but has other bytes than before"):
         make(store, clips)

@@ -1,0 +1,47 @@
+"""Worker processes: of which script they come, and what is said if they cannot start."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from streamaug.executors import pool, results
+
+PRINTING = """
+from streamaug.executors import pool, results
+
+def work():
+    with pool(None, workers=2) as workers:
+        print(sorted(results(workers, [(abs, (-1,)), (abs, (-2,)), (abs, (-3,))])))
+
+"""
+
+
+def run(folder: Path, script: str) -> subprocess.CompletedProcess[str]:
+    (folder / "script.py").write_text(script)
+    return subprocess.run(
+        [sys.executable, "script.py"], cwd=folder, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=100
+    )
+
+
+def test_a_script_without_the_guard_ends_with_one_error_that_names_it(tmp_path: Path) -> None:
+    ended = run(tmp_path, PRINTING + "work()\n")
+    assert ended.returncode == 1
+    lines = ended.stdout.strip().splitlines()
+    assert lines[-1].startswith("streamaug.errors.StreamaugError: no worker process could start")
+    assert "if __name__ == '__main__':" in lines[-1]
+    assert "memory" not in ended.stdout
+    assert ended.stdout.count("Traceback") == 1
+
+
+def test_a_script_with_the_guard_gets_its_results(tmp_path: Path) -> None:
+    ended = run(tmp_path, PRINTING + "if __name__ == '__main__':\n    work()\n")
+    assert (ended.returncode, ended.stdout) == (0, "[(0, 1), (1, 2), (2, 3)]\n")
+
+
+def test_without_a_number_there_is_one_worker_per_core_though_python_cannot_say_which(monkeypatch) -> None:
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    monkeypatch.setattr(os, "cpu_count", lambda: 2)
+    with pool(None) as workers:
+        assert workers._max_workers == 2
+        assert len({number for _, number in results(workers, [(os.getpid, ())] * 4)} - {os.getpid()}) >= 1
