@@ -1,5 +1,6 @@
 import csv
 import json
+import os
 import subprocess
 import sys
 import tarfile
@@ -260,3 +261,21 @@ def test_the_command_warns_of_a_group_in_several_splits(tmp_path, splits, expect
     assert done.returncode == 0, done.stderr
     assert ("several splits" in done.stderr) == bool(expected)
     assert expected in done.stderr
+
+
+def test_the_home_folder_is_meant_by_a_tilde_in_every_path_of_the_command(tmp_path):
+    soundfile.write(tmp_path / "c0.wav", np.random.default_rng(0).normal(0, 0.1, RATE), RATE)
+    (tmp_path / "clips.csv").write_text("path,label,split\n~/c0.wav,a,train\n")
+    (tmp_path / "settings.yaml").write_text("codecs: {}\n")
+    (tmp_path / "empty").mkdir()
+    command = ["build", "~/clips.csv", "~/store", "--settings=~/settings.yaml", "--conditions", "original", "--workers", "1"]
+    done = subprocess.run(
+        [sys.executable, "-m", "streamaug", *command],
+        env={**os.environ, "HOME": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)},
+        cwd=tmp_path / "empty",
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(Store.open(tmp_path / "store").clips) == 1
+    assert not any((tmp_path / "empty").iterdir())
