@@ -13,15 +13,17 @@ if TYPE_CHECKING:
     from streamaug.building.build import build
     from streamaug.planning import Plan
     from streamaug.planning.open_plan import open_plan
+    from streamaug.reading.cache import Cache
     from streamaug.recipes import Recipe, load_recipe
     from streamaug.store import Store
     from streamaug.streaming.stream import Stream
 
     __version__: str
 
-__all__ = ["Plan", "Recipe", "Store", "Stream", "__version__", "build", "load_recipe", "open_plan"]
+__all__ = ["Cache", "Plan", "Recipe", "Store", "Stream", "__version__", "build", "load_recipe", "open_plan"]
 
 _MODULES = {
+    "Cache": "streamaug.reading.cache",
     "Plan": "streamaug.planning",
     "Recipe": "streamaug.recipes",
     "Store": "streamaug.store",

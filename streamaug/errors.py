@@ -41,6 +41,10 @@ class LeakageError(RecipeError):
     """The same clip or group is on both the training and the evaluation side."""
 
 
+class LeakageWarning(UserWarning):
+    """Clips or groups are on more than one side; nothing is refused, but results may be too good."""
+
+
 class StateError(StreamaugError):
     """A saved position belongs to another recipe, store, split or seed."""
 

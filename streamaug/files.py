@@ -1,10 +1,22 @@
-"""Write a local file whole or not at all."""
+"""Name local files, and write them whole or not at all."""
 
 import os
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+
+def absolute_path(path: str | os.PathLike[str]) -> Path:
+    """The path that a user means: `~` is the home folder, and a relative one begins in the current working directory.
+
+    Args:
+        path: As the user wrote it.
+
+    >>> absolute_path("/data/../store")
+    PosixPath('/data/../store')
+    """
+    return Path(os.path.expanduser(path)).absolute()  # noqa: PTH111  # Path.expanduser fails on a file called "~name"
 
 
 @contextmanager

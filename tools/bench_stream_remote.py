@@ -209,11 +209,10 @@ def reading(client: str, port: int, work: Path) -> dict[str, float]:
         for clip in rng.integers(0, len(bitstreams.size), READS // len(store.conditions)).tolist():
             start = int(bitstreams.offset[clip])
             ranges.append(ByteRange(path=bitstreams.path(clip), start=start, stop=start + int(bitstreams.size[clip])))
-    fs = s3fs.S3FileSystem(anon=True, endpoint_url=f"http://127.0.0.1:{port}")
-    folder = Folder(fs=fs, root="store", url="s3://store")
+    folder = Folder.at("s3://store", {"anon": True, "endpoint_url": f"http://127.0.0.1:{port}"})
     fetcher = Fetcher(folder, connections=CONNECTIONS)  # uses obstore
     if client == "s3fs":
-        fetcher._folder = folder  # which it uses if obstore is not installed
+        fetcher._fs = folder.fs  # which it uses if obstore is not installed
     measured = []
     for _ in range(2):  # the first time connects
         begun, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_SELF)

@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 
 from streamaug.building.chains import Chain
-from streamaug.building.checks import BrokenSourcesError, Problem, find_problems, inspect_sources, summarize_changes
+from streamaug.building.checks import BrokenSourcesError, Problem, find_problems, inspect_sources, split_warnings, summarize_changes
 from streamaug.building.clips_table import add_shard_column, add_source_columns, ordered_labels
 from streamaug.building.existing import ExistingStore, check_compatible, existing_index, existing_shards, read_existing
 from streamaug.building.job import Job
@@ -190,10 +190,11 @@ def _check_sources(
     bad_rows = {problem.row - 1 for problem in errors}
     if errors and (not job.skip_bad or len(bad_rows) == table.num_rows):
         raise BrokenSourcesError(problems)
-    for change in summarize_changes(sources, rate):
-        progress.say(change)
     good_rows = [row for row in range(table.num_rows) if row not in bad_rows]
-    return add_source_columns(table.take(np.array(good_rows)), [sources[row] for row in good_rows]), errors
+    good = table.take(np.array(good_rows))
+    for message in (*split_warnings(good), *summarize_changes(sources, rate)):
+        progress.say(message)
+    return add_source_columns(good, [sources[row] for row in good_rows]), errors
 
 
 def _shard_numbers(chain: Chain, clips: pa.Table) -> set[int]:

@@ -8,6 +8,7 @@ from typing import Literal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 
 from streamaug.building.sources import id_problem, load
 from streamaug.codecs.pcm import depth_of, digest
@@ -184,6 +185,26 @@ def find_problems(table: pa.Table, sources: Sequence[SourceInfo], shard_by: str,
                     [row], "error", f"has {source.samples} samples, not {usual} like the others; cut or pad it, or all clips with --seconds"
                 )
     return sorted(problems, key=lambda problem: (problem.severity, problem.row))
+
+
+def split_warnings(clips: pa.Table) -> list[str]:
+    """One line if groups are in several splits, where training on one of them would be refused.
+
+    Args:
+        clips: Clips with the columns split and group; clips without either do not count.
+    """
+    known = clips.select(["group", "split"]).drop_null()
+    counts = known.group_by("group").aggregate([("split", "count_distinct")])
+    mixed = counts.filter(pc.greater(counts["split_count_distinct"], 1))["group"]
+    if not len(mixed):
+        return []
+    example = pc.min(mixed).as_py()
+    splits = sorted(known.filter(pc.equal(known["group"], example))["split"].unique().to_pylist())
+    groups = f"{len(mixed)} group{'s are' if len(mixed) > 1 else ' is'}"
+    return [
+        f"warning: {groups} in several splits, for example '{example}' in {', '.join(splits)}; "
+        "training on one of these splits will be refused until each group is in one split, or the recipe has 'allow_leakage: true'"
+    ]
 
 
 def summarize_changes(sources: Sequence[SourceInfo], rate: int) -> list[str]:

@@ -18,6 +18,7 @@ import soundfile
 from streamaug.codecs.decoding import resample
 from streamaug.codecs.pcm import to_float, to_pcm
 from streamaug.errors import ClipsError, FetchError, StoreError
+from streamaug.files import absolute_path
 from streamaug.store.folder import Folder
 from streamaug.store.format import CLIPS_SCHEMA
 
@@ -46,6 +47,7 @@ def read_table(path: Path, shard_by: str) -> pa.Table:
     Raises:
         ClipsError: The table cannot be read, or lacks a column or a value.
     """
+    path = absolute_path(path)
     try:
         if path.suffix.lower() == ".parquet":
             table = pq.read_table(path)
@@ -84,7 +86,7 @@ def _first_null(column: pa.ChunkedArray) -> int:
 
 
 def _resolved(name: str, folder: Path) -> str:
-    return name if "://" in name else str((folder / name).absolute())
+    return name if "://" in name else str(absolute_path(name if name.startswith("~/") else folder / name))
 
 
 def id_problem(clip_id: str | None) -> str | None:

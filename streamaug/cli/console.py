@@ -9,6 +9,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from streamaug.errors import StreamaugError
+from streamaug.files import absolute_path
 from streamaug.packages import missing_package_error
 
 stderr = Console(stderr=True, soft_wrap=True)
@@ -26,7 +27,7 @@ def run(app: typer.Typer) -> None:
         app: The application; it reads `sys.argv`.
     """
     is_debug = "--debug" in sys.argv
-    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    arguments = [_expanded(argument) for argument in sys.argv[1:] if argument != "--debug"]
     error: Exception | None
     try:
         app(arguments)
@@ -42,6 +43,16 @@ def run(app: typer.Typer) -> None:
         return
     Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {escape(str(error))}", highlight=False)
     sys.exit(1)
+
+
+def _expanded(argument: str) -> str:
+    """An argument with the home folder for `~`, which shells leave as it is in `--cache=~/cache`.
+
+    >>> _expanded("--cache=/cache"), _expanded("mp3_64~loss10")
+    ('--cache=/cache', 'mp3_64~loss10')
+    """
+    option, mark, path = argument.rpartition("=") if argument.startswith("--") else ("", "", argument)
+    return f"{option}{mark}{absolute_path(path)}" if path == "~" or path.startswith("~/") else argument
 
 
 class ProgressBar:

@@ -12,6 +12,7 @@ from streamaug.codecs.base import Word
 from streamaug.codecs.encoders import ADAPTERS
 from streamaug.conditions import Condition
 from streamaug.errors import ConditionError
+from streamaug.files import absolute_path
 from streamaug.hints import nearest
 
 _INSTALLED = Path(__file__).with_name("paper.yaml")
@@ -94,7 +95,7 @@ def load_settings(changes: Path | None = None) -> Settings:
     data = dict(_paper())
     if changes is not None:
         try:
-            changed = yaml.safe_load(changes.read_text("utf-8"))
+            changed = yaml.safe_load(absolute_path(changes).read_text("utf-8"))
         except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
             raise ConditionError(f"settings {changes}: {error}") from error
         entries = changed.get("codecs", {}) if isinstance(changed, dict) else None

@@ -1,6 +1,6 @@
 """Hold a plan against the store that is to serve it."""
 
-from streamaug.errors import StoreError
+from streamaug.errors import RecipeError, StoreError
 from streamaug.planning.identity import labels_digest
 from streamaug.planning.open_plan import load_inventory
 from streamaug.planning.plan import Plan
@@ -19,8 +19,11 @@ def check_plan(plan: PlanLike, store: Store, *, split: str | None = None, seed: 
         seed: Seed that the plan must have. Default: whichever it has.
 
     Raises:
+        RecipeError: This is not a plan.
         StoreError: Something differs; the message names it.
     """
+    if not hasattr(plan, "identity"):
+        raise RecipeError(f"{type(plan).__name__} is not a recipe; write the path of a YAML file, a dictionary, a Recipe or a plan")
     identity = plan.identity
     differences = []
     if split is not None and str(Split.parse(split)) != str(Split.parse(identity.split)):

@@ -11,7 +11,7 @@ from streamaug.errors import LeakageError, StoreError
 from streamaug.hints import guessed, nearest
 from streamaug.planning import Column, Grouping, Groups, Inventory, Plan
 from streamaug.planning.identity import labels_digest
-from streamaug.planning.leakage import leaks, other_side
+from streamaug.planning.leakage import Side, leaks, other_side
 from streamaug.recipes import Recipe
 from streamaug.splits import Split
 from streamaug.store import Store
@@ -25,8 +25,8 @@ def open_plan(recipe: Recipe, store: Store, *, split: str = "train", seed: int =
         store: The store.
         split: `train`, or a choice on any column such as `fold=1,2,3`. Default: `train`.
         seed: Seed for all shuffles. Default: 0.
-        evaluate: Split that must not share clips or groups with this one. Default: `evaluate`; for a
-            choice on another column, the clips that it leaves out.
+        evaluate: Split that must not share clips or groups with this one. Default: all other splits,
+            whatever they are called; for a choice on another column, the clips that it leaves out.
 
     Raises:
         RecipeError: The recipe names a condition, column or value that the store does not have.
@@ -34,10 +34,13 @@ def open_plan(recipe: Recipe, store: Store, *, split: str = "train", seed: int =
         StoreError: The split does not fit the store.
     """
     plan = Plan(recipe=recipe, inventory=load_inventory(recipe, store, split), seed=seed)
-    problems = [] if recipe.allow_leakage else leakage(plan, store, evaluate)
+    if recipe.allow_leakage:
+        return plan
+    side = _evaluated(plan, store, evaluate)
+    problems = leaks(store.clips, plan.clips, side.rows)
     if problems:
         raise LeakageError(
-            f"recipe '{recipe.title}' on split '{split}' of {store.url} leaks into its evaluation: {'; '.join(problems)}; "
+            f"recipe '{recipe.title}' on split '{split}' of {store.url} leaks into {side.name}: {'; '.join(problems)}; "
             "move these clips to one side, leave them out with 'where', or write 'allow_leakage: true' into the recipe "
             "to train anyway"
         )
@@ -52,8 +55,14 @@ def leakage(plan: Plan, store: Store, evaluate: str | None = None) -> list[str]:
         store: The store that it was opened on.
         evaluate: The other side, as for `open_plan`.
     """
-    side = Split.parse(evaluate) if evaluate else other_side(Split.parse(plan.inventory.split), store.clips)
-    return [] if side is None else leaks(store.clips, plan.clips, side.rows(store.clips))
+    return leaks(store.clips, plan.clips, _evaluated(plan, store, evaluate).rows)
+
+
+def _evaluated(plan: Plan, store: Store, evaluate: str | None) -> Side:
+    """The side that a plan's clips must be kept apart from."""
+    if evaluate is None:
+        return other_side(Split.parse(plan.inventory.split), store.clips)
+    return Side(name=f"split '{evaluate}'", rows=Split.parse(evaluate).rows(store.clips))
 
 
 def load_inventory(recipe: Recipe, store: Store, split: str) -> Inventory:

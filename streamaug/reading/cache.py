@@ -10,6 +10,7 @@ from typing import Protocol
 
 import numpy as np
 
+from streamaug.files import absolute_path
 from streamaug.reading.locations import DIGEST, BitstreamLocations
 from streamaug.reading.segments import KEY, Segment, Segments
 
@@ -68,7 +69,7 @@ class Cache:
     """A folder on a local disk and the bytes that it may take. All kinds of entries, and other runs', may share a folder.
 
     Args:
-        folder: Made if it does not exist.
+        folder: Made if it does not exist; `~` is the home folder. A relative path is made absolute.
         bound: Bytes that it may take. Default: 100 GB.
     """
 
@@ -76,7 +77,7 @@ class Cache:
     bound: int = DEFAULT_BOUND
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "folder", Path(self.folder).expanduser().absolute())
+        object.__setattr__(self, "folder", absolute_path(self.folder))
 
     def open(self, kind: str, locations: Sequence[BitstreamLocations], largest: int) -> "FolderView":
         return FolderView(self, locations, kind=kind, largest=largest)

@@ -119,7 +119,7 @@ class Fetcher:
     """
 
     def __init__(self, folder: Folder, *, deadline: float = 60.0, connections: int = CONNECTIONS) -> None:
-        self._folder = Folder(fs=_reader(folder), root=folder.root, url=folder.url)
+        self._folder, self._fs = folder, _reader(folder)
         self._try_s = deadline * TRY_SHARE
         self._policy = RetryPolicy(deadline_s=deadline - self._try_s, first_wait_s=0.1, longest_wait_s=deadline / 10)
         self._remedy = f"check the connection, or give it more time than {deadline:g} s"
@@ -202,7 +202,7 @@ class Fetcher:
 
     def _call(self, method: str, path: str, **arguments: Any) -> Any:
         """Call a method of the file system; it is interrupted after a part of the deadline if the file system allows that."""
-        fs, path = self._folder.fs, self._folder.path(path)
+        fs, path = self._fs, self._folder.path(path)
         if fs.async_impl:
             return sync(fs.loop, getattr(fs, f"_{method}"), path, timeout=self._try_s, **arguments)
         return getattr(fs, method)(path, **arguments)
@@ -229,14 +229,8 @@ def _part(future: Future[bytes], start: int, stop: int) -> bytes:
 
 def _reader(folder: Folder) -> fsspec.AbstractFileSystem:
     """The file system to read with: obstore's for S3 if it is installed, else the folder's own."""
-    fs = _in_this_process(folder.fs)
     if not folder.is_s3 or find_spec("obstore") is None:
-        return fs
+        return folder.fs
     from streamaug.reading.s3 import reader
 
-    return reader(fs, folder.url)
-
-
-def _in_this_process(fs: fsspec.AbstractFileSystem) -> fsspec.AbstractFileSystem:
-    """The same file system, created again in a forked process: connections and event loops do not survive a fork."""
-    return fs if getattr(fs, "_pid", None) in (None, os.getpid()) else type(fs)(*fs.storage_args, **fs.storage_options)
+    return reader(folder.fs, folder.url)

@@ -1,4 +1,4 @@
-"""Read a recipe file and join it with the recipes that it extends.
+"""Read a recipe and join it with the recipes that it extends.
 
 Each file becomes a `_Part`: its settings by key, and where each was written. A file's parents are merged
 into one part first, in which they must agree; then the file's own settings go on top.
@@ -12,11 +12,13 @@ from typing import Any
 
 from streamaug.conditions import Condition
 from streamaug.errors import ConditionError, RecipeError
+from streamaug.files import absolute_path
 from streamaug.recipes.recipe import Recipe, Share, Where
 from streamaug.recipes.schedule import Schedule
-from streamaug.recipes.schema import RecipeFile, ShareFile, option_keys, read_recipe_file
-from streamaug.recipes.yaml_lines import KeyPath, line_of
+from streamaug.recipes.schema import RecipeFile, ShareFile, option_keys, read_recipe_file, read_recipe_mapping
+from streamaug.recipes.yaml_lines import KeyPath, location_of
 
+_EXAMPLE = {"draw": "union", "mixture": {"original": 1, "mp3_64": 1}}
 _PLAIN = ("draw", "stratify", "balance", "shuffle")
 _NOT_INHERITED = ("title", "allow_leakage")
 
@@ -40,26 +42,36 @@ class _Part:
     source_locations: dict[KeyPath, str] = field(default_factory=dict)
 
 
-def load_recipe(path: str | os.PathLike[str]) -> Recipe:
+def load_recipe(recipe: str | os.PathLike[str] | Mapping[str, Any]) -> Recipe:
     """Read a recipe and the recipes that it extends.
 
     Args:
-        path: A YAML file, see docs/recipes.md.
+        recipe: A YAML file, see docs/recipes.md, or a dictionary with the same keys. `~` is the home
+            folder. Paths in `extends` are relative to the file; those of a dictionary to the working
+            directory.
 
     Raises:
         RecipeError: The recipe cannot be read or contradicts itself. The message has the file, the
             line, the offending value and the remedy.
     """
-    path = Path(path)
-    part = _read(path, ())
+    if isinstance(recipe, Mapping):
+        file, locations = read_recipe_mapping(recipe)
+        start, title = locations[()], "recipe"
+        part = _extended(file, locations, Path.cwd(), ())
+    elif isinstance(recipe, str | os.PathLike):
+        path = _expanded(recipe)
+        start, title = f"{path}:1", path.stem
+        part = _read(path, ())
+    else:
+        raise RecipeError(f"recipe={recipe!r}: write the path of a YAML file, or a dictionary such as {_EXAMPLE}")
     for present, key, example in (
         ("draw" in part.values, "draw", "draw: union"),
         (part.mixture, "mixture", "mixture: {original: 1, mp3_64: 1}"),
     ):
         if not present:
-            raise RecipeError(f"{path}:1: '{key}' is missing; write for example '{example}'")
+            raise RecipeError(f"{start}: '{key}' is missing; write for example '{example}'")
     return Recipe(
-        title=part.values.pop("title", None) or path.stem,
+        title=part.values.pop("title", None) or title,
         mixture=part.mixture,
         where=part.where,
         window=part.values.pop("shuffle", None),
@@ -69,6 +81,11 @@ def load_recipe(path: str | os.PathLike[str]) -> Recipe:
     )
 
 
+def _expanded(path: str | os.PathLike[str]) -> Path:
+    """A path with the home folder for `~`; others stay as they are, for errors."""
+    return absolute_path(path) if os.fspath(path).startswith("~") else Path(path)
+
+
 def _read(path: Path, children: tuple[Path, ...]) -> _Part:
     """A file, joined with what it extends.
 
@@ -76,16 +93,27 @@ def _read(path: Path, children: tuple[Path, ...]) -> _Part:
         path: The file.
         children: The files that led here by `extends`, to find circles.
     """
-    file, lines = read_recipe_file(path)
-    children = (*children, path.resolve())
+    file, locations = read_recipe_file(path)
+    return _extended(file, locations, path.parent, (*children, path.resolve()))
+
+
+def _extended(file: RecipeFile, locations: dict[KeyPath, str], folder: Path, children: tuple[Path, ...]) -> _Part:
+    """What a file or dictionary says, joined with what it extends.
+
+    Args:
+        file: Its content.
+        locations: Where its parts are.
+        folder: Where relative paths begin.
+        children: The files that led here by `extends`, this one included.
+    """
     parents = _Part()
     for number, name in enumerate(file.extends or ()):
-        parent_path = path.parent / name
+        parent_path = folder / _expanded(name)
         if parent_path.resolve() in children:
             circle = " extends ".join(each.name for each in (*children[children.index(parent_path.resolve()) :], parent_path))
-            raise RecipeError(f"{path}:{line_of(lines, ('extends', number))}: circular 'extends': {circle}; remove one of them")
+            raise RecipeError(f"{location_of(locations, ('extends', number))}: circular 'extends': {circle}; remove one of them")
         _merge_parent(parents, _inherited(_read(parent_path, children), file))
-    return _override(parents, _part_of(file, {key_path: f"{path}:{line}" for key_path, line in lines.items()}))
+    return _override(parents, _part_of(file, locations))
 
 
 def _part_of(file: RecipeFile, source_locations: dict[KeyPath, str]) -> _Part:

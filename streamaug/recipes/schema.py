@@ -1,9 +1,9 @@
-"""What a recipe file may contain: for its checks and for the JSON Schema that editors use.
+"""What a recipe may contain: for its checks and for the JSON Schema that editors use.
 
 The keys that only one draw takes come from the draws that are installed.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 from streamaug.errors import RecipeError
 from streamaug.hints import guessed, nearest
 from streamaug.recipes.draws import draw_names, find_draw
-from streamaug.recipes.yaml_lines import KeyPath, line_of, read_yaml
+from streamaug.recipes.yaml_lines import KeyPath, location_of, read_yaml
 
 Number = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
 Steps = Annotated[
@@ -123,25 +123,62 @@ def option_keys(file: RecipeFile) -> tuple[str, ...]:
     return tuple(key for key in type(file).model_fields if key not in RecipeFile.model_fields)
 
 
-def read_recipe_file(path: Path) -> tuple[RecipeFile, dict[KeyPath, int]]:
-    """Read a recipe file without what it extends, and the lines of its parts.
+def read_recipe_file(path: Path) -> tuple[RecipeFile, dict[KeyPath, str]]:
+    """Read a recipe file without what it extends; also where each of its parts is, as file and line.
 
     Raises:
         RecipeError: The file cannot be read, or does not fit the schema; all problems are reported
             together, each with file, line and remedy.
     """
     data, lines = read_yaml(path)
+    locations = {key_path: f"{path}:{line}" for key_path, line in lines.items()}
+    return _validated(data, locations, f"{path}:1"), locations
+
+
+def read_recipe_mapping(data: Mapping[Any, Any]) -> tuple[RecipeFile, dict[KeyPath, str]]:
+    """Read a recipe that a program has made, without what it extends; also what to call its parts in errors.
+
+    Args:
+        data: Mappings, sequences and plain values, as YAML would have them.
+
+    Raises:
+        RecipeError: It does not fit the schema; all problems are reported together.
+    """
+    plain = _plain(data)
+    name = f"recipe '{plain['title']}'" if isinstance(plain.get("title"), str) else "recipe"
+    locations = dict.fromkeys(_key_paths(plain, ()), name)
+    return _validated(plain, locations, name), locations
+
+
+def _plain(value: Any) -> Any:
+    """Dictionaries and lists in place of other mappings and sequences, such as those of Hydra."""
+    if isinstance(value, Mapping):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, Sequence) and not isinstance(value, str | bytes):
+        return [_plain(each) for each in value]
+    return value
+
+
+def _key_paths(value: Any, key_path: KeyPath) -> Iterator[KeyPath]:
+    yield key_path
+    if isinstance(value, dict | list):
+        for key, each in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _key_paths(each, (*key_path, key))
+
+
+def _validated(data: Any, locations: Mapping[KeyPath, str], start: str) -> RecipeFile:
+    """Check a recipe's data. `start` is the location of what is nowhere else. Raises RecipeError."""
     if not isinstance(data, dict):
-        raise RecipeError(f"{path}: a recipe is a mapping such as\ndraw: union\nmixture: {{original: 1, mp3_64: 1}}")
+        raise RecipeError(f"{start}: a recipe is a mapping such as\ndraw: union\nmixture: {{original: 1, mp3_64: 1}}")
     model = recipe_file_model(plug_ins=_needs_plug_ins(data))
     try:
-        return model.model_validate(data), lines
+        return model.model_validate(data)
     except ValidationError as error:
-        problems: dict[tuple[int, str], None] = {}
+        problems: dict[str, None] = {}  # in their order, each once
         for problem in error.errors(include_url=False):
             key_path = tuple(step for step in problem["loc"])
-            problems[line_of(lines, key_path) or 1, _explain(problem, key_path, lines, model)] = None
-        raise RecipeError("\n".join(f"{path}:{line}: {text}" for line, text in problems)) from None
+            problems[f"{location_of(locations, key_path) or start}: {_explain(problem, key_path, locations, model)}"] = None
+        raise RecipeError("\n".join(problems)) from None
 
 
 def _needs_plug_ins(data: Mapping[Any, Any]) -> bool:
@@ -150,11 +187,11 @@ def _needs_plug_ins(data: Mapping[Any, Any]) -> bool:
     return bool(unknown) or data.get("draw") not in (None, *draw_names(plug_ins=False))
 
 
-def _explain(problem: Any, key_path: KeyPath, lines: Mapping[KeyPath, int], model: type[RecipeFile]) -> str:
+def _explain(problem: Any, key_path: KeyPath, locations: Mapping[KeyPath, str], model: type[RecipeFile]) -> str:
     """One line about one problem: the offending value, what is wrong, what to write instead."""
     steps: KeyPath = ()
     for step in key_path:  # validators add steps of their own ("share", "[key]"); keep those that the file has
-        if (*steps, step) in lines:
+        if (*steps, step) in locations:
             steps = (*steps, step)
     name = ".".join(map(str, steps)) or "recipe"
     field = model.model_fields.get(str(key_path[0])) if key_path else None

@@ -76,13 +76,13 @@ def _compose(text: str, path: Path) -> tuple[Any, dict[KeyPath, int]]:
     return value, lines
 
 
-def line_of(lines: Mapping[KeyPath, int], key_path: KeyPath) -> int | None:
-    """The line of the innermost part of a key path that the file has.
+def location_of(locations: Mapping[KeyPath, str], key_path: KeyPath) -> str | None:
+    """The location of the innermost part of a key path that the recipe has.
 
-    Steps that are not in the file are ignored: validators add some of their own.
+    Steps that are not in the recipe are ignored: validators add some of their own.
     """
     known: KeyPath = ()
     for step in key_path:
-        if (*known, step) in lines:
+        if (*known, step) in locations:
             known = (*known, step)
-    return lines.get(known)
+    return locations.get(known)

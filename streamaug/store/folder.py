@@ -4,7 +4,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import unquote
@@ -14,7 +14,7 @@ from fsspec.implementations.local import LocalFileSystem
 from fsspec.utils import get_protocol
 
 from streamaug.errors import FetchError, StoreError
-from streamaug.files import staged_file
+from streamaug.files import absolute_path, staged_file
 from streamaug.retry import RetryPolicy, range_of
 from streamaug.store.access import access_remedy, is_missing_bucket, opening_error
 
@@ -27,7 +27,7 @@ REMOTE = RetryPolicy(attempts=6, deadline_s=120.0)
 LOCAL = RetryPolicy(attempts=1, deadline_s=120.0)
 """For operations on a local file system, which fail for good reasons only."""
 
-_S3, _WEB = ("s3", "s3a"), ("http", "https")
+_S3, _WEB, _LOCAL = ("s3", "s3a"), ("http", "https"), ("file", "local")
 _SILENCE_S = 10
 """Seconds without a byte after which a connection is closed."""
 
@@ -55,40 +55,87 @@ def _file_system(url: str, options: Mapping[str, Any]) -> tuple[fsspec.AbstractF
     return fs, str(root).rstrip("/")
 
 
+def _absolute_url(url: str) -> str:
+    """A URL or path that does not depend on the working directory: the local path in it is absolute, without `~`.
+
+    >>> _absolute_url("s3://bucket/store"), _absolute_url("zip://store::file:///data/all.zip")
+    ('s3://bucket/store', 'zip://store::file:///data/all.zip')
+    """
+    chain, link, last = url.rpartition("::")
+    if get_protocol(last) not in _LOCAL:
+        return url
+    scheme, mark, path = last.rpartition("://")
+    return f"{chain}{link}{scheme}{mark}{absolute_path(path)}"
+
+
+class _Connection:
+    """The file system of a folder in this process: open files, connections and event loops do not survive a fork.
+
+    Args:
+        url: The folder's URL.
+        options: Arguments of the file system.
+    """
+
+    def __init__(self, url: str, options: Mapping[str, Any]) -> None:
+        self._url, self._options = url, options
+        self._pid, self._opened = os.getpid(), _file_system(url, options)
+
+    def fs_and_root(self) -> tuple[fsspec.AbstractFileSystem, str]:
+        """The file system and the path of the folder on it."""
+        if self._pid != os.getpid():
+            # Two threads may both open it; each file system works, and the last one stays.
+            self._opened = _file_system(self._url, self._options)
+            self._pid = os.getpid()
+        return self._opened
+
+
 @dataclass(frozen=True, kw_only=True)
 class Folder:
     """A folder on a file system. Its methods take paths relative to it, with '/' between their parts.
 
+    It can be pickled and forked: each process opens the file system for itself.
+
     Args:
-        fs: The fsspec file system.
-        root: Path of the folder on it.
-        url: The folder's URL or path, for errors.
+        url: The folder's URL or absolute path.
+        options: Arguments of the fsspec file system, such as credentials.
     """
 
-    fs: fsspec.AbstractFileSystem
-    root: str
     url: str
+    options: Mapping[str, Any] = field(default_factory=dict, repr=False, hash=False)
+    _connection: _Connection = field(repr=False, compare=False)
 
     @classmethod
     def at(cls, url: str | os.PathLike[str], storage_options: Mapping[str, Any] | None = None) -> "Folder":
         """The folder that a URL or path names.
 
         Args:
-            url: Path or fsspec URL; the folder need not exist.
+            url: Path or fsspec URL; the folder need not exist. `~` is the home folder, and a relative path is made
+                absolute, so that a later change of the working directory has no effect.
             storage_options: Arguments of the fsspec file system, such as credentials.
 
         Raises:
             StoreError: The file system's package is not installed, or the protocol is unknown.
         """
-        url = os.fspath(url)
+        url = _absolute_url(os.fspath(url)).rstrip("/") or "/"
+        options = dict(storage_options or {})
         try:
-            fs, root = _file_system(url, storage_options or {})
+            connection = _Connection(url, options)
         except (ImportError, ValueError) as error:
             raise opening_error(url, error) from error
-        return cls(fs=fs, root=root, url=url.rstrip("/"))
+        return cls(url=url, options=options, _connection=connection)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Folder.at, (self.url, dict(self.fs.storage_options))
+        return Folder.at, (self.url, self.options)
+
+    @property
+    def fs(self) -> fsspec.AbstractFileSystem:
+        """The fsspec file system, opened in this process."""
+        return self._connection.fs_and_root()[0]
+
+    @property
+    def root(self) -> str:
+        """Path of the folder on its file system."""
+        return self._connection.fs_and_root()[1]
 
     @property
     def is_local(self) -> bool:

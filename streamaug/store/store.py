@@ -4,20 +4,25 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import BaseModel, ValidationError
 
 from streamaug.codecs import Audio
 from streamaug.conditions import Condition
 from streamaug.errors import CorruptError, StoreError
 from streamaug.hints import guessed
+from streamaug.splits import Split
 from streamaug.store.folder import Folder
 from streamaug.store.format import CLIPS_FILE, CLIPS_SCHEMA, FORMAT, INDEX_FILE, STORE_FILE, StoreMeta
 from streamaug.store.index import Index
 from streamaug.store.location import Location, read_clip
 from streamaug.store.parquet import from_parquet
+
+if TYPE_CHECKING:
+    from streamaug.store.dataset import ClipDataset
 
 _GUESSED_FROM = 20_000
 """Clips up to which a misspelt clip_id is compared with all others, which takes 50 us per clip."""
@@ -169,6 +174,33 @@ class Store:
             FetchError: The bytes could not be read.
         """
         return read_clip(self.folder, self.location(condition, clip_id), self.meta.rate)
+
+    def dataset(self, condition: str, split: str | None = None, *, features: Any = "waveform") -> "ClipDataset":
+        """The clips of a split in one condition as a map-style `torch.utils.data.Dataset`, for programs that index.
+
+        `Stream` is faster, resumes exactly and mixes conditions; this is for what needs a clip by its number, such as
+        samplers, notebooks and other libraries. It needs torch.
+
+        Args:
+            condition: Name of the condition, such as `mp3_64`.
+            split: `train`, or a choice on any column such as `fold=1,2`. Default: all clips of the condition.
+            features: What to compute of each clip, as for `Stream`. Default: `waveform`.
+
+        Returns:
+            Dictionaries with the features, `label`, `clip_id` and `condition`, in the order of the clips table.
+
+        Raises:
+            StoreError: The store does not have the condition, or the condition has no clip of the split.
+            FeatureError: A feature is unknown, or does not fit the clips.
+            CorruptError: The index is damaged.
+            FetchError: It could not be read.
+        """
+        from streamaug.store.dataset import ClipDataset  # which imports torch
+
+        index = self.index(condition)
+        clips = self.clips if split is None else self.clips.take(pa.array(Split.parse(split).rows(self.clips)))
+        clips = clips.filter(pc.is_in(clips["clip_id"], index.table["clip_id"].combine_chunks()))
+        return ClipDataset(folder=self.folder, meta=self.meta, index=index, clips=clips, features=features)
 
 
 def read_meta(folder: Folder) -> StoreMeta:

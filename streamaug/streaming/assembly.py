@@ -4,6 +4,7 @@ import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from numbers import Integral, Real
 from pathlib import Path
 from typing import Literal
 
@@ -21,6 +22,7 @@ from streamaug.planning.sequential import PlanLike
 from streamaug.reading.cache import Cache, CacheBackend, CacheView
 from streamaug.reading.fetch import Fetcher
 from streamaug.reading.locations import BitstreamLocations
+from streamaug.reading.segments import CacheError
 from streamaug.store import Store
 from streamaug.store.folder import Folder
 from streamaug.store.format import StoreMeta
@@ -56,12 +58,19 @@ class StreamSettings:
     deadline: float = 60.0
 
     def __post_init__(self) -> None:
-        if self.threads is not None and self.threads < 1:
-            raise StreamaugError(f"threads={self.threads}: write 1 or more, or leave it out for one per core")
+        if self.threads is not None and (not isinstance(self.threads, Integral) or self.threads < 1):
+            raise StreamaugError(f"threads={self.threads!r}: write 1 or more, or leave it out for one per core")
+        if isinstance(self.workers, str):
+            plugins.find(WORKERS, self.workers)  # raises for a name that is not installed
+        elif not callable(self.workers):
+            raise StreamaugError(
+                f"workers={self.workers!r}: write one of {', '.join(plugins.names(WORKERS))}, or a function that makes workers from their "
+                "number; 'threads' sets the number"
+            )
         if self.on_corrupt not in ("raise", "replace"):
-            raise StreamaugError(f"on_corrupt='{self.on_corrupt}': write 'raise' or 'replace'")
-        if not self.deadline > 0:
-            raise StreamaugError(f"deadline={self.deadline}: write the seconds that a remote read may take")
+            raise StreamaugError(f"on_corrupt={self.on_corrupt!r}: write 'raise' or 'replace'")
+        if not isinstance(self.deadline, Real) or not self.deadline > 0:
+            raise StreamaugError(f"deadline={self.deadline!r}: write the seconds that a remote read may take")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,8 +108,18 @@ class OpenedStore:
 
 
 def open_cache(cache: CacheBackend | str | os.PathLike[str] | None) -> CacheBackend | None:
-    """A cache as a user names it: a folder stands for a `Cache` there with the default bound."""
-    return Cache(folder=Path(cache)) if isinstance(cache, str | os.PathLike) else cache
+    """A cache as a user names it: a folder stands for a `Cache` there with the default bound.
+
+    Raises:
+        CacheError: It is neither a cache nor a folder.
+    """
+    if isinstance(cache, str | os.PathLike):
+        return Cache(folder=Path(cache))
+    if cache is not None and (isinstance(cache, type) or not callable(getattr(cache, "open", None))):
+        raise CacheError(
+            f"cache {cache!r} is neither a folder nor a cache; write the path of a folder, or streamaug.Cache(folder=..., bound=...)"
+        )
+    return cache
 
 
 def build_pipeline(opened: OpenedStore, features: Mapping[str, Feature], settings: StreamSettings, counters: Counters) -> Pipeline:

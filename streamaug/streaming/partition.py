@@ -1,6 +1,7 @@
 """How ranks share an epoch: which positions each batch of a rank holds, and where the epoch ends."""
 
 from dataclasses import dataclass
+from numbers import Integral
 from typing import Literal
 
 import numpy as np
@@ -40,7 +41,10 @@ class RankPartition:
 
     def __post_init__(self) -> None:
         if self.tail not in ("drop", "pad", "keep"):
-            raise StreamaugError(f"tail='{self.tail}': write 'drop', 'pad' or 'keep'")
+            raise StreamaugError(f"tail={self.tail!r}: write 'drop', 'pad' or 'keep'")
+        for name, value in (("batch_size", self.batch_size), ("rank", self.rank), ("world", self.world)):
+            if not isinstance(value, Integral) or isinstance(value, bool):
+                raise StreamaugError(f"{name}={value!r}: write a whole number")
         if self.batch_size < 1 or not 0 <= self.rank < self.world:
             raise StreamaugError(
                 f"batch_size={self.batch_size}, rank={self.rank}, world={self.world}: a batch has one row or more, "

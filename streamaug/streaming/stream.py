@@ -14,6 +14,7 @@ from streamaug.features.base import cache_text
 from streamaug.features.registry import open_features
 from streamaug.planning import Plan
 from streamaug.planning.check_plan import check_plan
+from streamaug.planning.leakage import warn_of_leakage
 from streamaug.planning.open_plan import open_plan
 from streamaug.planning.sequential import PlanLike, SequentialPlan
 from streamaug.reading.cache import CacheBackend
@@ -22,6 +23,7 @@ from streamaug.store import Store
 from streamaug.streaming.assembly import OpenedStore, StreamSettings, build_pipeline, open_cache
 from streamaug.streaming.batch import make_batch
 from streamaug.streaming.cursor import Cursor, Iteration
+from streamaug.streaming.evaluation import warn_of_ranks
 from streamaug.streaming.metrics import Counters, StreamMetrics
 from streamaug.streaming.partition import LastBatch, RankPartition
 from streamaug.streaming.pipeline import Batch, Pipeline, Substitutes
@@ -51,7 +53,7 @@ class Stream(IterableDataset[dict[str, Any]]):
     With views the features have shape (n, views, ...), and `condition` and `provenance` hold a list for each row.
 
     Args:
-        recipe: A recipe, its path, or a plan.
+        recipe: A recipe, its path, a dictionary with a recipe's keys, or a plan.
         store: A store, or its path or URL.
         split: Clips to draw from: `train`, or a choice on a column such as `fold=1,2`. Default: `train`, or the plan's.
         seed: Seed for all shuffles. Default: 0, or the plan's.
@@ -76,7 +78,7 @@ class Stream(IterableDataset[dict[str, Any]]):
 
     def __init__(
         self,
-        recipe: str | os.PathLike[str] | Recipe | PlanLike,
+        recipe: str | os.PathLike[str] | Mapping[str, Any] | Recipe | PlanLike,
         store: str | os.PathLike[str] | Store,
         *,
         split: str | None = None,
@@ -130,12 +132,17 @@ class Stream(IterableDataset[dict[str, Any]]):
         Args:
             store: A store, or its path or URL.
             condition: Such as `original` or `mp3_64`.
-            split: Clips to serve.
+            split: Clips to serve. If it shares clips or groups with the rest of the store, a `LeakageWarning` says so.
             tail: What happens to an incomplete last batch.
-            settings: Other arguments of `Stream`.
+            settings: Other arguments of `Stream`. Under several ranks give rank and world: `rank=0, world=1` if this rank alone
+                evaluates; without them each rank gets its share of the clips, and a warning says so.
         """
         opened = store if isinstance(store, Store) else Store.open(store)
-        return cls(SequentialPlan.of(opened, [condition], split), opened, split=split, tail=tail, **settings)
+        stream = cls(SequentialPlan.of(opened, [condition], split), opened, split=split, tail=tail, **settings)
+        warn_of_leakage(opened, split)
+        if settings.get("rank") is None or settings.get("world") is None:
+            warn_of_ranks(stream._cursor.rank_slice())
+        return stream
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -288,10 +295,14 @@ class Stream(IterableDataset[dict[str, Any]]):
 
 
 def _plan(
-    recipe: str | os.PathLike[str] | Recipe | PlanLike, store: Store, split: str | None, seed: int | None, batch_size: int
+    recipe: str | os.PathLike[str] | Mapping[str, Any] | Recipe | PlanLike,
+    store: Store,
+    split: str | None,
+    seed: int | None,
+    batch_size: int,
 ) -> PlanLike:
     """The plan of a recipe, or a plan that fits the store, split and seed."""
-    if isinstance(recipe, str | os.PathLike):
+    if isinstance(recipe, str | os.PathLike | Mapping):
         recipe = load_recipe(recipe)
     if not isinstance(recipe, Recipe):
         check_plan(recipe, store, split=split, seed=seed)

@@ -1,5 +1,8 @@
 import csv
 import json
+import os
+import subprocess
+import sys
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
 from hashlib import sha256
@@ -239,3 +242,41 @@ def test_sources_of_any_rate_depth_and_channels_are_converted_to_those_of_the_st
     assert np.abs(view - expected)[middle].max() < (0.02 if subtype in ("VORBIS", "MPEG_LAYER_III") else 2e-4)
     assert any("mixed down" in line for line in messages) == (channels > 1)
     assert any("resampled" in line for line in messages) == (rate != RATE)
+
+
+@pytest.mark.parametrize(
+    ("splits", "expected"),
+    [("train,test,train,dev", "1 group is in several splits, for example 'x' in test, train"), ("train,test,test,", "")],
+)
+def test_the_command_warns_of_a_group_in_several_splits(tmp_path, splits, expected):
+    """Clips without a split, as the fourth one in the second table, are in none."""
+    for number in range(4):
+        soundfile.write(tmp_path / f"c{number}.wav", np.random.default_rng(number).normal(0, 0.1, RATE), RATE)
+    rows = [
+        f"c{number}.wav,a,{split},{group},1"
+        for number, (split, group) in enumerate(zip(splits.split(","), "xxyz" if expected else "xyyx", strict=True))
+    ]
+    (tmp_path / "clips.csv").write_text("\n".join(["path,label,split,group,fold", *rows, ""]))
+    command = ["build", tmp_path / "clips.csv", tmp_path / "store", "--conditions", "original", "--shard-by", "fold", "--workers", "1"]
+    done = subprocess.run([sys.executable, "-m", "streamaug", *command], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert ("several splits" in done.stderr) == bool(expected)
+    assert expected in done.stderr
+
+
+def test_the_home_folder_is_meant_by_a_tilde_in_every_path_of_the_command(tmp_path):
+    soundfile.write(tmp_path / "c0.wav", np.random.default_rng(0).normal(0, 0.1, RATE), RATE)
+    (tmp_path / "clips.csv").write_text("path,label,split\n~/c0.wav,a,train\n")
+    (tmp_path / "settings.yaml").write_text("codecs: {}\n")
+    (tmp_path / "empty").mkdir()
+    command = ["build", "~/clips.csv", "~/store", "--settings=~/settings.yaml", "--conditions", "original", "--workers", "1"]
+    done = subprocess.run(
+        [sys.executable, "-m", "streamaug", *command],
+        env={**os.environ, "HOME": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)},
+        cwd=tmp_path / "empty",
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert len(Store.open(tmp_path / "store").clips) == 1
+    assert not any((tmp_path / "empty").iterdir())

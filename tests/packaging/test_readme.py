@@ -12,6 +12,8 @@ from streamaug.building.build import build
 from streamaug.cli.main import app
 from streamaug.conditions import parse_conditions
 from streamaug.recipes import load_recipe
+from streamaug.splits import Split
+from streamaug.store import Store
 from tests.packaging.conftest import ROOT
 
 README = (ROOT / "README.md").read_text()
@@ -37,13 +39,25 @@ def test_the_recipe_is_valid_and_draws_what_the_text_says(folder: Path) -> None:
     assert recipe.stratify == 64
 
 
-def test_the_python_example_runs_on_a_small_store(folder: Path) -> None:
-    (code,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+def run_example(marker: str, folder: Path, before: str = "", after: str = "") -> str:
+    """What the Python example with this text prints on the small store."""
+    (code,) = (each for each in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if marker in each)
     assert code.count('"s3://bucket/store"') == 1
-    code = code.replace('"s3://bucket/store"', '"store"') + "print(epoch, batch['logmel'].shape[:3], sorted(set(batch['condition'])))\n"
+    code = before + code.replace('"s3://bucket/store"', '"store"') + after
     done = subprocess.run([sys.executable, "-W", "error::DeprecationWarning", "-c", code], cwd=folder, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert done.stdout.startswith("2 torch.Size([64, 3, 128]) ['aac_32', ")
+    return done.stdout
+
+
+def test_the_training_example_runs_on_a_small_store(folder: Path) -> None:
+    printed = run_example("state_after", folder, after="print(epoch, batch['logmel'].shape[:3], sorted(set(batch['condition'])))\n")
+    assert printed.startswith("2 torch.Size([64, 3, 128]) ['aac_32', ")
+
+
+def test_the_evaluation_example_counts_every_clip_of_the_split_once(folder: Path) -> None:
+    clips = len(Split.parse("evaluate").rows(Store.open(folder / "store").clips))
+    model = "import torch\nmodel = lambda batch: torch.ones(len(batch), 1)\n"
+    assert re.fullmatch(rf"accuracy under mp3_64: [01]\.\d+ of {clips} clips\n", run_example("evaluation", folder, before=model))
 
 
 def test_every_command_and_option_that_the_page_shows_exists() -> None:

@@ -1,5 +1,6 @@
 """From a store to a plan: what is refused, and the guard against leakage."""
 
+import re
 from pathlib import Path
 
 import numpy as np
@@ -114,6 +115,49 @@ class TestLeakage:
         assert plan_of(store, tmp_path, self.text, split="fold=1,2").epoch_size(0) == 20
         with pytest.raises(LeakageError, match="10 clips are on both sides, for example 'clip-10'"):
             plan_of(store, tmp_path, self.text, split="fold=1,2", evaluate="fold=2,3")
+
+
+class TestTheOtherSide:
+    """Splits have any names, and what is not trained on is evaluated on."""
+
+    text = "draw: union\nmixture: {original: 1}\n"
+
+    def of(self, folder: Path, splits: list[str | None], groups: list[str | None]) -> Store:
+        count = len(splits)
+        columns = {
+            "clip_id": [f"c{n}" for n in range(count)],
+            "label": ["ab"[n % 2] for n in range(count)],
+            "split": splits,
+            "group": groups,
+        }
+        return write_store(folder, columns, {"original": None}, labels=("a", "b"), clips_per_shard=2)
+
+    @pytest.mark.parametrize("name", ["evaluate", "test", "validation", "dev", "held out"])
+    def test_is_any_other_split_whatever_its_name(self, tmp_path: Path, name: str) -> None:
+        leaking = self.of(tmp_path / "leaking", ["train", "train", name, name], ["x", "y", "y", "z"])
+        with pytest.raises(LeakageError, match=f"leaks into split '{name}': 1 group is on both sides, for example 'y'"):
+            plan_of(leaking, tmp_path, self.text)
+        assert plan_of(leaking, tmp_path, self.text + "allow_leakage: true\n").epoch_size(0) == 2
+        apart = self.of(tmp_path / "apart", ["train", "train", name, name], ["x", "y", "w", "z"])
+        assert plan_of(apart, tmp_path, self.text).epoch_size(0) == 2
+
+    def test_is_all_other_splits_together(self, tmp_path: Path) -> None:
+        leaking = self.of(tmp_path / "s", ["train", "train", "dev", "test"], ["x", "y", "z", "y"])
+        with pytest.raises(LeakageError, match=re.escape("leaks into the other splits (dev, test): 1 group")):
+            plan_of(leaking, tmp_path, self.text)
+        with pytest.raises(LeakageError, match="leaks into split 'train': 1 group"):
+            plan_of(leaking, tmp_path, self.text, split="split!=train")
+        assert plan_of(leaking, tmp_path, self.text, split="train,test").epoch_size(0) == 3  # 'dev' is apart from both
+
+    def test_does_not_include_clips_without_a_split(self, tmp_path: Path) -> None:
+        spare = self.of(tmp_path / "s", ["train", "train", "test", None], ["x", "y", "z", "y"])
+        assert plan_of(spare, tmp_path, self.text).epoch_size(0) == 2
+
+    def test_does_not_take_missing_groups_for_one_group(self, tmp_path: Path) -> None:
+        assert plan_of(self.of(tmp_path / "s", ["train", "train", "test", "test"], [None] * 4), tmp_path, self.text).epoch_size(0) == 2
+
+    def test_is_empty_where_the_store_has_one_split(self, tmp_path: Path) -> None:
+        assert plan_of(self.of(tmp_path / "s", ["train"] * 4, ["x"] * 4), tmp_path, self.text).epoch_size(0) == 4
 
 
 class TestCosts:

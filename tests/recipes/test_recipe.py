@@ -1,5 +1,8 @@
 import json
+from dataclasses import replace
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 import jsonschema
 import pytest
@@ -227,3 +230,48 @@ def test_leaving_out_a_codec_leaves_out_all_its_bitrates_and_chains() -> None:
     assert without_each_codec(chain)["aac"].conditions == ("original", "mp3_64")
     with pytest.raises(RecipeError, match="needs two or more"):
         without_each_codec(load_recipe(PAPER / "table3" / "row_3.yaml"))
+
+
+class TestADictionary:
+    """A recipe that a program makes has the keys of the file."""
+
+    @pytest.mark.parametrize(
+        "text",
+        [
+            UNION,
+            "draw: weighted\nrows: 40\nmixture: {original: {0: 1, 5: 0.5}, mp3_64: {weight: 2, where: {device: [a]}}}\n",
+            "draw: views\nviews: 2\nanchor: original\nmixture: {original: 1, mp3_64: 1}\nwhere: {fold: [1, 2]}\nallow_leakage: true\n",
+        ],
+    )
+    def test_gives_the_recipe_that_its_yaml_gives(self, tmp_path: Path, text: str) -> None:
+        data = yaml.safe_load(text)
+        expected = load_recipe(write(tmp_path, text))
+        assert load_recipe(data) == replace(expected, title="recipe")
+        assert load_recipe(MappingProxyType(data)).hash == expected.hash  # mappings of other kinds, such as Hydra's
+
+    def test_extends_files_from_the_working_directory(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        write(tmp_path, UNION, "base.yaml")
+        monkeypatch.chdir(tmp_path)
+        assert set(load_recipe({"extends": ["base.yaml"], "mixture": {"pitch": 1}}).conditions) == {"original", "mp3_64", "pitch"}
+
+    @pytest.mark.parametrize(
+        ("data", "expected"),
+        [
+            ({"draw": "uinon", "mixture": {"original": -1}}, ["recipe: draw: 'uinon' is none of", "recipe: mixture.original: -1: "]),
+            ({"title": "mine", "draw": "union", "mixtur": {}}, ["recipe 'mine': unknown key 'mixtur'. Did you mean 'mixture'?"]),
+            ({"draw": "union"}, ["recipe: 'mixture' is missing"]),
+            ({"title": "mine", "draw": "union", "mixture": {"mp3-64_": 1}}, ["recipe 'mine': condition 'mp3-64_'"]),
+            (["draw"], ["write the path of a YAML file, or a dictionary such as"]),
+        ],
+    )
+    def test_with_mistakes_is_refused_and_all_are_named(self, data: Any, expected: list[str]) -> None:
+        with pytest.raises(RecipeError) as caught:
+            load_recipe(data)
+        assert all(text in str(caught.value) for text in expected)
+
+
+def test_a_path_may_begin_with_the_home_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    write(tmp_path, UNION, "base.yaml")
+    write(tmp_path, "extends: ['~/base.yaml']\n")
+    assert load_recipe("~/recipe.yaml") == load_recipe(Path("~/recipe.yaml")) == load_recipe(tmp_path / "recipe.yaml")
