@@ -15,17 +15,19 @@ if TYPE_CHECKING:
     from streamaug.planning.open_plan import open_plan
     from streamaug.recipes import Recipe, load_recipe
     from streamaug.store import Store
+    from streamaug.streaming.loader import StreamLoader
     from streamaug.streaming.stream import Stream
 
     __version__: str
 
-__all__ = ["Plan", "Recipe", "Store", "Stream", "__version__", "build", "load_recipe", "open_plan"]
+__all__ = ["Plan", "Recipe", "Store", "Stream", "StreamLoader", "__version__", "build", "load_recipe", "open_plan"]
 
 _MODULES = {
     "Plan": "streamaug.planning",
     "Recipe": "streamaug.recipes",
     "Store": "streamaug.store",
     "Stream": "streamaug.streaming.stream",
+    "StreamLoader": "streamaug.streaming.loader",
     "build": "streamaug.building.build",
     "load_recipe": "streamaug.recipes",
     "open_plan": "streamaug.planning.open_plan",
