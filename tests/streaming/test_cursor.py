@@ -240,7 +240,7 @@ def test_workers_that_start_stop_lag_and_die_at_random_never_mix_epochs(store: S
         )
         taken = int(random.integers(1, 4)) if what == "look" else None
         found = []
-        with pytest.raises(RuntimeError, match="killed") if killed is not None else nullcontext():
+        with pytest.raises(RuntimeError, match=r"killed|exited") if killed is not None else nullcontext():
             found = rows(iterations(loader, taken))
         if found:
             epoch = found[0][0]
@@ -249,6 +249,3 @@ def test_workers_that_start_stop_lag_and_die_at_random_never_mix_epochs(store: S
             if what != "copy":
                 last = epoch
             assert taken is not None or len(found) == PER_EPOCH
-        stream.set_epoch(min(stream.position_dict()["epoch"], 7))
-        if stream.position_dict()["epoch"] >= 7:
-            break
