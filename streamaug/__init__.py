@@ -16,11 +16,12 @@ if TYPE_CHECKING:
     from streamaug.reading.cache import Cache
     from streamaug.recipes import Recipe, load_recipe
     from streamaug.store import Store
+    from streamaug.streaming.loader import StreamLoader
     from streamaug.streaming.stream import Stream
 
     __version__: str
 
-__all__ = ["Cache", "Plan", "Recipe", "Store", "Stream", "__version__", "build", "load_recipe", "open_plan"]
+__all__ = ["Cache", "Plan", "Recipe", "Store", "Stream", "StreamLoader", "__version__", "build", "load_recipe", "open_plan"]
 
 _MODULES = {
     "Cache": "streamaug.reading.cache",
@@ -28,6 +29,7 @@ _MODULES = {
     "Recipe": "streamaug.recipes",
     "Store": "streamaug.store",
     "Stream": "streamaug.streaming.stream",
+    "StreamLoader": "streamaug.streaming.loader",
     "build": "streamaug.building.build",
     "load_recipe": "streamaug.recipes",
     "open_plan": "streamaug.planning.open_plan",

@@ -5,14 +5,18 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from streamaug.reading.cache import Cache
+    from streamaug.streaming.loader import StreamLoader
     from streamaug.streaming.metrics import StreamMetrics, log_metrics
+    from streamaug.streaming.steps import Steps
     from streamaug.streaming.stream import Stream
 
-__all__ = ["Cache", "Stream", "StreamMetrics", "log_metrics"]
+__all__ = ["Cache", "Steps", "Stream", "StreamLoader", "StreamMetrics", "log_metrics"]
 
 _HOME = {
     "Cache": "streamaug.reading.cache",
+    "Steps": "streamaug.streaming.steps",
     "Stream": "streamaug.streaming.stream",
+    "StreamLoader": "streamaug.streaming.loader",
     "StreamMetrics": "streamaug.streaming.metrics",
     "log_metrics": "streamaug.streaming.metrics",
 }

@@ -8,25 +8,39 @@ It answers three questions:
 
 Invariants:
 
-- One iteration is one epoch, or the rest of one after `set`; the next iteration begins with the epoch after it.
-- Worker w of n serves the global batches w, w + n, w + 2 n, ... of the iteration, counted from the row where it begins.
-- A position counts rows of the epoch over all ranks. It does not depend on ranks, workers or threads, so any number of them resumes.
-- What a worker process writes here its successor reads: a DataLoader may start workers anew each epoch, and nothing tells the parent.
-- The memory that workers share has no name, so a killed process leaves nothing behind.
-- Each rank keeps its own place: a process that was handed a stream detaches from the one that opened it.
+- One iteration is one epoch, or the rest of one after `set`. The next one to begin gets the epoch
+  after it, whoever began it, and however far it came.
+- All workers of one iteration get the same answer from `begin()`, in whatever order and however late
+  they ask. See `_join`.
+- Worker w of n serves the global batches w, w + n, w + 2 n, ... of the iteration, counted from the
+  row where it begins.
+- A position counts rows of the epoch over all ranks. It does not depend on ranks, workers or
+  threads, so any number of them resumes.
+- A copy begins where the original stands, and then goes its own way. So does a rank that was handed
+  a stream.
 """
 
 import multiprocessing
 import os
 from dataclasses import dataclass, replace
+from typing import Any
 
+import numpy as np
 import torch
 from torch.utils.data import get_worker_info
 
-from streamaug.errors import StreamaugError
+from streamaug.errors import StateError, StreamaugError
 from streamaug.streaming.partition import RankPartition
+from streamaug.streaming.shared import SharedTable
 
 MOST_WORKERS = 1024
+_SLOTS = 64
+"""Iterations of workers that are remembered: those that run at the same time, and the last ones."""
+
+_NEXT, _IN_WORKERS, _COUNT, _FIRST_SLOT = slice(0, 2), 2, 3, 4
+_MASK = MOST_WORKERS // 64
+_KEY, _PLACE, _BEGUN, _FINISHED = slice(0, 2), slice(2, 4), slice(4, 4 + _MASK), slice(4 + _MASK, 4 + 2 * _MASK)
+_SLOT = 4 + 2 * _MASK
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,16 +52,18 @@ class Iteration:
         first: The row where the iteration begins.
         worker: This process among the workers of a DataLoader; 0 without workers.
         workers: How many there are; 1 without workers.
+        slot: Where the iteration is noted in shared memory; None without workers.
     """
 
     epoch: int
     first: int
     worker: int = 0
     workers: int = 1
+    slot: int | None = None
 
 
 class Cursor:
-    """The place of one rank in its epochs, shared by the DataLoader workers that it starts.
+    """The place of one rank in its epochs, shared with the DataLoader workers that it starts.
 
     Args:
         partition: How ranks share a global batch.
@@ -57,36 +73,43 @@ class Cursor:
     def __init__(self, partition: RankPartition, *, rank: int | None, world: int | None) -> None:
         self._partition, self._rank, self._world = partition, rank, world
         self._owner_pid, self._fallback_ranks = os.getpid(), _ranks()
-        self._next = _shared(torch.zeros(MOST_WORKERS, 2, dtype=torch.int64))  # for each worker: epoch and row of its next iteration
-        self._in_workers = _shared(torch.zeros(1, dtype=torch.bool))
-        self._position: tuple[int, int] | None = None
+        self._table = SharedTable(_FIRST_SLOT + _SLOTS * _SLOT)
+        self._position: tuple[int, int] | None = None  # after the last batch that process `_pid` handed over
+        self._pid = os.getpid()
+        self._begun: tuple[int, int] = (0, 0)  # this process, and the iterations that it has begun as a worker
+        self._override: tuple[int, int] | None = None  # where this worker alone begins next
 
     def begin(self) -> Iteration:
         """Begin an iteration in this process.
 
         Raises:
-            StreamaugError: There are more workers than a stream serves, or the stream belongs to another process.
+            StreamaugError: There are more workers than a stream serves, or the stream belongs to
+                another process.
         """
         info = get_worker_info()
-        self._detach(is_worker=info is not None)
-        worker, workers = (0, 1) if info is None else (info.id, info.num_workers)
-        if workers > MOST_WORKERS:
-            raise StreamaugError(f"a stream serves up to {MOST_WORKERS} DataLoader workers, not {workers}; lower num_workers")
-        epoch, row = self._next[worker].tolist()
-        self._next[worker] = torch.tensor([epoch + 1, 0])
-        self._in_workers[0] = info is not None
-        if worker == 0:  # those that take no part now may take part in the next iteration
-            self._next[workers:] = torch.tensor([epoch + 1, 0])
-        self._position = epoch, row
-        return Iteration(epoch=epoch, first=row, worker=worker, workers=workers)
+        self._detach()
+        if info is None:
+            with self._table.locked() as words:
+                epoch, row = _take_next(words)
+                words[_IN_WORKERS] = 0
+            self._position, self._pid = (epoch, row), os.getpid()
+            return Iteration(epoch=epoch, first=row)
+        if info.num_workers > MOST_WORKERS:
+            raise StreamaugError(f"a stream serves up to {MOST_WORKERS} DataLoader workers, not {info.num_workers}; lower num_workers")
+        slot, (epoch, row) = self._join(info.id, info.seed - info.id)
+        self._position, self._pid = (epoch, row), os.getpid()
+        return Iteration(epoch=epoch, first=row, worker=info.id, workers=info.num_workers, slot=slot)
 
     def advance(self, iteration: Iteration, batch: int, rows: int) -> int:
-        """A global batch, counted from where the iteration began, is handed over. Returns the rows consumed with it.
+        """A global batch is handed over.
 
         Args:
             iteration: As `begin` gave it.
-            batch: Number of the batch.
+            batch: Number of the batch, counted from where the iteration began.
             rows: Rows of the epoch.
+
+        Returns:
+            Rows of the epoch that are consumed with it.
         """
         partition = self.rank_slice()
         consumed = partition.end(batch, iteration.first, rows)
@@ -98,24 +121,63 @@ class Cursor:
             self._position = iteration.epoch, row
         return consumed
 
+    def finish(self, iteration: Iteration) -> None:
+        """This process has served all its batches of an iteration."""
+        if iteration.slot is not None:
+            with self._table.locked() as words:
+                _set_bit(_slot(words, iteration.slot)[_FINISHED], iteration.worker)
+
     @property
     def position(self) -> tuple[int, int]:
         """Epoch and row after the last batch that this process handed over; before the first one, where it will begin."""
-        info = get_worker_info()
-        epoch, row = self._next[0 if info is None else info.id].tolist()
-        return self._position or (epoch, row)
+        with self._table.locked() as words:
+            epoch, row = (int(word) for word in words[_NEXT])
+        is_own = self._pid == os.getpid() and not self.is_ahead
+        return self._position if self._position is not None and is_own else (epoch, row)
+
+    @property
+    def epoch(self) -> int:
+        """The epoch that is being served, or served next."""
+        with self._table.locked() as words:
+            count = int(words[_COUNT])
+            if get_worker_info() is None and words[_IN_WORKERS] and count:
+                slot = (count - 1) % _SLOTS
+                entry = _slot(words, slot)
+                if not self._is_over(entry, slot) and not (entry[_BEGUN] == entry[_FINISHED]).all():
+                    return int(entry[2])
+        return self.position[0]
 
     @property
     def is_ahead(self) -> bool:
         """Whether DataLoader workers began the last iteration, so that this process cannot know what is consumed."""
-        return get_worker_info() is None and bool(self._in_workers)
+        return get_worker_info() is None and bool(self._table.words[_IN_WORKERS])
 
     def set(self, epoch: int, row: int) -> None:
-        """Let the next iteration begin there; in a worker that of this worker alone."""
-        info = get_worker_info()
-        self._next[slice(None) if info is None else info.id] = torch.tensor([epoch, row])
-        if info is None:
-            self._in_workers[0] = False
+        """Let the next iteration begin there; in a DataLoader worker, what this worker serves of it."""
+        self._detach()
+        if get_worker_info() is not None:
+            self._position = self._override = (epoch, row)
+            self._pid = os.getpid()
+            return
+        self._position = None
+        with self._table.locked() as words:
+            words[_NEXT] = epoch, row
+            words[_IN_WORKERS] = 0
+
+    def set_epoch(self, epoch: int) -> None:
+        """Let the next iteration be that epoch, whole, or the rest of it if a position in it was just loaded.
+
+        Raises:
+            StateError: It is called in a DataLoader worker, or the epoch is below 0.
+        """
+        if epoch < 0:
+            raise StateError(f"set_epoch({epoch}): epochs count from 0")
+        if get_worker_info() is not None:
+            raise StateError("set_epoch() was called in a DataLoader worker; call it on the stream in the training process")
+        self._detach()
+        with self._table.locked() as words:
+            if int(words[0]) != epoch:
+                words[_NEXT] = epoch, 0
         self._position = None
 
     def rank_slice(self) -> RankPartition:
@@ -127,12 +189,69 @@ class Cursor:
             world=world if self._world is None else self._world,
         )
 
-    def __getstate__(self) -> dict[str, object]:
-        # A worker that is spawned knows nothing of its rank's process group.
-        return {**self.__dict__, "_fallback_ranks": _ranks(self._fallback_ranks)}
+    def __getstate__(self) -> dict[str, Any]:
+        state = {**self.__dict__, "_fallback_ranks": _ranks(self._fallback_ranks)}  # a spawned worker knows no process group
+        if multiprocessing.context.get_spawning_popen() is None:  # a copy: it begins where this one stands
+            state["_table"] = self._table.copy()
+            state["_table"].words[_NEXT] = self.position
+            state["_position"], state["_owner_pid"] = None, None
+        return state
 
-    def _detach(self, *, is_worker: bool) -> None:
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self.__dict__.update(state)
+        if self._owner_pid is None:
+            self._owner_pid = os.getpid()
+
+    def _join(self, worker: int, seed: int) -> tuple[int, tuple[int, int]]:
+        """Slot, and epoch and row, of the iteration that a worker begins: the one that its siblings began, or a new one.
+
+        Workers of one iteration have the base seed of their DataLoader in common, which is random,
+        and how many iterations they have begun. Where the seed repeats, since the random generator
+        was seeded again, a worker that has begun an iteration already cannot begin it once more, and
+        one whose workers were all stopped in the middle is over.
+        """
+        pid, count = self._begun
+        nth = count if pid == os.getpid() else 0
+        self._begun = os.getpid(), nth + 1
+        key = np.array([seed % 2**64, nth], np.uint64)
+        with self._table.locked() as words:
+            slot = self._find(words, worker, key)
+            if slot is None:
+                slot = int(words[_COUNT]) % _SLOTS
+                words[_COUNT] += np.uint64(1)
+                entry = _slot(words, slot)
+                entry[:] = 0
+                entry[_KEY], entry[_PLACE] = key, _take_next(words)
+            entry = _slot(words, slot)
+            _set_bit(entry[_BEGUN], worker)
+            self._table.mark(slot * MOST_WORKERS + worker)
+            words[_IN_WORKERS] = 1
+            place = int(entry[2]), int(entry[3])
+            if self._override is not None:  # this worker's part of a saved position, as torchdata loads it
+                place, self._override = self._override, None
+                entry[_PLACE] = place[0], 0
+                words[_NEXT] = place[0] + 1, 0
+        return slot, place
+
+    def _find(self, words: np.ndarray, worker: int, key: np.ndarray) -> int | None:
+        newest = int(words[_COUNT])
+        for number in range(newest - 1, max(newest - _SLOTS, 0) - 1, -1):
+            slot = number % _SLOTS
+            entry = _slot(words, slot)
+            if (entry[_KEY] == key).all() and not _has_bit(entry[_BEGUN], worker) and not self._is_over(entry, slot):
+                return slot
+        return None
+
+    def _is_over(self, entry: np.ndarray, slot: int) -> bool:
+        """Whether every worker that began an iteration was stopped in the middle of it."""
+        if entry[_FINISHED].any():
+            return False
+        begun = [worker for worker in range(MOST_WORKERS) if _has_bit(entry[_BEGUN], worker)]
+        return not any(self._table.is_marked(slot * MOST_WORKERS + worker) for worker in begun)
+
+    def _detach(self) -> None:
         """Keep a place of its own for a process that was handed the stream of another one."""
+        is_worker = get_worker_info() is not None
         parent = multiprocessing.parent_process() if is_worker else None
         pid = (parent and parent.pid) or os.getpid()
         if pid == self._owner_pid:
@@ -142,8 +261,27 @@ class Cursor:
                 f"this stream was opened in process {self._owner_pid}, but workers of process {pid} are to serve it; ranks that were "
                 "handed one stream cannot tell their workers apart. Open it in each rank, with Lightning in train_dataloader()"
             )
-        self._next, self._in_workers = _shared(self._next.clone()), _shared(self._in_workers.clone())
-        self._owner_pid = pid
+        self._table, self._owner_pid = self._table.copy(), pid
+
+
+def _take_next(words: np.ndarray) -> tuple[int, int]:
+    """Epoch and row of an iteration that begins now; the next one begins with the epoch after it."""
+    epoch, row = (int(word) for word in words[_NEXT])
+    words[_NEXT] = epoch + 1, 0
+    return epoch, row
+
+
+def _slot(words: np.ndarray, slot: int) -> np.ndarray:
+    entry: np.ndarray = words[_FIRST_SLOT + slot * _SLOT : _FIRST_SLOT + (slot + 1) * _SLOT]
+    return entry
+
+
+def _set_bit(mask: np.ndarray, number: int) -> None:
+    mask[number // 64] |= np.uint64(1 << number % 64)
+
+
+def _has_bit(mask: np.ndarray, number: int) -> bool:
+    return bool(int(mask[number // 64]) >> number % 64 & 1)
 
 
 def _ranks(fallback: tuple[int, int] = (0, 1)) -> tuple[int, int]:
@@ -151,8 +289,3 @@ def _ranks(fallback: tuple[int, int] = (0, 1)) -> tuple[int, int]:
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         return torch.distributed.get_rank(), torch.distributed.get_world_size()
     return int(os.environ.get("RANK", fallback[0])), int(os.environ.get("WORLD_SIZE", fallback[1]))
-
-
-def _shared(tensor: torch.Tensor) -> torch.Tensor:
-    tensor.untyped_storage().share_memory_()
-    return tensor

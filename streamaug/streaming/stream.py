@@ -22,12 +22,14 @@ from streamaug.recipes import Recipe, load_recipe
 from streamaug.store import Store
 from streamaug.streaming.assembly import OpenedStore, StreamSettings, build_pipeline, open_cache
 from streamaug.streaming.batch import make_batch
+from streamaug.streaming.callers import loads_out_of_order, stacks_batches
 from streamaug.streaming.cursor import Cursor, Iteration
 from streamaug.streaming.evaluation import warn_of_ranks
 from streamaug.streaming.metrics import Counters, StreamMetrics
 from streamaug.streaming.partition import LastBatch, RankPartition
 from streamaug.streaming.pipeline import Batch, Pipeline, Substitutes
 from streamaug.streaming.state import State
+from streamaug.streaming.steps import Steps
 from streamaug.streaming.workers import Workers
 
 _LOOKAHEAD = 1024
@@ -46,7 +48,7 @@ class Stream(IterableDataset[dict[str, Any]]):
         condition    list of n names
         position     int64 (n,), the rows' positions in the epoch; from the epoch's size on they are padding
         epoch        number of the epoch
-        consumed     rows of the epoch, over all ranks, that are consumed with this batch
+        consumed     rows of the epoch, over all ranks, that are consumed with this batch; -1 if nobody can know
         provenance   if requested: list of n dictionaries, how each bitstream was made
         replaced     with on_corrupt="replace": list of n, the broken clip that this row stands in for, or None
 
@@ -117,6 +119,7 @@ class Stream(IterableDataset[dict[str, Any]]):
         self._counters = Counters()
         self._running: Pipeline | None = None
         self._pid = os.getpid()
+        self._is_in_order = True
         if self.batches(0) == 0 and tail != "keep":
             raise StreamaugError(
                 f"an epoch has {self.plan.epoch_size(0)} rows, fewer than one batch of {batch_size}; "
@@ -155,15 +158,28 @@ class Stream(IterableDataset[dict[str, Any]]):
 
     def __len__(self) -> int:
         """This rank's batches in the epoch that is being served, or served next; schedules give epochs of different lengths."""
-        epoch, _ = self._cursor.position
+        return self.rank_batches(self._cursor.epoch)
+
+    def rank_batches(self, epoch: int) -> int:
+        """This rank's batches in an epoch.
+
+        Args:
+            epoch: Number of the epoch, from 0.
+        """
         partition, rows = self._cursor.rank_slice(), self.plan.epoch_size(epoch)
         batches = partition.batches(0, rows)
         is_last_empty = batches > 0 and not len(partition.positions(batches - 1, 0, rows))
         return batches - is_last_empty
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
+        if stacks_batches():
+            raise StreamaugError(
+                "this DataLoader would stack whole batches; write DataLoader(stream, batch_size=None), or StreamLoader(stream), and give "
+                "the number of rows as Stream(batch_size=...)"
+            )
         if get_worker_info() is None:
             return self._epoch()  # which begins with its first batch: Lightning makes iterators that it does not use
+        self._is_in_order = self._is_in_order and not loads_out_of_order()
         return self._serve(self._cursor.begin())
 
     def _epoch(self) -> Iterator[dict[str, Any]]:
@@ -178,8 +194,10 @@ class Stream(IterableDataset[dict[str, Any]]):
         for decoded in self._pipeline().run(self._planned(iteration, rows), substitutes):
             batch = make_batch(decoded, self._opened, self.plan, self._settings)
             batch["epoch"] = iteration.epoch
-            batch["consumed"] = self._cursor.advance(iteration, decoded.batch.number, rows)
+            consumed = self._cursor.advance(iteration, decoded.batch.number, rows)
+            batch["consumed"] = consumed if self._is_in_order else -1
             yield batch
+        self._cursor.finish(iteration)
 
     def _planned(self, iteration: Iteration, rows: int) -> Iterator[Batch]:
         """Every `workers`-th batch of an iteration, beginning with the one whose number is this worker's."""
@@ -202,8 +220,34 @@ class Stream(IterableDataset[dict[str, Any]]):
                 "DataLoader workers prepare batches ahead and cannot know which are consumed; use 'stream.state_after(batch)' "
                 "with the last one that was, or torchdata's StatefulDataLoader"
             )
+        return self.position_dict()
+
+    def position_dict(self) -> dict[str, Any]:
+        """The position where the next iteration begins, or after the last batch that this process gave, for JSON.
+
+        Unlike `state_dict` it does not mind DataLoader workers: a loader that counts their batches asks for it.
+        """
         epoch, rows = self._cursor.position
         return State(identity=self.plan.identity, epoch=epoch, rows=rows).to_dict()
+
+    def set_epoch(self, epoch: int) -> None:
+        """Let the next iteration be an epoch, whole; after `load_state_dict` in the middle of it, the rest of it.
+
+        Args:
+            epoch: Number of the epoch, from 0.
+
+        Raises:
+            StateError: The epoch is below 0, or this is a DataLoader worker.
+        """
+        self._cursor.set_epoch(epoch)
+
+    def steps(self, count: int) -> Steps:
+        """So many batches over as many epochs as it takes; see `Steps`.
+
+        Args:
+            count: Number of batches.
+        """
+        return Steps(self, count)
 
     def state_after(self, batch: Mapping[str, Any]) -> dict[str, Any]:
         """The position after a batch, on all ranks, wherever the batch was made.
@@ -212,6 +256,11 @@ class Stream(IterableDataset[dict[str, Any]]):
             batch: As this stream gave it.
         """
         epoch, consumed = int(batch["epoch"]), int(batch["consumed"])
+        if consumed < 0:
+            raise StateError(
+                "a DataLoader with in_order=False hands batches over out of order, so no position is exact; leave in_order out, or train "
+                "without saving positions"
+            )
         if self._cursor.rank_slice().is_last(consumed, self.plan.epoch_size(epoch)):
             epoch, consumed = epoch + 1, 0
         return State(identity=self.plan.identity, epoch=epoch, rows=consumed).to_dict()
@@ -264,8 +313,9 @@ class Stream(IterableDataset[dict[str, Any]]):
         self.close()
 
     def __getstate__(self) -> dict[str, Any]:
-        # Threads and locks do not travel.
-        return {**self.__dict__, "_running": None, "_counters": None}
+        # Threads and locks do not travel. A spawned worker does not see the DataLoader that starts it, so it is looked at here.
+        is_in_order = self._is_in_order and not loads_out_of_order()
+        return {**self.__dict__, "_running": None, "_counters": None, "_is_in_order": is_in_order}
 
     def _own_counters(self) -> Counters:
         """This process's counters: another one's stay with it."""

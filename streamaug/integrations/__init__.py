@@ -1,0 +1,1 @@
+"""Thin modules for other frameworks, each imported only when it is asked for."""
