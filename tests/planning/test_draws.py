@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from pydantic import BaseModel, Field
 
+from streamaug import plugins
 from streamaug.errors import RecipeError
 from streamaug.planning import Inventory, Plan
 from streamaug.planning.candidates import CandidateSetBuilder, CandidateSets
@@ -42,7 +43,7 @@ class EverySecond:
 def _installed(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """The entry point of the draw, as if its package were installed."""
     announced = EntryPoints([EntryPoint("every-second", f"{__name__}:EverySecond", draws.GROUP)])
-    monkeypatch.setattr(draws, "entry_points", lambda group: announced if group == draws.GROUP else EntryPoints())
+    monkeypatch.setattr(plugins, "entry_points", announced.select)
     for cached in (draws.find_draw, schema.recipe_file_model):
         cached.cache_clear()
     yield
@@ -97,5 +98,5 @@ def test_options_are_checked_without_a_file_too() -> None:
 
 
 def test_a_draw_that_is_not_installed_is_an_error_with_the_nearest_name() -> None:
-    with pytest.raises(RecipeError, match=r"draw 'every-secnd' is not installed; .*'every-second'"):
+    with pytest.raises(RecipeError, match=r"draw 'every-secnd' is not installed\. .*'every-second'"):
         recipe("every-secnd", {"original": 1})
