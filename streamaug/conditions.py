@@ -5,9 +5,9 @@
     name      := lower-case letters and digits, starting with a letter, in groups joined by "-"
     kbps      := a decimal number without leading zeros
 
-A step with a bitrate is a codec (`mp3_64`, `he-aac_16`, `amr-nb_12.2`), one without is an effect (`pitch`).
-Steps are applied from left to right: `sbc_64+aac_64` is encoded by SBC, decoded, and encoded by AAC. The
-grammar knows no codec by name; `streamaug.codecs` decides which ones exist.
+A step with a bitrate is a codec (`mp3_64`, `he-aac_16`, `amr-nb_12.2`), one without is an effect
+(`pitch`). Steps are applied from left to right: `sbc_64+aac_64` is encoded by SBC, decoded, and
+encoded by AAC. The grammar knows no codec by name; `streamaug.codecs` decides which ones exist.
 """
 
 import re

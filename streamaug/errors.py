@@ -2,7 +2,8 @@
 
 
 class StreamaugError(Exception):
-    """Base of all errors that streamaug raises on purpose; the command line prints it without a traceback."""
+    """Base of all errors that streamaug raises on purpose; the command line prints it without a
+    traceback."""
 
 
 class ConditionError(StreamaugError):

@@ -25,8 +25,8 @@ def pool(executor: Executor | None, workers: int | None = None) -> Iterator[Exec
         workers: Number of these processes. Default: one per core that this process may use.
 
     Raises:
-        StreamaugError: A process was killed, or none could start because the script that called this has no
-            `if __name__ == "__main__":`.
+        StreamaugError: A process was killed, or none could start because the script that called
+            this has no `if __name__ == "__main__":`.
     """
     if executor is not None:
         yield executor
@@ -46,7 +46,8 @@ def pool(executor: Executor | None, workers: int | None = None) -> Iterator[Exec
 
 
 def _is_starting() -> bool:
-    """Whether this process is a worker that still imports the script of the process that started it.
+    """Whether this process is a worker that still imports the script of the process that started
+    it.
 
     Python itself looks at this attribute before it refuses to start a process of such a worker.
     """

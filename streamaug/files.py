@@ -8,7 +8,8 @@ from pathlib import Path
 
 
 def absolute_path(path: str | os.PathLike[str]) -> Path:
-    """The path that a user means: `~` is the home folder, and a relative one begins in the current working directory.
+    """The path that a user means: `~` is the home folder, and a relative one begins in the current
+    working directory.
 
     Args:
         path: As the user wrote it.
@@ -23,12 +24,13 @@ def absolute_path(path: str | os.PathLike[str]) -> Path:
 def staged_file(path: Path, *, directory: Path | None = None) -> Iterator[Path]:
     """A temporary path to write to, renamed to `path` when the `with` block ends without an error.
 
-    A reader finds the old file or the whole new one, after a crash too. Several processes may write the same file: each
-    has a temporary file of its own, and the last one to end wins.
+    A reader finds the old file or the whole new one, after a crash too. Several processes may write
+    the same file: each has a temporary file of its own, and the last one to end wins.
 
     Args:
         path: Local path; its folder must exist when the block ends.
-        directory: Folder for the temporary file, on the same file system. Default: the folder of `path`.
+        directory: Folder for the temporary file, on the same file system. Default: the folder of
+            `path`.
 
     Raises:
         OSError: The disk is full, read-only or gone; the old file stays.

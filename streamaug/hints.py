@@ -1,6 +1,7 @@
 """Suggest what to write instead of an unknown name.
 
-Both functions give sentences of their own, to follow the message's full stop: `f"no column '{name}'. {nearest(...)}"`.
+Both functions give sentences of their own, to follow the message's full stop: `f"no column
+'{name}'. {nearest(...)}"`.
 """
 
 from collections.abc import Iterable

@@ -1,4 +1,5 @@
-"""Count the cores that this process may use: affinity, container quotas and other ranks reduce them."""
+"""Count the cores that this process may use: affinity, container quotas and other ranks reduce
+them."""
 
 import math
 import os
@@ -8,11 +9,13 @@ from pathlib import Path, PurePosixPath
 from streamaug.errors import StreamaugError
 
 _LOCAL_WORLD = ("LOCAL_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_SIZE", "MPI_LOCALNRANKS")
-"""Where launchers write the number of ranks on this machine: torchrun and accelerate, Open MPI, Intel MPI and MPICH."""
+"""Where launchers write the number of ranks on this machine: torchrun and accelerate, Open MPI,
+Intel MPI and MPICH."""
 
 
 def cores(root: Path = Path("/")) -> int:
-    """Cores that this process may use, at least 1: those it is bound to, or fewer if a container has a CPU quota.
+    """Cores that this process may use, at least 1: those it is bound to, or fewer if a container
+    has a CPU quota.
 
     Args:
         root: Folder that contains `proc` and `sys`.
@@ -23,7 +26,8 @@ def cores(root: Path = Path("/")) -> int:
 
 
 def cores_per_rank(environment: Mapping[str, str] = os.environ) -> int:
-    """This rank's share of `cores()`, at least 1, if a launcher started several ranks on this machine.
+    """This rank's share of `cores()`, at least 1, if a launcher started several ranks on this
+    machine.
 
     Args:
         environment: Environment variables.
@@ -40,7 +44,8 @@ def cores_per_rank(environment: Mapping[str, str] = os.environ) -> int:
 
 
 def _quotas(root: Path) -> Iterator[float]:
-    """The CPU quotas of this process's control groups and of those above them, in cores; none outside Linux."""
+    """The CPU quotas of this process's control groups and of those above them, in cores; none
+    outside Linux."""
     try:
         lines = (root / "proc/self/cgroup").read_text().splitlines()
     except OSError:
@@ -54,7 +59,8 @@ def _quotas(root: Path) -> Iterator[float]:
         else:
             continue
         group = PurePosixPath(path.lstrip("/"))
-        # A container may see the path that its group has on the host; its own group is then the top.
+        # A container may see the path that its group has on the host; its own group is then the
+        # top.
         for folder in (group, *group.parents):
             quota = read(top / folder)
             if quota is not None:

@@ -1,7 +1,7 @@
 """Find plug-ins: parts that any installed package announces under a name in an entry-point group.
 
-The groups `streamaug.effects`, `streamaug.codecs` and `streamaug.features` are a public promise; docs/extending.md
-shows one plug-in of each.
+The groups `streamaug.effects`, `streamaug.codecs` and `streamaug.features` are a public promise;
+docs/extending.md shows one plug-in of each.
 """
 
 from importlib.metadata import EntryPoint, entry_points
@@ -29,7 +29,8 @@ def names(group: str) -> tuple[str, ...]:
 
 
 def find(group: str, name: str) -> Any:
-    """Import a plug-in and return the object that its entry point names: a class, or a function that makes one.
+    """Import a plug-in and return the object that its entry point names: a class, or a function
+    that makes one.
 
     Args:
         group: Entry-point group, such as `streamaug.effects`.

@@ -43,7 +43,10 @@ _BOTO_TRANSIENT = frozenset(
     f"{_BOTO}.{name}"
     for name in ("ConnectionError", "HTTPClientError", "IncompleteReadError", "MetadataRetrievalError", "ReadTimeoutError")
 )
-"""Errors of boto, and those derived from them, that pass. All its other ones are about settings or credentials."""
+"""Errors of boto, and those derived from them, that pass.
+
+All its other ones are about settings or credentials.
+"""
 
 _NO_CREDENTIALS = frozenset(
     {
@@ -54,7 +57,8 @@ _NO_CREDENTIALS = frozenset(
         "azure.core.exceptions.ClientAuthenticationError",
     }
 )
-"""Errors of cloud libraries, by name since they may not be installed: there are no credentials, or they cannot be used."""
+"""Errors of cloud libraries, by name since they may not be installed: there are no credentials, or
+they cannot be used."""
 
 
 def _names(error: BaseException) -> set[str]:
@@ -74,13 +78,15 @@ def status_of(error: BaseException) -> int | None:
 
 
 def is_transient(error: BaseException) -> bool:
-    """Whether trying again may help: not if a file or credentials are missing, access is denied or a request is refused.
+    """Whether trying again may help: not if a file or credentials are missing, access is denied or
+    a request is refused.
 
     >>> is_transient(ConnectionResetError()), is_transient(PermissionError()), is_transient(FileNotFoundError())
     (True, False, False)
     """
     if isinstance(error, FileNotFoundError):
-        # Over HTTP fsspec raises it for any failure to read a file's size, with the true reason as its cause.
+        # Over HTTP fsspec raises it for any failure to read a file's size, with the true reason as
+        # its cause.
         cause = error.__cause__
         return cause is not None and (isinstance(cause, OSError) or hasattr(cause, "status")) and is_transient(cause)
     if isinstance(error, _FINAL) or not isinstance(error, Exception):
@@ -101,7 +107,8 @@ def range_of(data: bytes, start: int, stop: int) -> bytes:
     """The bytes start to stop out of a server's answer to a request for just these.
 
     Args:
-        data: The answer. A server that does not support ranges, such as Python's own, sends the whole file.
+        data: The answer. A server that does not support ranges, such as Python's own, sends the
+            whole file.
         start: First byte in the file.
         stop: Byte after the last one.
 
@@ -125,7 +132,8 @@ class RetryPolicy:
     Args:
         deadline_s: Seconds after which no further try begins.
         attempts: Number of tries. Default: as many as the deadline allows.
-        first_wait_s: Seconds before the second try; each further wait is twice as long, plus a random part of at most this.
+        first_wait_s: Seconds before the second try; each further wait is twice as long, plus a
+            random part of at most this.
         longest_wait_s: Bound on each wait in seconds, without the random part.
     """
 
@@ -145,7 +153,8 @@ class RetryPolicy:
         """Run an operation until it succeeds or the policy gives up.
 
         Args:
-            what: Names the operation and the file in errors, such as `s3://data/store/store.json: reading`.
+            what: Names the operation and the file in errors, such as `s3://data/store/store.json:
+                reading`.
             action: The operation; it must be safe to repeat.
             remedy: Says what to do about the last error, for the message. Default: nothing.
             cancelled: When set, it ends a wait and further tries.
@@ -153,7 +162,8 @@ class RetryPolicy:
         Raises:
             FileNotFoundError: The file does not exist.
             StreamaugError: As raised by the action, which is not tried again then.
-            FetchError: Anything else, after the last try; it names the operation, the number of tries and the reason.
+            FetchError: Anything else, after the last try; it names the operation, the number of
+                tries and the reason.
         """
         event = cancelled or threading.Event()
         retrying = Retrying(

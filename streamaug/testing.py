@@ -42,7 +42,8 @@ def write_store(
 ) -> Store:
     """A store with the clips given as columns (clip_id, label, split, group and any others).
 
-    conditions: for each one, which of the clips it holds, bool; None for all. A clip's bitstream is as long as its place says.
+    conditions: for each one, which of the clips it holds, bool; None for all. A clip's bitstream is
+    as long as its place says.
     """
     count = len(clips["clip_id"])
     order = np.argsort(np.array(clips["clip_id"]))
@@ -105,7 +106,8 @@ def _index(name: str, table: pa.Table, shard: np.ndarray, kept: np.ndarray) -> I
 
 
 def tau2020_columns(train: int = 13_962, evaluate: int = 2_968, device_a: int = 10_215) -> dict[str, list[str]]:
-    """Clips in the numbers of the TAU 2020 Mobile development set: scenes, devices, and locations apart between train and evaluate."""
+    """Clips in the numbers of the TAU 2020 Mobile development set: scenes, devices, and locations
+    apart between train and evaluate."""
     others = ("b", "c", "s1", "s2", "s3")
     rows = []
     for split, count in (("train", train), ("evaluate", evaluate)):
@@ -118,7 +120,8 @@ def tau2020_columns(train: int = 13_962, evaluate: int = 2_968, device_a: int = 
 
 
 def tau2020_store(folder: Path, *, clips_per_shard: int = 100, **counts: int) -> Store:
-    """A store of those clips in all conditions that the rows of Table 3 name; spectrum correction for device a's training clips."""
+    """A store of those clips in all conditions that the rows of Table 3 name; spectrum correction
+    for device a's training clips."""
     columns = tau2020_columns(**counts)
     device_a = np.array([device == "a" for device in columns["device"]])
     conditions = {name: device_a if name == "spectrum-correction" else None for name in ("original", *AUGMENTED, *CODED)}

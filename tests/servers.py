@@ -20,8 +20,9 @@ from urllib.parse import urlsplit
 import pytest
 
 Fault = Literal["refuse", "forbid", "cut", "lose", "shorten", "slow", "hang"]
-"""refuse: 503. forbid: 403. cut: the connection ends before the request is passed on. lose: it ends after the request was
-carried out, before the answer. shorten: the second half of the body is missing. slow: it arrives in pieces. hang: no answer."""
+"""refuse: 503. forbid: 403. cut: the connection ends before the request is passed on. lose: it ends
+after the request was carried out, before the answer. shorten: the second half of the body is
+missing. slow: it arrives in pieces. hang: no answer."""
 
 Faults = Callable[[str, str], Fault | None]
 """The fault of a request, from its method and path."""
@@ -69,7 +70,10 @@ def _serving(handler: Callable[..., http.server.BaseHTTPRequestHandler]) -> Iter
 
 @contextmanager
 def python_web_server(folder: Path, *, folder_status: int | None = None) -> Iterator[str]:
-    """Python's own web server, which does not support ranges. It lists folders unless these have a status of their own."""
+    """Python's own web server, which does not support ranges.
+
+    It lists folders unless these have a status of their own.
+    """
     handler = type("Handler", (_Quiet,), {"folder_status": folder_status})
     with _serving(functools.partial(handler, directory=str(folder))) as url:
         yield url
@@ -77,7 +81,10 @@ def python_web_server(folder: Path, *, folder_status: int | None = None) -> Iter
 
 @contextmanager
 def nginx(folder: Path, scratch: Path, *, listing: bool = True) -> Iterator[str]:
-    """nginx with listings, or without as it is by default: then folders answer 403. The test is skipped if it is not installed."""
+    """nginx with listings, or without as it is by default: then folders answer 403.
+
+    The test is skipped if it is not installed.
+    """
     if shutil.which("nginx") is None:
         pytest.skip("nginx is not installed")
     with socket.socket() as probe:

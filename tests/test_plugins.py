@@ -1,4 +1,5 @@
-"""Plug-ins are found by group and name, and what is wrong with one is an error that names its package."""
+"""Plug-ins are found by group and name, and what is wrong with one is an error that names its
+package."""
 
 import sys
 from pathlib import Path

@@ -1,4 +1,5 @@
-"""Building, verifying and planning do not load torch, which takes seconds and which build workers need not install."""
+"""Building, verifying and planning do not load torch, which takes seconds and which build workers
+need not install."""
 
 import subprocess
 import sys

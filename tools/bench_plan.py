@@ -1,11 +1,12 @@
 """Measure how fast a plan opens and gives rows, next to MosaicML Streaming's planning.
 
     python -m tools.bench_plan
-    python -m venv PEER && PEER/bin/pip install mosaicml-streaming && python -m tools.bench_plan --peer PEER/bin/python
+    python -m venv PEER && PEER/bin/pip install mosaicml-streaming && python -m tools.bench_plan
+    --peer PEER/bin/python
 
-10^9 rows over 10^5 shards: ten complete conditions of 10^8 clips in 10^4 shards each (`balance`: 10^7
-clips). Every case runs in a process of its own, on one core. Times are CPU times, the best of five; memory
-is the peak of resident memory above the store's arrays.
+10^9 rows over 10^5 shards: ten complete conditions of 10^8 clips in 10^4 shards each (`balance`:
+10^7 clips). Every case runs in a process of its own, on one core. Times are CPU times, the best of
+five; memory is the peak of resident memory above the store's arrays.
 """
 
 import json

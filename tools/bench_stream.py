@@ -1,7 +1,8 @@
 """Compare the stream with a bare loop, a bare gather and other loaders: same clips, mixture,
 decoder and features.
 
-    python -m tools.bench_stream WORK --recordings ESC-10 [--peers PEERS] [--repeats 3] [--row-7 STORE]
+    python -m tools.bench_stream WORK --recordings ESC-10 [--peers PEERS] [--repeats 3] [--row-7
+    STORE]
 
 WORK: a folder for clips, store and caches (about 3 GB), filled by the first run. PEERS: a folder of
 virtual environments named webdataset, mosaicml, litdata, datasets and audiomentations, each with

@@ -1,7 +1,8 @@
 """Write the ledgers and pictures of docs/recipes.md: `python -m tools.write_cookbook`.
 
-Every recipe of the page begins with a comment: the name of its picture, and options for `streamaug plan`.
-The output of the command on a small store in the shape of the TAU 2020 Mobile set goes after the recipe.
+Every recipe of the page begins with a comment: the name of its picture, and options for `streamaug
+plan`. The output of the command on a small store in the shape of the TAU 2020 Mobile set goes after
+the recipe.
 """
 
 import re

@@ -1,4 +1,5 @@
-"""Prepare a condition for building: the encoder or effect of every step, and the hash of all that decides its bytes."""
+"""Prepare a condition for building: the encoder or effect of every step, and the hash of all that
+decides its bytes."""
 
 import platform
 from collections.abc import Iterable, Mapping
@@ -58,12 +59,14 @@ class Chain:
 
     @property
     def delay(self) -> int:
-        """Samples to cut from the decoded bitstream; the steps before the last are aligned while the chain is encoded."""
+        """Samples to cut from the decoded bitstream; the steps before the last are aligned while
+        the chain is encoded."""
         return self.last.delay if self.last else 0
 
     @cached_property
     def step_metadata(self) -> tuple[CodingStep, ...]:
-        """How each step is carried out, for the index; the FLAC that holds an original or an effect counts as a step."""
+        """How each step is carried out, for the index; the FLAC that holds an original or an effect
+        counts as a step."""
         metadata = [_metadata_of(step, is_last=step is self.steps[-1]) for step in self.steps]
         if self.last is None:
             flac = CodingStep(step="flac", adapter="soundfile", encoder="flac", version=pcm.flac_version(), rate=self.rate, arguments={})
@@ -72,7 +75,8 @@ class Chain:
 
     @cached_property
     def settings(self) -> str:
-        """8 characters of the hash of chain, encoder versions and arguments: the start of the shards' names."""
+        """8 characters of the hash of chain, encoder versions and arguments: the start of the
+        shards' names."""
         return settings_hash(self.step_metadata)
 
     def holds(self, clip: Mapping[str, Any]) -> bool:
@@ -142,7 +146,8 @@ class EncodedClip:
 
 
 def encode_clip(chains: Iterable[Chain], signal: np.ndarray, clip: Mapping[str, Any], load: LoadClip) -> list[EncodedClip]:
-    """Encode a clip in each of several conditions; steps that they share at the start are carried out once.
+    """Encode a clip in each of several conditions; steps that they share at the start are carried
+    out once.
 
     Args:
         chains: The conditions.

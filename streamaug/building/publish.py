@@ -52,7 +52,8 @@ def write_clips(folder: Folder, meta: StoreMeta, clips: pa.Table, errors: Sequen
 
     Args:
         folder: The store.
-        meta: Content of store.json. Its conditions are read again, since another build may have published some.
+        meta: Content of store.json. Its conditions are read again, since another build may have
+            published some.
         clips: Clips to store, with all columns of CLIPS_SCHEMA.
         errors: Problems of the clips that are left out.
     """
@@ -72,7 +73,8 @@ def write_clips(folder: Folder, meta: StoreMeta, clips: pa.Table, errors: Sequen
 
 
 def publish(folder: Folder, chain: Chain, numbers: Sequence[int]) -> None:
-    """Write a condition's index, name the condition in store.json, then remove shards that the index does not name.
+    """Write a condition's index, name the condition in store.json, then remove shards that the
+    index does not name.
 
     In this order a build that is killed leaves no name without an index.
 
@@ -82,7 +84,8 @@ def publish(folder: Folder, chain: Chain, numbers: Sequence[int]) -> None:
         numbers: All shards of the condition, in order.
 
     Raises:
-        StoreError: A part has vanished, or a shard that was built again has other bytes than before.
+        StoreError: A part has vanished, or a shard that was built again has other bytes than
+            before.
     """
     index = existing_index(folder, chain, replace=True)
     published = {shard.name for shard in index.meta.shards} if index else set()

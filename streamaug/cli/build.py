@@ -39,7 +39,10 @@ def build(
     workers: Annotated[int | None, typer.Option(min=1, help="Number of processes. Default: one per core.")] = None,
     cluster: Cluster = None,
 ) -> None:
-    """Check every clip, encode it in every condition and write the shards. A build that was stopped resumes."""
+    """Check every clip, encode it in every condition and write the shards.
+
+    A build that was stopped resumes.
+    """
     from streamaug.building.build import run_job
     from streamaug.building.job import Job
     from streamaug.cli.console import ProgressBar, stdout

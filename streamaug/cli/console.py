@@ -20,8 +20,8 @@ def run(app: typer.Typer) -> None:
     """Run a typer application and print an error in one line.
 
     An error of streamaug, or a missing package that pip can install, ends in one message and exit
-    code 1. `--debug` shows its traceback. It may be anywhere on the line, so that it can be added to
-    the end of a command that failed.
+    code 1. `--debug` shows its traceback. It may be anywhere on the line, so that it can be added
+    to the end of a command that failed.
 
     Args:
         app: The application; it reads `sys.argv`.

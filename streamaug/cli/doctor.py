@@ -21,7 +21,8 @@ def doctor(
     settings: Annotated[Path | None, typer.Option(help="YAML file with encoder settings that override shards/paper.yaml.")] = None,
     rate: Annotated[int, typer.Option(min=8_000, help="Sample rate in Hz of the store to build.")] = 44_100,
 ) -> None:
-    """Show which conditions this machine can build, with which encoders and decoders, and what to install for the rest.
+    """Show which conditions this machine can build, with which encoders and decoders, and what to
+    install for the rest.
 
     The exit code is 1 if one of the conditions cannot be built or decoded.
     """
@@ -53,7 +54,8 @@ def doctor(
 
 
 def _decoders() -> tuple[Mapping[str, "Decoder"], str]:
-    """The decoders that work on this machine, the one that streams use first, and a line about them."""
+    """The decoders that work on this machine, the one that streams use first, and a line about
+    them."""
     from streamaug.codecs import decode_pyav, decode_torchcodec, decoder_version
 
     try:
@@ -72,7 +74,10 @@ def _decoders() -> tuple[Mapping[str, "Decoder"], str]:
 
 
 def _try(condition: Condition, settings: "Settings", rate: int, decoders: Mapping[str, "Decoder"]) -> tuple[str, str, str]:
-    """Encoders, delay and decoders of a condition, whose every codec is run on a test signal. Raises StreamaugError."""
+    """Encoders, delay and decoders of a condition, whose every codec is run on a test signal.
+
+    Raises StreamaugError.
+    """
     from streamaug.codecs import FLAC, alignment, calibrate, decode, pcm
     from streamaug.effects import find_effect
     from streamaug.errors import CorruptError

@@ -1,4 +1,5 @@
-"""streamaug stream: run epochs without training, to see how fast this machine streams and what limits it."""
+"""streamaug stream: run epochs without training, to see how fast this machine streams and what
+limits it."""
 
 import itertools
 from pathlib import Path
@@ -29,7 +30,8 @@ def stream(
     cache_gb: Annotated[float, typer.Option(min=0, help="Size limit of the cache folder in gigabytes.")] = 100.0,
     replace: Annotated[bool, typer.Option("--replace", help="Replace a broken clip by another of its condition and label.")] = False,
 ) -> None:
-    """Run epochs without training: clips and bytes per second, where the time goes, rows planned and served."""
+    """Run epochs without training: clips and bytes per second, where the time goes, rows planned
+    and served."""
     from collections import Counter
 
     from rich.live import Live
@@ -62,7 +64,8 @@ def stream(
 
 
 def count(batch: "Mapping[str, Any]", labels: "Sequence[str]", served: "Counter[tuple[str, str]]", replaced: "Counter[str]") -> None:
-    """Add a batch's rows to the counts of what was served and replaced; a row with views counts in each."""
+    """Add a batch's rows to the counts of what was served and replaced; a row with views counts in
+    each."""
     broken = batch.get("replaced") or [None] * len(batch["clip_id"])
     for shown, label, planned in zip(batch["condition"], batch["label"].tolist(), broken, strict=True):
         for condition in [shown] if isinstance(shown, str) else shown:
@@ -71,7 +74,8 @@ def count(batch: "Mapping[str, Any]", labels: "Sequence[str]", served: "Counter[
 
 
 def compare(expected: "Ledger", served: "Counter[tuple[str, str]]", replaced: "Counter[str]") -> list[list[str]]:
-    """Rows planned and served, one line per condition, and how many of its labels were served as often as planned."""
+    """Rows planned and served, one line per condition, and how many of its labels were served as
+    often as planned."""
     conditions, labels = expected.values
     lines = [["condition", "planned", "served", "replaced", "labels as planned"]]
     for condition, counts in zip(conditions, expected.counts.tolist(), strict=True):

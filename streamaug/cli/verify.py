@@ -15,7 +15,10 @@ def verify(
     workers: Annotated[int | None, typer.Option(min=1, help="Number of processes. Default: one per core.")] = None,
     cluster: Cluster = None,
 ) -> None:
-    """Check size, hash, members and order of every shard against the indexes. The exit code is 1 if anything is wrong."""
+    """Check size, hash, members and order of every shard against the indexes.
+
+    The exit code is 1 if anything is wrong.
+    """
     from rich.markup import escape
     from rich.table import Table
 

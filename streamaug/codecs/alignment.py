@@ -1,12 +1,13 @@
-"""Measure by cross-correlation whether a decoded signal is sample-aligned with what it was encoded from."""
+"""Measure by cross-correlation whether a decoded signal is sample-aligned with what it was encoded
+from."""
 
 import numpy as np
 
 from streamaug.codecs.pcm import to_pcm
 
 _INFORMATIVE = 3_000.0
-"""Hz above which a signal says nothing about the delay: codecs at low bitrates drop what is higher (SBC, MP3), copy it up
-from below (HE-AAC) or make it from noise (Opus)."""
+"""Hz above which a signal says nothing about the delay: codecs at low bitrates drop what is higher
+(SBC, MP3), copy it up from below (HE-AAC) or make it from noise (Opus)."""
 
 _EXCERPT = 1 << 17
 """Samples of a clip that its alignment is checked on."""
@@ -16,8 +17,8 @@ _COHERENT = 0.2
 """Share of the cross-spectrum that must be in phase at the best delay for it to be believed."""
 
 _ALIGNED = 0.98
-"""Height of the curve at delay 0, as a share of its peak, from which on a clip counts as aligned; coding noise moves the
-peak of some clips of ESC-10 by one sample, with 0.99 at delay 0."""
+"""Height of the curve at delay 0, as a share of its peak, from which on a clip counts as aligned;
+coding noise moves the peak of some clips of ESC-10 by one sample, with 0.99 at delay 0."""
 
 
 def calibration_signal(rate: int, seconds: float = 3.0) -> np.ndarray:
@@ -38,9 +39,11 @@ def calibration_signal(rate: int, seconds: float = 3.0) -> np.ndarray:
 
 
 def correlation(signal: np.ndarray, reference: np.ndarray, reach: int) -> np.ndarray:
-    """Cross-correlation over delays -reach to reach, of shape (2 * reach + 1,), divided by both signals' norms.
+    """Cross-correlation over delays -reach to reach, of shape (2 * reach + 1,), divided by both
+    signals' norms.
 
-    A peak at index reach + d means that `signal` comes d samples after `reference`. Silence gives zeros.
+    A peak at index reach + d means that `signal` comes d samples after `reference`. Silence gives
+    zeros.
     """
     length = max(len(signal), len(reference)) + reach
     size = 1 << (length - 1).bit_length()
@@ -52,7 +55,8 @@ def correlation(signal: np.ndarray, reference: np.ndarray, reach: int) -> np.nda
 
 
 def measure_delay(signal: np.ndarray, reference: np.ndarray, reach: int) -> tuple[int, float]:
-    """Samples by which `signal` comes late (negative: early), within reach, and the correlation there in [-1, 1].
+    """Samples by which `signal` comes late (negative: early), within reach, and the correlation
+    there in [-1, 1].
 
     >>> reference = calibration_signal(8_000)
     >>> late = np.pad(reference, (40, 0))
@@ -70,10 +74,12 @@ def excerpt(signal: np.ndarray) -> np.ndarray:
 
 
 def shift(decoded: np.ndarray, reference: np.ndarray, rate: int) -> int | None:
-    """Samples by which a decoded clip is later than what it was encoded from: 0 if aligned, None if it cannot be measured.
+    """Samples by which a decoded clip is later than what it was encoded from: 0 if aligned, None if
+    it cannot be measured.
 
-    Found by generalized cross-correlation (Knapp and Carter 1976) below 3 kHz, each bin of the cross-spectrum divided by
-    the root of its magnitude: without that a hum gives peaks all along, with the whole magnitude noise counts like signal.
+    Found by generalized cross-correlation (Knapp and Carter 1976) below 3 kHz, each bin of the
+    cross-spectrum divided by the root of its magnitude: without that a hum gives peaks all along,
+    with the whole magnitude noise counts like signal.
 
     >>> reference = calibration_signal(8_000)
     >>> shift(reference, reference, 8_000), shift(np.pad(reference, (40, 0)), reference, 8_000), shift(0 * reference, reference, 8_000)

@@ -25,12 +25,13 @@ class Audio:
 
 
 class Decoding(BaseModel):
-    """What decodes the bitstreams of a condition; stored in its index, so that any machine can read them.
+    """What decodes the bitstreams of a condition; stored in its index, so that any machine can read
+    them.
 
     Args:
         codec: Name of the codec, such as `mp3`.
-        demuxer: FFmpeg's name of the format, given to the decoder so that it never guesses. None: the codec is a plug-in
-            that decodes its own bitstreams.
+        demuxer: FFmpeg's name of the format, given to the decoder so that it never guesses. None:
+            the codec is a plug-in that decodes its own bitstreams.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -44,7 +45,10 @@ FLAC = Decoding(codec="flac", demuxer="flac")
 
 
 class Encoder(Protocol):
-    """A program or library that makes a codec's bitstreams. It is pickled to the workers of a build."""
+    """A program or library that makes a codec's bitstreams.
+
+    It is pickled to the workers of a build.
+    """
 
     @property
     def name(self) -> str:
@@ -59,11 +63,13 @@ class Encoder(Protocol):
 
     @property
     def install_hint(self) -> str:
-        """What to do where it is not installed, such as "install fdkaac ('apt-get install fdkaac')"."""
+        """What to do where it is not installed, such as "install fdkaac ('apt-get install
+        fdkaac')"."""
 
     @property
     def arguments(self) -> Mapping[str, str]:
-        """All settings that decide the bytes, besides bitrate and sample rate; part of the condition's settings hash."""
+        """All settings that decide the bytes, besides bitrate and sample rate; part of the
+        condition's settings hash."""
 
     def encode(self, pcm: np.ndarray, *, rate: int, kbps: float, tail: int) -> bytes:
         """Encode a mono signal. The same arguments give the same bytes.
@@ -72,7 +78,8 @@ class Encoder(Protocol):
             pcm: int16, or int32 with 24 bits left-justified, of shape (samples,).
             rate: Sample rate in Hz, one of the codec's `sample_rates`.
             kbps: Bitrate in kbit/s.
-            tail: Samples of silence to encode after the signal, so that a decoder with a delay delivers the signal's end.
+            tail: Samples of silence to encode after the signal, so that a decoder with a delay
+                delivers the signal's end.
 
         Raises:
             EncoderError: The encoder refuses its arguments or breaks down.
@@ -80,7 +87,10 @@ class Encoder(Protocol):
 
 
 class Codec(Protocol):
-    """A format of bitstreams: what encodes it and how it is decoded. It is pickled to the workers of a build."""
+    """A format of bitstreams: what encodes it and how it is decoded.
+
+    It is pickled to the workers of a build.
+    """
 
     @property
     def name(self) -> str:
@@ -92,7 +102,10 @@ class Codec(Protocol):
 
     @property
     def sample_rates(self) -> Sequence[int]:
-        """Sample rates in Hz that it can encode. Signals of other rates are resampled, see `coding_rate`."""
+        """Sample rates in Hz that it can encode.
+
+        Signals of other rates are resampled, see `coding_rate`.
+        """
 
     def encoder(self, variant: str = "") -> Encoder:
         """Return the first of its encoders that is installed.
@@ -105,7 +118,8 @@ class Codec(Protocol):
         """
 
     def decode(self, payload: bytes) -> Audio:
-        """Decode a bitstream at the sample rate that it has; the codec's delay stays in. Several threads may call it.
+        """Decode a bitstream at the sample rate that it has; the codec's delay stays in. Several
+        threads may call it.
 
         Args:
             payload: The encoder's bytes for one clip.
@@ -116,7 +130,8 @@ class Codec(Protocol):
 
 
 def coding_rate(sample_rates: Sequence[int], rate: int) -> int:
-    """Sample rate at which a signal is encoded: its own if the codec takes it, else the next higher, else the highest.
+    """Sample rate at which a signal is encoded: its own if the codec takes it, else the next
+    higher, else the highest.
 
     Args:
         sample_rates: Sample rates in Hz that the codec takes.

@@ -20,10 +20,12 @@ _REACH = 20_000
 """Samples within which a codec's delay is looked for; HE-AAC, the slowest, has 5 057."""
 
 _TRUSTED = 0.3
-"""Correlation with the calibration signal from which on a delay is believed; AMR at 4.75 kbps, the lowest, has 0.6."""
+"""Correlation with the calibration signal from which on a delay is believed; AMR at 4.75 kbps, the
+lowest, has 0.6."""
 
 _DELIVERED = (0.6, 1.5)
-"""Measured kbps over those of the condition, on the calibration signal: outside, the encoder took another bitrate."""
+"""Measured kbps over those of the condition, on the calibration signal: outside, the encoder took
+another bitrate."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,7 +39,8 @@ class CalibratedEncoder:
         version: The encoder's version on the machine that calibrated it.
         rate: Sample rate in Hz of the signals that go in and come out, the store's.
         delay: Samples at that rate that the decoded signal has ahead of the original's first.
-        lead: Samples of silence at that rate to encode ahead of the signal, for a codec whose decoder drops the first ones.
+        lead: Samples of silence at that rate to encode ahead of the signal, for a codec whose
+            decoder drops the first ones.
     """
 
     step: Step
@@ -103,7 +106,8 @@ class CalibratedEncoder:
 
 
 def choose_encoder(step: Step, settings: Settings) -> tuple[Codec, Encoder, str]:
-    """Return the codec of a step, the first of its encoders that is installed, and that encoder's version.
+    """Return the codec of a step, the first of its encoders that is installed, and that encoder's
+    version.
 
     Args:
         step: The step of a condition.
@@ -126,7 +130,8 @@ def choose_encoder(step: Step, settings: Settings) -> tuple[Codec, Encoder, str]
 
 
 def calibrate(step: Step, settings: Settings, rate: int) -> CalibratedEncoder:
-    """Prepare a step: choose its encoder, encode a test signal, measure the delay and check the bitrate.
+    """Prepare a step: choose its encoder, encode a test signal, measure the delay and check the
+    bitrate.
 
     Args:
         step: The step of a condition.
@@ -135,7 +140,8 @@ def calibrate(step: Step, settings: Settings, rate: int) -> CalibratedEncoder:
 
     Raises:
         ConditionError: No codec has this name.
-        EncoderError: No encoder is installed, it has no such bitrate, or its delay cannot be measured.
+        EncoderError: No encoder is installed, it has no such bitrate, or its delay cannot be
+            measured.
         PluginError: The codec's package cannot be imported.
     """
     codec, encoder, version = choose_encoder(step, settings)

@@ -16,7 +16,8 @@ from streamaug.hints import nearest
 
 @dataclass(frozen=True, kw_only=True)
 class ConfiguredCodec:
-    """A `Codec` that a settings file describes: built-in adapters encode it, FFmpeg's libraries decode it.
+    """A `Codec` that a settings file describes: built-in adapters encode it, FFmpeg's libraries
+    decode it.
 
     Args:
         name: Its name in conditions.

@@ -1,9 +1,10 @@
-"""Decode a bitstream to the samples of its clip: without the codec's delay, at the store's rate, as long as the original.
+"""Decode a bitstream to the samples of its clip: without the codec's delay, at the store's rate, as
+long as the original.
 
-PyAV decodes every format, and is always given the format. Where torchcodec is installed and loads, it decodes the formats
-below: in one call without the interpreter lock, so that decoding scales over threads. It cannot be given the format, so
-its guess is checked, and PyAV decodes where the guess is wrong. Both give the same samples, to 1e-6. Neither needs torch
-to be installed; torchcodec does.
+PyAV decodes every format, and is always given the format. Where torchcodec is installed and loads,
+it decodes the formats below: in one call without the interpreter lock, so that decoding scales over
+threads. It cannot be given the format, so its guess is checked, and PyAV decodes where the guess is
+wrong. Both give the same samples, to 1e-6. Neither needs torch to be installed; torchcodec does.
 """
 
 import io
@@ -22,7 +23,8 @@ from streamaug.codecs.base import FLAC, Audio, Codec, Decoding
 from streamaug.errors import CorruptError, PluginError
 
 Decoder = Callable[[bytes, Decoding], Audio]
-"""Decodes a bitstream of one of FFmpeg's formats, the delay still in, at the rate that the bitstream has."""
+"""Decodes a bitstream of one of FFmpeg's formats, the delay still in, at the rate that the
+bitstream has."""
 
 TORCHCODEC_FORMATS: Mapping[str, frozenset[str]] = {
     "mp3": frozenset({"mp3", "mp2"}),
@@ -33,7 +35,8 @@ TORCHCODEC_FORMATS: Mapping[str, frozenset[str]] = {
 """Demuxers whose bitstreams torchcodec decodes, with the codecs that it must recognise in them."""
 
 _MARGIN = 256
-"""Samples after the clip's end that the resampler may see, so that its filter does not ring there."""
+"""Samples after the clip's end that the resampler may see, so that its filter does not ring there.
+"""
 
 _SHORTAGE = 2
 """Samples that may be missing at the end after resampling, whose rounding decides about one."""
@@ -48,7 +51,8 @@ def _flac(payload: bytes) -> Audio:
 
 
 def decode_pyav(payload: bytes, decoding: Decoding) -> Audio:
-    """Decode with PyAV, the first channel of what comes out (HE-AAC in ADTS decodes to two equal ones)."""
+    """Decode with PyAV, the first channel of what comes out (HE-AAC in ADTS decodes to two equal
+    ones)."""
     if decoding == FLAC:
         return _flac(payload)
     with av.open(io.BytesIO(payload), mode="r", format=decoding.demuxer) as container:
@@ -65,9 +69,11 @@ def decode_pyav(payload: bytes, decoding: Decoding) -> Audio:
 
 
 def decode_torchcodec(payload: bytes, decoding: Decoding) -> Audio:
-    """Decode with torchcodec in one call without the interpreter lock, the first channel of what comes out.
+    """Decode with torchcodec in one call without the interpreter lock, the first channel of what
+    comes out.
 
-    PyAV decodes what is in none of `TORCHCODEC_FORMATS`, what torchcodec takes for another format and what it cannot decode.
+    PyAV decodes what is in none of `TORCHCODEC_FORMATS`, what torchcodec takes for another format
+    and what it cannot decode.
     """
     if decoding == FLAC:
         return _flac(payload)
@@ -77,7 +83,8 @@ def decode_torchcodec(payload: bytes, decoding: Decoding) -> Audio:
 
 
 def _guessed_by_torchcodec(payload: bytes, decoding: Decoding, codecs: frozenset[str]) -> Audio | None:
-    """What torchcodec decodes, or None where it fails or finds none of the codecs that the format can contain."""
+    """What torchcodec decodes, or None where it fails or finds none of the codecs that the format
+    can contain."""
     from torchcodec.decoders import AudioDecoder
 
     try:
@@ -112,7 +119,8 @@ def default_decoder() -> Decoder:
 
 @cache
 def decoder_version() -> str:
-    """Names what decodes on this machine, for caches of features: other versions may give other samples."""
+    """Names what decodes on this machine, for caches of features: other versions may give other
+    samples."""
     packages = ("torchcodec", "av") if default_decoder() is decode_torchcodec else ("av",)
     decoders = ", ".join(f"{package} {version(package)}" for package in packages)
     return f"{decoders}, soundfile {soundfile.__libsndfile_version__}, soxr {soxr.__version__}"
@@ -145,7 +153,8 @@ def _decode_by_plugin(payload: bytes, name: str) -> Audio:
 
 
 def resample(samples: np.ndarray, source: int, target: int) -> np.ndarray:
-    """Bring samples of shape (samples,) from one rate to another with soxr; the dtype stays, and equal rates pass through.
+    """Bring samples of shape (samples,) from one rate to another with soxr; the dtype stays, and
+    equal rates pass through.
 
     Args:
         samples: Of shape (samples,).
@@ -159,14 +168,16 @@ def resample(samples: np.ndarray, source: int, target: int) -> np.ndarray:
 
 
 def decode(payload: bytes, *, decoding: Decoding, rate: int, delay: int, samples: int, decoder: Decoder | None = None) -> np.ndarray:
-    """Decode a clip: float32 of shape (samples,), sample-aligned with its original, nominally in [-1, 1].
+    """Decode a clip: float32 of shape (samples,), sample-aligned with its original, nominally in
+    [-1, 1].
 
     Args:
         payload: The bitstream.
         decoding: What decodes it.
         rate: Sample rate of the store in Hz; the result has this rate.
         delay: The codec's delay in samples at that rate; it is cut off the start.
-        samples: Length of the clip in samples at that rate; what a codec adds at the end is cut off.
+        samples: Length of the clip in samples at that rate; what a codec adds at the end is cut
+            off.
         decoder: For FFmpeg's formats. Default: torchcodec if it loads, else PyAV.
 
     Raises:

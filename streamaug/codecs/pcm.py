@@ -1,4 +1,5 @@
-"""Convert PCM, which goes between the steps of a chain (int16, or int32 with 24 bits left-justified), and write it as FLAC."""
+"""Convert PCM, which goes between the steps of a chain (int16, or int32 with 24 bits
+left-justified), and write it as FLAC."""
 
 import hashlib
 import io
@@ -24,7 +25,8 @@ def to_float(pcm: np.ndarray) -> np.ndarray:
 
 
 def to_pcm(signal: np.ndarray, depth: int) -> np.ndarray:
-    """Round a float signal to PCM of 16 or 24 bits; values outside [-1, 1) are clipped, as a converter does.
+    """Round a float signal to PCM of 16 or 24 bits; values outside [-1, 1) are clipped, as a
+    converter does.
 
     >>> to_pcm(np.array([-1.0, 0.5, 1.5]), 16)
     array([-32768,  16384,  32767], dtype=int16)
@@ -35,7 +37,8 @@ def to_pcm(signal: np.ndarray, depth: int) -> np.ndarray:
 
 
 def digest(pcm: np.ndarray) -> bytes:
-    """sha256 of the depth and the samples, little-endian: the same audio in other files has the same digest."""
+    """sha256 of the depth and the samples, little-endian: the same audio in other files has the
+    same digest."""
     body = np.ascontiguousarray(pcm, pcm.dtype.newbyteorder("<"))
     return hashlib.sha256(b"%d" % depth_of(pcm) + body.tobytes()).digest()
 

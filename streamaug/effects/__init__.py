@@ -1,4 +1,5 @@
-"""Waveform effects that a condition may name, one per file; most are the offline augmentation of Hu et al. (DCASE 2020, task 1a).
+"""Waveform effects that a condition may name, one per file; most are the offline augmentation of Hu
+et al. (DCASE 2020, task 1a).
 
 Those need the extra 'augmentation'.
 """

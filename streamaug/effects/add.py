@@ -13,13 +13,15 @@ from streamaug.effects.common import clip_random, versions, within_scale
 
 
 def _cell(clip: Mapping[str, Any]) -> tuple[str, str, str]:
-    """Clips that may be added to one another: of one label, on one side of every split, so that nothing leaks across."""
+    """Clips that may be added to one another: of one label, on one side of every split, so that
+    nothing leaks across."""
     return str(clip["label"]), str(clip.get("split")), str(clip.get("fold"))
 
 
 @dataclass(frozen=True)
 class Add:
-    """U(low, 1) * y + U(low, 1) * y2, y2 another clip of the same label, split and fold; clips that are alone there have none."""
+    """U(low, 1) * y + U(low, 1) * y2, y2 another clip of the same label, split and fold; clips that
+    are alone there have none."""
 
     low: float = 0.5
     mates: Mapping[tuple[str, str, str], tuple[str, ...]] = field(default_factory=dict)

@@ -1,8 +1,8 @@
 """Define what an effect is, and find one by name.
 
-An effect is a class that takes no arguments (or a function that returns one), announced under its name in the
-entry-point group `streamaug.effects` of any installed package; the built-in ones are in pyproject.toml. Python callers
-may pass others to `building.build` by name.
+An effect is a class that takes no arguments (or a function that returns one), announced under its
+name in the entry-point group `streamaug.effects` of any installed package; the built-in ones are in
+pyproject.toml. Python callers may pass others to `building.build` by name.
 """
 
 from collections.abc import Callable, Mapping
@@ -17,15 +17,20 @@ from streamaug.errors import ConditionError
 from streamaug.hints import nearest
 
 LoadClip = Callable[[str], np.ndarray]
-"""Returns the original of a clip by its clip_id: float32 of shape (samples,) in [-1, 1), at the store's rate."""
+"""Returns the original of a clip by its clip_id: float32 of shape (samples,) in [-1, 1), at the
+store's rate."""
 
 
 class Effect(Protocol):
-    """A change to a clip's waveform. It is pickled to the workers of a build: keep what `fit` learns in plain fields."""
+    """A change to a clip's waveform.
+
+    It is pickled to the workers of a build: keep what `fit` learns in plain fields.
+    """
 
     @property
     def version(self) -> str:
-        """What decides the samples: the effect's own version and those of the libraries that it uses."""
+        """What decides the samples: the effect's own version and those of the libraries that it
+        uses."""
 
     @property
     def arguments(self) -> Mapping[str, str]:

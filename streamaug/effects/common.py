@@ -13,7 +13,8 @@ from streamaug.effects.base import LoadClip
 
 
 def clip_random(effect: str, clip_id: str) -> np.random.Generator:
-    """The generator of a clip under an effect; it depends on both names alone, so that shards can be built again.
+    """The generator of a clip under an effect; it depends on both names alone, so that shards can
+    be built again.
 
     >>> clip_random("noise", "a").random() == clip_random("noise", "a").random()
     True
@@ -24,7 +25,8 @@ def clip_random(effect: str, clip_id: str) -> np.random.Generator:
 
 
 def within_scale(signal: np.ndarray) -> np.ndarray:
-    """The signal as float32, scaled down where it would be clipped: the features do not see the gain, but they would see the clipping.
+    """The signal as float32, scaled down where it would be clipped: the features do not see the
+    gain, but they would see the clipping.
 
     >>> within_scale(np.array([0.5, -2.0])).round(2).tolist()
     [0.25, -1.0]
@@ -41,7 +43,8 @@ def versions(own: int, *libraries: str) -> str:
 
 
 def training_rows(clips: pa.Table) -> list[dict[str, Any]]:
-    """Rows of the clips table that may be listened to: the split `train`, or all where the data set names no splits."""
+    """Rows of the clips table that may be listened to: the split `train`, or all where the data set
+    names no splits."""
     rows: list[dict[str, Any]] = clips.to_pylist()
     return [row for row in rows if row["split"] in ("train", None)]
 

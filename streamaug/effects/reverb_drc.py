@@ -20,7 +20,8 @@ from streamaug.effects.common import clip_random, versions, within_scale
 from streamaug.errors import ClipsError
 
 FOLDER = "STREAMAUG_RESPONSES"
-"""Environment variable that may name a folder of room responses: WAV files in its folders '1', '2' and '3'."""
+"""Environment variable that may name a folder of room responses: WAV files in its folders '1', '2'
+and '3'."""
 
 ROOMS = {1: ((3.0, 5.0), (0.15, 0.4)), 2: ((5.0, 9.0), (0.3, 0.7)), 3: ((9.0, 20.0), (0.6, 1.2))}
 """Simulated sets: ranges of a side in metres and of the reverberation time (RT60) in seconds."""
@@ -31,7 +32,8 @@ _GAIN = (2.0, 5.0)
 
 
 def simulate(number: int, rate: int) -> tuple[np.ndarray, ...]:
-    """Responses of six random shoebox rooms of a set, by image sources (Allen and Berkley 1979): float32 of shape (samples,)."""
+    """Responses of six random shoebox rooms of a set, by image sources (Allen and Berkley 1979):
+    float32 of shape (samples,)."""
     import pyroomacoustics  # takes a second, and a folder of responses does without
 
     sides, times = ROOMS[number]
@@ -49,7 +51,10 @@ def simulate(number: int, rate: int) -> tuple[np.ndarray, ...]:
 
 
 def read_responses(folder: Path, rate: int) -> tuple[np.ndarray, ...]:
-    """The WAV files of a folder in the order of their names, first channel, at `rate`. Raises ClipsError."""
+    """The WAV files of a folder in the order of their names, first channel, at `rate`.
+
+    Raises ClipsError.
+    """
     responses = []
     for path in sorted(folder.glob("*.wav")):
         try:
@@ -89,10 +94,12 @@ def compand(signal: np.ndarray, rate: int, gain: float) -> np.ndarray:
 
 @dataclass(frozen=True)
 class ReverbDrc:
-    """Convolved with a room's response, aligned to the response's peak, cut to length; then compressed.
+    """Convolved with a room's response, aligned to the response's peak, cut to length; then
+    compressed.
 
-    number: of the set of rooms, 1 to 3. folder: of responses, in place of simulated rooms. Which of the set's responses
-    a clip gets follows from its id: cycling over the clips would change with every clip that is added.
+    number: of the set of rooms, 1 to 3. folder: of responses, in place of simulated rooms. Which of
+    the set's responses a clip gets follows from its id: cycling over the clips would change with
+    every clip that is added.
     """
 
     number: int

@@ -25,10 +25,12 @@ def _magnitudes(signal: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class SpectrumCorrection:
-    """Multiplies the spectrum of the reference device's clips by the mean ratio of the other devices' spectra to it.
+    """Multiplies the spectrum of the reference device's clips by the mean ratio of the other
+    devices' spectra to it.
 
-    The ratio is taken from pairs that recorded the same: same label, group and, where there is the column, segment. Of
-    each pair the magnitudes are averaged over time first, or one bin near zero would decide the mean.
+    The ratio is taken from pairs that recorded the same: same label, group and, where there is the
+    column, segment. Of each pair the magnitudes are averaged over time first, or one bin near zero
+    would decide the mean.
     """
 
     reference: str = "a"

@@ -13,7 +13,8 @@ from streamaug.effects.common import Unfitted, clip_random, versions, within_sca
 
 @dataclass(frozen=True)
 class Speed(Unfitted):
-    """U(slowest, fastest) times as fast at the same pitch, repeated once if short, cut to its length."""
+    """U(slowest, fastest) times as fast at the same pitch, repeated once if short, cut to its
+    length."""
 
     slowest: float = 0.5
     fastest: float = 2.0

@@ -41,7 +41,8 @@ class Feature(Protocol):
         """The stored form, float32, of a waveform, float32 of shape (samples,). Deterministic."""
 
     def expand(self, stored: "Tensor", out: "Tensor") -> None:
-        """Write the row of a stored form (float32, or `stored_dtype` from the cache) into `out`, float32 of `shape(samples)`."""
+        """Write the row of a stored form (float32, or `stored_dtype` from the cache) into `out`,
+        float32 of `shape(samples)`."""
 
 
 @runtime_checkable
@@ -49,7 +50,10 @@ class NeedsRate(Protocol):
     """A feature whose numbers depend on the sample rate."""
 
     def at_rate(self, rate: int) -> Self:
-        """The feature for a store of that sample rate in Hz. Raises ValueError if it is set to another."""
+        """The feature for a store of that sample rate in Hz.
+
+        Raises ValueError if it is set to another.
+        """
 
 
 def cache_text(feature: Feature, samples: int) -> str:
@@ -64,5 +68,5 @@ def cache_text(feature: Feature, samples: int) -> str:
 
 
 Features = Any
-"""What `Stream(features=...)` takes: a name, a Feature, an `nn.Module` or other callable on a waveform, or a mapping of names to
-these."""
+"""What `Stream(features=...)` takes: a name, a Feature, an `nn.Module` or other callable on a
+waveform, or a mapping of names to these."""

@@ -35,7 +35,8 @@ class FunctionFeature:
 
     @cached_property
     def settings(self) -> str:
-        """One line for the cache key: `cache_key` where the callable has one; of a module its class, constants and weights.
+        """One line for the cache key: `cache_key` where the callable has one; of a module its
+        class, constants and weights.
 
         Raises:
             FeatureError: Neither is enough to tell two callables apart.
@@ -51,7 +52,10 @@ class FunctionFeature:
         )
 
     def shape(self, samples: int) -> tuple[int, ...]:
-        """Shape of what the callable gives for a waveform of noise. Raises FeatureError for anything but one real, fixed tensor."""
+        """Shape of what the callable gives for a waveform of noise.
+
+        Raises FeatureError for anything but one real, fixed tensor.
+        """
         if samples not in self._shapes:
             noise = 0.1 * torch.randn(samples, generator=torch.Generator().manual_seed(0))
             first, again = self.compute(noise.clone()), self.compute(noise.clone())
@@ -79,7 +83,8 @@ class FunctionFeature:
 
 
 def _digest(module: nn.Module) -> str:
-    """Class, library version, plain attributes, parameters and buffers of a module and all modules in it, hashed.
+    """Class, library version, plain attributes, parameters and buffers of a module and all modules
+    in it, hashed.
 
     Raises FeatureError for an attribute that has no text of its own, such as a lambda.
     """

@@ -77,7 +77,10 @@ class LogMel:
         return transform(self.rate, self.n_fft, self.hop, self.mels, self.normalize)
 
     def at_rate(self, rate: int) -> "LogMel":
-        """The same feature for a store of that sample rate. Raises ValueError if it is set to another."""
+        """The same feature for a store of that sample rate.
+
+        Raises ValueError if it is set to another.
+        """
         if self.rate not in (None, rate):
             raise ValueError(
                 f"LogMel(rate={self.rate}) does not fit a store of {rate} Hz; leave out rate, or build a store with --rate {self.rate}"

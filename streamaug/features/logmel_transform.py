@@ -42,7 +42,8 @@ class LogMelTransform(nn.Module):
         filters = _filterbank(n_fft // 2 + 1, mels, rate)
         self.register_buffer("window", torch.hann_window(n_fft, dtype=torch.float64), persistent=False)
         self.register_buffer("filters", filters.float(), persistent=False)
-        # A band covers few bins: multiplying a block of bands by its own bins alone costs a sixth of the whole product.
+        # A band covers few bins: multiplying a block of bands by its own bins alone costs a sixth
+        # of the whole product.
         self._blocks = [_block(filters, first) for first in range(0, mels, _BANDS_A_BLOCK)]
 
     def forward(self, waveform: Tensor) -> Tensor:
@@ -67,7 +68,8 @@ class LogMelTransform(nn.Module):
         flat = waveform.reshape(-1, waveform.shape[-1])
         reflected = flat[:, 1 : half + 1].flip(-1), flat, flat[:, -half - 1 : -1].flip(-1)  # in half the time of torch's padding
         windows = torch.cat(reflected, -1).unfold(-1, self.n_fft, self.hop)
-        # On a CPU blocks of windows that stay in its cache take a third of the time; a GPU wants them all at once.
+        # On a CPU blocks of windows that stay in its cache take a third of the time; a GPU wants
+        # them all at once.
         block = windows.shape[1] if windows.is_cuda else max(1, _WINDOWS_A_BLOCK // len(windows))
         mel = torch.cat([self._mel(part) for part in torch.split(windows, block, dim=1)], 1).mT
         logs = torch.log(mel + FLOOR)
@@ -88,10 +90,11 @@ class LogMelTransform(nn.Module):
 
 
 def with_deltas(static: Tensor, out: Tensor | None = None) -> Tensor:
-    """Stack a static matrix with its first and second delta, valid frames only: (..., 3, mels, frames - 8).
+    """Stack a static matrix with its first and second delta, valid frames only: (..., 3, mels,
+    frames - 8).
 
-    d[t] = (x[t+1] - x[t-1]) / 10 + (x[t+2] - x[t-2]) / 5, twice; static is cropped 4:-4 and delta 2:-2, so that
-    all three channels cover the same frames.
+    d[t] = (x[t+1] - x[t-1]) / 10 + (x[t+2] - x[t-2]) / 5, twice; static is cropped 4:-4 and delta
+    2:-2, so that all three channels cover the same frames.
 
     Args:
         static: float32 of shape (..., mels, frames).
@@ -123,9 +126,11 @@ def _delta(x: Tensor) -> Tensor:
 
 
 def _filterbank(bins: int, mels: int, rate: int) -> Tensor:
-    """Triangular bands (bins, mels) evenly spaced on the HTK scale 2595 log10(1 + f / 700), from 0 Hz to rate / 2.
+    """Triangular bands (bins, mels) evenly spaced on the HTK scale 2595 log10(1 + f / 700), from 0
+    Hz to rate / 2.
 
-    torchaudio.functional.melscale_fbanks gives the same in 32 bits, where differences of edges of some 10^4 Hz keep four digits.
+    torchaudio.functional.melscale_fbanks gives the same in 32 bits, where differences of edges of
+    some 10^4 Hz keep four digits.
     """
     top = 2595 * math.log10(1 + rate / 2 / 700)
     edges = 700 * (10 ** (torch.linspace(0, top, mels + 2, dtype=torch.float64) / 2595) - 1)

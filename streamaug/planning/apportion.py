@@ -38,10 +38,11 @@ def apportion(totals: Sequence[int], weights: Sequence[Sequence[int]], cap: int 
 
     Args:
         totals: One total per group.
-        weights: For each group one weight per column, whole numbers; not all zero unless the total is.
-        cap: If given, a column gets at most total / cap of a group's rows; the rest goes to the other
-            columns in proportion to their weights. With k views per row, a cap of k keeps a clip from
-            having the same view twice.
+        weights: For each group one weight per column, whole numbers; not all zero unless the total
+            is.
+        cap: If given, a column gets at most total / cap of a group's rows; the rest goes to the
+            other columns in proportion to their weights. With k views per row, a cap of k keeps a
+            clip from having the same view twice.
 
     Returns:
         Counts, (groups, columns).

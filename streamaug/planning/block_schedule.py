@@ -1,7 +1,7 @@
 """A line of cells divided into equal blocks, each with every cell's share to the row.
 
-An example with three cells of 6, 1 and 5 rows, and four blocks of three rows. The line has a slot per
-row. Slot s goes to block s mod 4, as cards are dealt to four players:
+An example with three cells of 6, 1 and 5 rows, and four blocks of three rows. The line has a slot
+per row. Slot s goes to block s mod 4, as cards are dealt to four players:
 
     slot     0  1  2  3  4  5  6  7  8  9 10 11
     cell     a  a  a  a  a  a  b  c  c  c  c  c
@@ -9,10 +9,10 @@ row. Slot s goes to block s mod 4, as cards are dealt to four players:
 
     block 0: a a c     block 1: a a c     block 2: a b c     block 3: a c c
 
-So a cell's rows in a block are its share (a: 1.5, b: 0.25, c: 1.25), rounded down or up. The blocks that
-get one row more are neighbours, here 0 and 1 for cell a. They must not come one after the other, so the
-blocks come in golden-ratio strides: with a stride of 3 and a shift of 0 they come as 0, 3, 2, 1. Inside a
-block the slots are shuffled.
+So a cell's rows in a block are its share (a: 1.5, b: 0.25, c: 1.25), rounded down or up. The blocks
+that get one row more are neighbours, here 0 and 1 for cell a. They must not come one after the
+other, so the blocks come in golden-ratio strides: with a stride of 3 and a shift of 0 they come as
+0, 3, 2, 1. Inside a block the slots are shuffled.
 """
 
 import math
@@ -42,11 +42,11 @@ class BlockSchedule:
         blocks: Number of blocks.
         size: Rows per block.
         key: Names the shuffles.
-        chronological: Whether a cell's ordinals follow time: what comes earlier has the smaller one.
-            Without it they are only distinct, which is quicker.
+        chronological: Whether a cell's ordinals follow time: what comes earlier has the smaller
+            one. Without it they are only distinct, which is quicker.
 
-    The example of the module. Each text is a block, and counts up each cell's ordinals where the one
-    before it stopped:
+    The example of the module. Each text is a block, and counts up each cell's ordinals where the
+    one before it stopped:
 
     >>> schedule = BlockSchedule(
     ...     counts=np.array([6, 1, 5]), ordinals_before=np.zeros(3, int), blocks=4, size=3, key=11, chronological=True
@@ -99,10 +99,10 @@ class BlockSchedule:
     def slots_before(self, start: Any, end: Any, time: Any) -> Any:
         """How many of the slots from `start` to `end` are in blocks that come before a time.
 
-        Every round of `blocks` slots gives each block one slot. Where an edge cuts a round, the block
-        at time v has its slot before the edge if (stride v + shift) mod blocks < edge mod blocks, that
-        is, if floor(z / blocks) - floor((z - edge mod blocks) / blocks) is 1 for z = stride v + shift.
-        This is summed over v, for the end less for the start.
+        Every round of `blocks` slots gives each block one slot. Where an edge cuts a round, the
+        block at time v has its slot before the edge if (stride v + shift) mod blocks < edge mod
+        blocks, that is, if floor(z / blocks) - floor((z - edge mod blocks) / blocks) is 1 for z =
+        stride v + shift. This is summed over v, for the end less for the start.
 
         Args:
             start: First slot; an integer or an array of them, as all arguments.
@@ -155,8 +155,8 @@ class BlockSchedule:
     def _chronological_ordinals(self, times: np.ndarray, cells: np.ndarray, cells_in_time: np.ndarray) -> np.ndarray:
         """Ordinals that count up with time, (times, size).
 
-        Sorted by cell, a block is one run per cell. A run's ordinals count up from those that its cell
-        was given before, and go to the cell's rows in the order of time.
+        Sorted by cell, a block is one run per cell. A run's ordinals count up from those that its
+        cell was given before, and go to the cell's rows in the order of time.
 
         Args:
             times: When the blocks come.

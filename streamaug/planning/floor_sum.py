@@ -6,8 +6,8 @@ from typing import Any
 def floor_sum(n: Any, m: Any, a: Any, b: Any) -> Any:
     """The sum of floor((a i + b) / m) over i = 0 .. n-1, in O(log m) steps.
 
-    The steps are those of Euclid's algorithm: the lattice points under a line, counted with the axes
-    exchanged again and again.
+    The steps are those of Euclid's algorithm: the lattice points under a line, counted with the
+    axes exchanged again and again.
 
     Args:
         n: Number of terms; an integer or an array of them, as all arguments.

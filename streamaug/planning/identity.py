@@ -12,7 +12,8 @@ FORMAT = 1
 
 @dataclass(frozen=True, kw_only=True)
 class Identity:
-    """What a plan is made of. Plans with the same identity have the same rows, with the same class numbers.
+    """What a plan is made of. Plans with the same identity have the same rows, with the same class
+    numbers.
 
     Args:
         recipe: Hash of the recipe.
@@ -22,8 +23,8 @@ class Identity:
         conditions: Digest of each condition that the recipe uses.
         format: Version of planning itself; another version shuffles in another way.
         draw: Name and version of a plug-in's draw. Default: empty, a built-in draw.
-        labels: Digest of the store's labels in their order, which gives each class its number. Not part of `hash`, since
-            the rows do not depend on it.
+        labels: Digest of the store's labels in their order, which gives each class its number. Not
+            part of `hash`, since the rows do not depend on it.
     """
 
     recipe: str

@@ -19,7 +19,8 @@ class Ledger:
         columns: Names of the columns, `condition` first.
         values: For each column its values, in order.
         counts: Rows of each combination, int64, one axis per column.
-        allow_leakage: Whether the recipe allows leakage; every table then has a column that says so.
+        allow_leakage: Whether the recipe allows leakage; every table then has a column that says
+            so.
     """
 
     columns: tuple[str, ...]
@@ -69,7 +70,8 @@ def planned(plan: Plan, columns: Mapping[str, Column], epochs: Iterable[int] = (
 
     Args:
         plan: The plan.
-        columns: Columns of the store's clips table; `Column.codes` has one code per clip of the store.
+        columns: Columns of the store's clips table; `Column.codes` has one code per clip of the
+            store.
         epochs: Numbers of the epochs. Default: the first.
     """
     codes, shape = _joint(columns)

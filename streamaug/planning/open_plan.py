@@ -25,8 +25,9 @@ def open_plan(recipe: Recipe, store: Store, *, split: str = "train", seed: int =
         store: The store.
         split: `train`, or a choice on any column such as `fold=1,2,3`. Default: `train`.
         seed: Seed for all shuffles. Default: 0.
-        evaluate: Split that must not share clips or groups with this one. Default: all other splits,
-            whatever they are called; for a choice on another column, the clips that it leaves out.
+        evaluate: Split that must not share clips or groups with this one. Default: all other
+            splits, whatever they are called; for a choice on another column, the clips that it
+            leaves out.
 
     Raises:
         RecipeError: The recipe names a condition, column or value that the store does not have.

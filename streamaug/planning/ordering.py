@@ -4,8 +4,8 @@ There are two ways to order the rows of an epoch's cells. Both are bijections be
 (cell, ordinal):
 
 - `Shuffled`: one permutation of all positions.
-- `Blocks`: blocks of equal size, each with every cell's share to the row, shuffled inside. Batches that
-  must hold the mixture are such blocks.
+- `Blocks`: blocks of equal size, each with every cell's share to the row, shuffled inside. Batches
+  that must hold the mixture are such blocks.
 """
 
 from bisect import bisect_right
@@ -56,8 +56,8 @@ class Shuffled:
 class Blocks:
     """Blocks of equal size, each with every cell's share to the row.
 
-    What is left at the end is a smaller block, with shares of its own by largest remainder: first by
-    condition group, then by cell.
+    What is left at the end is a smaller block, with shares of its own by largest remainder: first
+    by condition group, then by cell.
 
     Args:
         counts: Rows of each cell, int64 of shape (cells,).

@@ -1,13 +1,14 @@
 """Keyed permutations: a shuffle that is computed element by element, with nothing stored in memory.
 
-Positions 0 .. size-1 are put on a grid of a x b squares, with a = ceil(sqrt(size)) and b = ceil(size / a),
-and go through a numeric Feistel network: alternately, the row is moved by a hash of the column, and the
-column by a hash of the row. Each round can be undone, so the whole is a bijection of the grid. What lands
-on one of the fewer than a squares past `size` goes through again ("cycle walking"). Six rounds are needed:
-with three or four the position is uniform, but neighbours at the distances a and b are not.
+Positions 0 .. size-1 are put on a grid of a x b squares, with a = ceil(sqrt(size)) and b =
+ceil(size / a), and go through a numeric Feistel network: alternately, the row is moved by a hash of
+the column, and the column by a hash of the row. Each round can be undone, so the whole is a
+bijection of the grid. What lands on one of the fewer than a squares past `size` goes through again
+("cycle walking"). Six rounds are needed: with three or four the position is uniform, but neighbours
+at the distances a and b are not.
 
-Small sets are harder for a Feistel network. Below 1024 it has twelve rounds; below 16 it is replaced by a
-Fisher-Yates shuffle in which one element is followed through its swaps.
+Small sets are harder for a Feistel network. Below 1024 it has twelve rounds; below 16 it is
+replaced by a Fisher-Yates shuffle in which one element is followed through its swaps.
 """
 
 import hashlib

@@ -15,9 +15,9 @@ _FIRST, _DOTS, _BATCHES = 256, 20_000, 200
 def picture_of(plan: Plan, epoch: int, shard_order: np.ndarray) -> "Figure":
     """Draw three panels: the first rows, the whole epoch, and each condition's share in batches.
 
-    The whole epoch has a lane per condition, in which clips are in the order of their shards: reads in
-    windows of shards show as stripes, and a full shuffle fills the lanes evenly. Stratified batches have
-    straight shares.
+    The whole epoch has a lane per condition, in which clips are in the order of their shards: reads
+    in windows of shards show as stripes, and a full shuffle fills the lanes evenly. Stratified
+    batches have straight shares.
 
     Args:
         plan: The plan.

@@ -30,7 +30,8 @@ class Rows:
     """Rows of a plan.
 
     Args:
-        condition: Numbers of conditions, in the order of `Plan.conditions`, int64 of shape (n, views).
+        condition: Numbers of conditions, in the order of `Plan.conditions`, int64 of shape (n,
+            views).
         clip: Row numbers in the store's clips table, int64 of shape (n,).
     """
 

@@ -59,7 +59,8 @@ class SequentialPlan:
             store: The store.
             conditions: Names of the conditions.
             split: The split as text.
-            by_shard: Whether to order the clips by shard, for sequential reads. Default: by clip_id.
+            by_shard: Whether to order the clips by shard, for sequential reads. Default: by
+                clip_id.
 
         Raises:
             StoreError: A condition is not in the store, or has none of these clips.

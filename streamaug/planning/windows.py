@@ -1,9 +1,9 @@
 """The shuffle in windows: reads go from shard to shard, for stores where each request is slow.
 
-The ordinals of each cell follow its shards, in an order of the epoch's own. Over all cells W shards are
-open together: the epoch is cut into V windows. Window v has the ordinals floor(v R / V) to
-floor((v + 1) R / V) of a cell of R rows, shuffled inside the window. So every window holds every cell's
-share to the row; where a window ends inside a shard, the next one continues with that shard.
+The ordinals of each cell follow its shards, in an order of the epoch's own. Over all cells W shards
+are open together: the epoch is cut into V windows. Window v has the ordinals floor(v R / V) to
+floor((v + 1) R / V) of a cell of R rows, shuffled inside the window. So every window holds every
+cell's share to the row; where a window ends inside a shard, the next one continues with that shard.
 """
 
 from dataclasses import dataclass
@@ -23,8 +23,8 @@ class Windows:
     Args:
         cells: The cells of the epoch.
         sizes: Clips in the candidate set of each cell, int64 of shape (cells,).
-        starts: Index in the candidate set of the first clip of each visit, int64 of shape (visits,),
-            cell by cell.
+        starts: Index in the candidate set of the first clip of each visit, int64 of shape
+            (visits,), cell by cell.
         ends: Where each visit ends on the line of all cells' ordinals, int64 of shape (visits,).
         windows: Number of windows.
         keys: Names the shuffles of each cell, uint64 of shape (cells,).
@@ -137,8 +137,8 @@ class _ShardOrders:
         """The shards of a candidate set in the order that a key names.
 
         Returns:
-            Index in the candidate set of each shard's first clip, clips per shard, and where each shard
-            ends in the order.
+            Index in the candidate set of each shard's first clip, clips per shard, and where each
+            shard ends in the order.
         """
         if (candidate_set, key) not in self._known:
             sizes = self._sizes[candidate_set]
@@ -150,8 +150,8 @@ class _ShardOrders:
 def _shard_visits(cells: Cells, cell: int, orders: _ShardOrders, key: int) -> tuple[np.ndarray, np.ndarray]:
     """The shards that a cell visits in an epoch: first index and number of clips of each visit.
 
-    The order of the shards, on the circle or in each pass, decides which clips the epoch has. If it is
-    the same in all epochs, the epoch visits these shards in an order of its own.
+    The order of the shards, on the circle or in each pass, decides which clips the epoch has. If it
+    is the same in all epochs, the epoch visits these shards in an order of its own.
     """
     candidate_set, own = int(cells.candidate_set[cell]), int(cells.key[cell])
     first, left, size = int(cells.first[cell]), int(cells.count[cell]), orders.size(candidate_set)

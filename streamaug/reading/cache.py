@@ -36,7 +36,10 @@ class CacheView(Protocol):
         """The bytes of an entry."""
 
     def write(self, condition: int, clip: int, data: memoryview) -> bool:
-        """Add an entry, unless there is one; it is found after `seal` and `refresh`. False if the cache is full."""
+        """Add an entry, unless there is one; it is found after `seal` and `refresh`.
+
+        False if the cache is full.
+        """
 
     def invalidate(self, condition: int, clip: int) -> None:
         """Stop looking at an entry that turned out to be damaged."""
@@ -58,7 +61,8 @@ class CacheBackend(Protocol):
         """The entries of one kind.
 
         Args:
-            kind: Text that names what the entries hold and all that they depend on besides the bitstream.
+            kind: Text that names what the entries hold and all that they depend on besides the
+                bitstream.
             locations: The conditions whose bitstreams are looked up, in the order of their numbers.
             largest: Bytes of the largest entry.
         """
@@ -66,7 +70,8 @@ class CacheBackend(Protocol):
 
 @dataclass(frozen=True, kw_only=True)
 class Cache:
-    """A folder on a local disk and the bytes that it may take. All kinds of entries, and other runs', may share a folder.
+    """A folder on a local disk and the bytes that it may take. All kinds of entries, and other
+    runs', may share a folder.
 
     Args:
         folder: Made if it does not exist; `~` is the home folder. A relative path is made absolute.
@@ -84,7 +89,10 @@ class Cache:
 
 
 class FolderView:
-    """The entries of one kind in a folder. Knows the slot of each bitstream in four bytes; lists the folder only at `refresh`."""
+    """The entries of one kind in a folder.
+
+    Knows the slot of each bitstream in four bytes; lists the folder only at `refresh`.
+    """
 
     def __init__(self, cache: Cache, locations: Sequence[BitstreamLocations], *, kind: str, largest: int) -> None:
         digest = hashlib.sha256(kind.encode()).hexdigest()[:16]

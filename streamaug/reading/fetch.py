@@ -1,4 +1,5 @@
-"""Read byte ranges of a store's shards: local files directly, remote ones in parallel, with neighbours merged into one read."""
+"""Read byte ranges of a store's shards: local files directly, remote ones in parallel, with
+neighbours merged into one read."""
 
 import errno
 import os
@@ -21,7 +22,8 @@ from streamaug.store.access import access_remedy
 from streamaug.store.folder import Folder
 
 GAP = 4 << 10
-"""Gap in bytes below which two ranges are merged into one read: a tar's headers and JSON members take some 2 kB."""
+"""Gap in bytes below which two ranges are merged into one read: a tar's headers and JSON members
+take some 2 kB."""
 
 LONGEST_READ = 8 << 20
 """Bytes after which a merged read ends, so that several connections share a shard."""
@@ -56,9 +58,11 @@ class PendingRead:
     """The bytes of a range, possibly still being read.
 
     Args:
-        take: Returns the bytes, after waiting for them if necessary; raises CorruptError, FetchError.
+        take: Returns the bytes, after waiting for them if necessary; raises CorruptError,
+            FetchError.
         future: The read that brings them. None: `take` reads them itself.
-        cancelled: When set, it ends the tries of all reads that were requested together. None: `take` reads the bytes itself.
+        cancelled: When set, it ends the tries of all reads that were requested together. None:
+            `take` reads the bytes itself.
         is_cached: Whether they come from a cache.
     """
 
@@ -89,7 +93,8 @@ def merge_reads(ranges: Sequence[ByteRange], *, gap: int = GAP, longest: int = L
         longest: Bytes that a merged read may have.
 
     Returns:
-        The reads, each with the numbers of the ranges that it covers, ordered by the most urgent range of each.
+        The reads, each with the numbers of the ranges that it covers, ordered by the most urgent
+        range of each.
 
     >>> a, b, c = (ByteRange(path="s.tar", start=start, stop=start + 100) for start in (900, 0, 110))
     >>> [(read.start, read.stop, covered) for read, covered in merge_reads([a, b, c], gap=10)]
@@ -128,7 +133,8 @@ class Fetcher:
     def fetch(self, ranges: Sequence[ByteRange], on_read: Callable[[int, float], None]) -> list[PendingRead]:
         """Begin to read byte ranges.
 
-        Remote reads start immediately and in this order; a local file is read when its bytes are taken.
+        Remote reads start immediately and in this order; a local file is read when its bytes are
+        taken.
 
         Args:
             ranges: The ranges, the most urgent one first.
@@ -201,7 +207,8 @@ class Fetcher:
         return access_remedy(self._folder.url, error) or self._remedy
 
     def _call(self, method: str, path: str, **arguments: Any) -> Any:
-        """Call a method of the file system; it is interrupted after a part of the deadline if the file system allows that."""
+        """Call a method of the file system; it is interrupted after a part of the deadline if the
+        file system allows that."""
         fs, path = self._fs, self._folder.path(path)
         if fs.async_impl:
             return sync(fs.loop, getattr(fs, f"_{method}"), path, timeout=self._try_s, **arguments)
@@ -219,7 +226,8 @@ class Fetcher:
 
 
 def _is_out_of_range(error: Exception) -> bool:
-    """Whether a server reports that a file has no such bytes: as an HTTP status, or as s3fs translates it."""
+    """Whether a server reports that a file has no such bytes: as an HTTP status, or as s3fs
+    translates it."""
     return getattr(error, "status", None) == HTTPStatus.REQUESTED_RANGE_NOT_SATISFIABLE or getattr(error, "errno", None) == errno.EINVAL
 
 

@@ -9,7 +9,8 @@ from streamaug.store import Index, Store
 from streamaug.store.format import IndexMeta
 
 DIGEST = 16
-"""Bytes remembered of each bitstream's sha256: enough to distinguish bitstreams and to notice damage."""
+"""Bytes remembered of each bitstream's sha256: enough to distinguish bitstreams and to notice
+damage."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +51,8 @@ class BitstreamLocations:
             FetchError: The index could not be read.
         """
         index = store.index(condition)
-        # A clip in the index that is not in the table was added after the table was read: no plan names it.
+        # A clip in the index that is not in the table was added after the table was read: no plan
+        # names it.
         rows = np.asarray(pc.index_in(store.clips["clip_id"], value_set=index.table["clip_id"]).fill_null(-1))
         digests = _digests(index)[rows]
         digests[rows < 0] = 0
@@ -93,7 +95,8 @@ def _ordered(index: Index, name: str, rows: np.ndarray) -> np.ndarray:
 
 
 def _compact(values: np.ndarray) -> np.ndarray:
-    """The same values in the smallest type that fits them; if all are equal, they take no memory per row."""
+    """The same values in the smallest type that fits them; if all are equal, they take no memory
+    per row."""
     if len(values) and (values == values[0]).all():
         return np.broadcast_to(values[0].copy(), values.shape)
     return values.astype(np.min_scalar_type(int(values.max(initial=0))))

@@ -1,7 +1,7 @@
 """Read byte ranges from S3 with obstore, at the address and with the credentials that s3fs found.
 
-obstore needs less than half of s3fs's processor time per read (docs/benchmarks.md), which leaves more for decoding. It
-reads bitstreams only; s3fs does everything else.
+obstore needs less than half of s3fs's processor time per read (docs/benchmarks.md), which leaves
+more for decoding. It reads bitstreams only; s3fs does everything else.
 """
 
 import errno
@@ -78,7 +78,8 @@ def reader(fs: fsspec.AbstractFileSystem, url: str) -> fsspec.AbstractFileSystem
 
 
 def _region(fs: fsspec.AbstractFileSystem, url: str) -> str | None:
-    """The bucket's region, which may differ from the account's; None if the server does not report it."""
+    """The bucket's region, which may differ from the account's; None if the server does not report
+    it."""
     bucket = fs._strip_protocol(url).split("/", 1)[0]
     try:
         headers = fs.call_s3("head_bucket", Bucket=bucket)["ResponseMetadata"]["HTTPHeaders"]

@@ -1,12 +1,13 @@
-"""A folder of immutable files, each with many entries that are found by key; both caches are made of these.
+"""A folder of immutable files, each with many entries that are found by key; both caches are made
+of these.
 
     <folder>/<kind>-<unique>.segment     all entries, then their keys, their ends, and a trailer that checks keys and ends
     <folder>/<kind>-<unique>.part        the same while its writer holds a lock on it, at its largest possible size
     <folder>/lock                        locked while segments are removed to make room
 
-A segment appears whole, by renaming, and never changes, so any number of processes may share the folder: each writes its
-own segments and reads all. Room is made by removing whole segments; files with other names are never removed. A process
-that has mapped a removed file can still read it.
+A segment appears whole, by renaming, and never changes, so any number of processes may share the
+folder: each writes its own segments and reads all. Room is made by removing whole segments; files
+with other names are never removed. A process that has mapped a removed file can still read it.
 """
 
 import fcntl
@@ -129,12 +130,14 @@ class Segments:
 
     Args:
         folder: Folder on a local disk; it is created if it does not exist.
-        bound: Bytes that all segments in the folder may take together, including those of other kinds.
+        bound: Bytes that all segments in the folder may take together, including those of other
+            kinds.
         kind: 16 hexadecimal digits; entries of different kinds do not see each other.
         largest: Bytes of the largest entry that will be added.
 
     Raises:
-        CacheError: The folder cannot be used, or the bound is too small for one segment; the message has the smallest bound.
+        CacheError: The folder cannot be used, or the bound is too small for one segment; the
+            message has the smallest bound.
     """
 
     def __init__(self, folder: Path, *, bound: int, kind: str, largest: int) -> None:
@@ -163,7 +166,8 @@ class Segments:
         return fresh
 
     def add(self, key: bytes, data: memoryview, *, protected: Callable[[], set[Path]]) -> bool:
-        """Write an entry into this process's open segment, where readers find it after `seal`. Not thread-safe.
+        """Write an entry into this process's open segment, where readers find it after `seal`. Not
+        thread-safe.
 
         Args:
             key: KEY bytes.

@@ -1,7 +1,7 @@
 """The draws that a recipe may name: those of this package, and those that plug-ins announce.
 
-What a draw does with the clips is no part of the language, see `streamaug.planning.draws`. The language
-needs its name, the recipe keys that only this draw takes, and its checks.
+What a draw does with the clips is no part of the language, see `streamaug.planning.draws`. The
+language needs its name, the recipe keys that only this draw takes, and its checks.
 """
 
 from functools import cache
@@ -37,8 +37,8 @@ class DrawRules(Protocol):
         version: Counts up when the same recipe comes to give other rows. Part of a plan's identity,
             except for built-in draws, which are covered by the format of the plan.
         summary: What a row is, in a few words for help texts.
-        options: The recipe keys that only this draw takes, with a description and an example each. A
-            draw that shows several conditions per row takes their number as `views`.
+        options: The recipe keys that only this draw takes, with a description and an example each.
+            A draw that shows several conditions per row takes their number as `views`.
     """
 
     @property

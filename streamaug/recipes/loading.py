@@ -1,7 +1,7 @@
 """Read a recipe and join it with the recipes that it extends.
 
-Each file becomes a `_Part`: its settings by key, and where each was written. A file's parents are merged
-into one part first, in which they must agree; then the file's own settings go on top.
+Each file becomes a `_Part`: its settings by key, and where each was written. A file's parents are
+merged into one part first, in which they must agree; then the file's own settings go on top.
 """
 
 import os
@@ -30,7 +30,8 @@ class _Part:
     Args:
         mixture: Shares by condition; several files' mixtures are joined as a set.
         where: Choice of clips; several files' choices are joined by "and".
-        values: All other settings by key, with `shuffle` as the window; a file overrides its parents.
+        values: All other settings by key, with `shuffle` as the window; a file overrides its
+            parents.
         options: The settings that only the draw takes; a file overrides its parents.
         source_locations: File and line of each key path.
     """
@@ -46,9 +47,9 @@ def load_recipe(recipe: str | os.PathLike[str] | Mapping[str, Any]) -> Recipe:
     """Read a recipe and the recipes that it extends.
 
     Args:
-        recipe: A YAML file, see docs/recipes.md, or a dictionary with the same keys. `~` is the home
-            folder. Paths in `extends` are relative to the file; those of a dictionary to the working
-            directory.
+        recipe: A YAML file, see docs/recipes.md, or a dictionary with the same keys. `~` is the
+            home folder. Paths in `extends` are relative to the file; those of a dictionary to the
+            working directory.
 
     Raises:
         RecipeError: The recipe cannot be read or contradicts itself. The message has the file, the

@@ -124,7 +124,8 @@ def option_keys(file: RecipeFile) -> tuple[str, ...]:
 
 
 def read_recipe_file(path: Path) -> tuple[RecipeFile, dict[KeyPath, str]]:
-    """Read a recipe file without what it extends; also where each of its parts is, as file and line.
+    """Read a recipe file without what it extends; also where each of its parts is, as file and
+    line.
 
     Raises:
         RecipeError: The file cannot be read, or does not fit the schema; all problems are reported
@@ -136,7 +137,8 @@ def read_recipe_file(path: Path) -> tuple[RecipeFile, dict[KeyPath, str]]:
 
 
 def read_recipe_mapping(data: Mapping[Any, Any]) -> tuple[RecipeFile, dict[KeyPath, str]]:
-    """Read a recipe that a program has made, without what it extends; also what to call its parts in errors.
+    """Read a recipe that a program has made, without what it extends; also what to call its parts
+    in errors.
 
     Args:
         data: Mappings, sequences and plain values, as YAML would have them.

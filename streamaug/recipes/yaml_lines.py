@@ -17,8 +17,8 @@ KeyPath = tuple[str | int, ...]
 def read_yaml(path: Path) -> tuple[Any, dict[KeyPath, int]]:
     """Read a YAML file's value, and the line (from 1) on which each part of it begins.
 
-    Duplicate keys, aliases and tags are errors: the first would silently lose a value, the others can hide
-    the content of a file.
+    Duplicate keys, aliases and tags are errors: the first would silently lose a value, the others
+    can hide the content of a file.
 
     Raises:
         RecipeError: The file is missing, not YAML, or has more than plain data.

@@ -56,7 +56,8 @@ def opening_error(url: str, error: Exception) -> StoreError:
 
 
 def access_remedy(url: str, error: BaseException) -> str:
-    """What to do about an error of a file system; empty if there is no better advice than the error itself.
+    """What to do about an error of a file system; empty if there is no better advice than the error
+    itself.
 
     Args:
         url: URL of the store.
@@ -78,7 +79,8 @@ def is_missing_bucket(error: BaseException) -> bool:
 
 
 def _remote_protocol(url: str) -> str:
-    """The protocol that reaches the server: the last one of a chain such as `simplecache::s3://bucket`."""
+    """The protocol that reaches the server: the last one of a chain such as
+    `simplecache::s3://bucket`."""
     return str(get_protocol(url.rpartition("::")[2]))
 
 

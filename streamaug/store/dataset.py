@@ -18,7 +18,8 @@ from streamaug.store.index import Index
 
 
 class ClipDataset(Dataset[dict[str, Any]]):
-    """The clips of one condition in the order of the clips table, with the samples that a `Stream` gives.
+    """The clips of one condition in the order of the clips table, with the samples that a `Stream`
+    gives.
 
     An item is a dictionary:
 

@@ -1,4 +1,5 @@
-"""Read and write the files of a store on any fsspec file system: reads are retried, writes appear whole or not at all."""
+"""Read and write the files of a store on any fsspec file system: reads are retried, writes appear
+whole or not at all."""
 
 import os
 import tempfile
@@ -21,8 +22,8 @@ from streamaug.store.access import access_remedy, is_missing_bucket, opening_err
 _T = TypeVar("_T")
 
 REMOTE = RetryPolicy(attempts=6, deadline_s=120.0)
-"""For operations on a remote file system. A single try ends by itself, since silent connections are closed
-(`_file_system`)."""
+"""For operations on a remote file system. A single try ends by itself, since silent connections are
+closed (`_file_system`)."""
 
 LOCAL = RetryPolicy(attempts=1, deadline_s=120.0)
 """For operations on a local file system, which fail for good reasons only."""
@@ -38,7 +39,8 @@ STAGING = ".building"
 def _file_system(url: str, options: Mapping[str, Any]) -> tuple[fsspec.AbstractFileSystem, str]:
     """The file system of a URL, which closes silent connections, and the path on it.
 
-    On S3 boto tries a request three times. s3fs would repeat each of these as often again, so its own retries are off.
+    On S3 boto tries a request three times. s3fs would repeat each of these as often again, so its
+    own retries are off.
     """
     protocol = get_protocol(url)
     defaults: dict[str, Any] = {}
@@ -56,7 +58,8 @@ def _file_system(url: str, options: Mapping[str, Any]) -> tuple[fsspec.AbstractF
 
 
 def _absolute_url(url: str) -> str:
-    """A URL or path that does not depend on the working directory: the local path in it is absolute, without `~`.
+    """A URL or path that does not depend on the working directory: the local path in it is
+    absolute, without `~`.
 
     >>> _absolute_url("s3://bucket/store"), _absolute_url("zip://store::file:///data/all.zip")
     ('s3://bucket/store', 'zip://store::file:///data/all.zip')
@@ -69,7 +72,8 @@ def _absolute_url(url: str) -> str:
 
 
 class _Connection:
-    """The file system of a folder in this process: open files, connections and event loops do not survive a fork.
+    """The file system of a folder in this process: open files, connections and event loops do not
+    survive a fork.
 
     Args:
         url: The folder's URL.
@@ -91,7 +95,8 @@ class _Connection:
 
 @dataclass(frozen=True, kw_only=True)
 class Folder:
-    """A folder on a file system. Its methods take paths relative to it, with '/' between their parts.
+    """A folder on a file system. Its methods take paths relative to it, with '/' between their
+    parts.
 
     It can be pickled and forked: each process opens the file system for itself.
 
@@ -109,8 +114,9 @@ class Folder:
         """The folder that a URL or path names.
 
         Args:
-            url: Path or fsspec URL; the folder need not exist. `~` is the home folder, and a relative path is made
-                absolute, so that a later change of the working directory has no effect.
+            url: Path or fsspec URL; the folder need not exist. `~` is the home folder, and a
+                relative path is made absolute, so that a later change of the working directory has
+                no effect.
             storage_options: Arguments of the fsspec file system, such as credentials.
 
         Raises:
@@ -157,7 +163,10 @@ class Folder:
         return f"{self.root}/{name}" if name else self.root
 
     def local_path(self, name: str) -> Path:
-        """Path of a file in a local folder, to open or memory-map it. Raises StoreError for a remote folder."""
+        """Path of a file in a local folder, to open or memory-map it.
+
+        Raises StoreError for a remote folder.
+        """
         if not self.is_local:
             raise StoreError(f"{self.url} is not on this machine's disk; copy the store to one first")
         return Path(self.path(name))
@@ -204,7 +213,10 @@ class Folder:
         return True
 
     def names(self, name: str = "") -> list[str]:
-        """Sorted names of the files and folders in a folder; none if it does not exist. Raises FetchError."""
+        """Sorted names of the files and folders in a folder; none if it does not exist.
+
+        Raises FetchError.
+        """
         self.fs.invalidate_cache()
         try:
             paths = self._retry("listing", name, lambda: self.fs.ls(self.path(name), detail=False))
@@ -214,7 +226,8 @@ class Folder:
         return sorted(map(unquote, bare) if self.is_web else bare)
 
     def sizes(self, name: str = "") -> dict[str, int]:
-        """Bytes of each file in a folder, by name; none if it does not exist. Not over HTTP, which lists no sizes.
+        """Bytes of each file in a folder, by name; none if it does not exist. Not over HTTP, which
+        lists no sizes.
 
         Raises:
             FetchError: The folder could not be listed.
@@ -236,7 +249,8 @@ class Folder:
 
     @contextmanager
     def staged(self, name: str) -> Iterator[Path]:
-        """A temporary local path that becomes the file `name` when the `with` block ends without an error.
+        """A temporary local path that becomes the file `name` when the `with` block ends without an
+        error.
 
         In a local folder it is renamed, elsewhere uploaded; a reader never sees half a file.
 

@@ -20,7 +20,8 @@ ROW_GROUP = 64_000
 """Rows per row group of an index."""
 
 MAX_PAYLOAD = 1 << 30
-"""Largest bitstream of one clip in bytes; a larger size in an index counts as damage and is not read."""
+"""Largest bitstream of one clip in bytes; a larger size in an index counts as damage and is not
+read."""
 
 CLIPS_SCHEMA = pa.schema(
     [
@@ -34,8 +35,9 @@ CLIPS_SCHEMA = pa.schema(
         pa.field("sha256", pa.binary(32), nullable=False),
     ]
 )
-"""Columns that every clips table has, followed by the data set's own. `shard` is the shard's number in every condition,
-`samples` the length at the store's rate, `depth` the bits per sample, `sha256` that of the PCM in `original`."""
+"""Columns that every clips table has, followed by the data set's own. `shard` is the shard's number
+in every condition, `samples` the length at the store's rate, `depth` the bits per sample, `sha256`
+that of the PCM in `original`."""
 
 INDEX_SCHEMA = pa.schema(
     [
@@ -49,8 +51,9 @@ INDEX_SCHEMA = pa.schema(
         pa.field("kbps", pa.float32(), nullable=False),
     ]
 )
-"""`shard` is the shard's position in the footer; `offset` and `size` locate the bitstream in the tar, in bytes; `delay` is
-what the codec adds at the start and `samples` the clip's length, both in samples at the store's rate; `kbps` is measured."""
+"""`shard` is the shard's position in the footer; `offset` and `size` locate the bitstream in the
+tar, in bytes; `delay` is what the codec adds at the start and `samples` the clip's length, both in
+samples at the store's rate; `kbps` is measured."""
 
 
 class _Strict(BaseModel):
@@ -102,7 +105,8 @@ class CodingStep(_Strict):
 
 
 def settings_hash(steps: Iterable[CodingStep]) -> str:
-    """Eight hex digits of the hash of steps, encoder versions and arguments; names of shards begin with them."""
+    """Eight hex digits of the hash of steps, encoder versions and arguments; names of shards begin
+    with them."""
     text = json.dumps([step.model_dump() for step in steps], sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 

@@ -36,7 +36,8 @@ class Index:
 
     @cached_property
     def digest(self) -> str:
-        """Hash of the condition's whole content, in hex; it changes with any clip, since the footer has every shard's sha256."""
+        """Hash of the condition's whole content, in hex; it changes with any clip, since the footer
+        has every shard's sha256."""
         return hashlib.sha256(self.meta.model_dump_json().encode()).hexdigest()
 
     def column(self, name: str) -> np.ndarray:

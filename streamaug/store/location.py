@@ -10,7 +10,8 @@ from streamaug.store.folder import Folder
 
 @dataclass(frozen=True, kw_only=True, slots=True)
 class Location:
-    """Where the bitstream of one clip in one condition is, and what decodes it. Small and picklable.
+    """Where the bitstream of one clip in one condition is, and what decodes it. Small and
+    picklable.
 
     Args:
         clip_id: The clip.
@@ -62,7 +63,8 @@ class Location:
         return hashlib.sha256(payload).digest() == self.sha256
 
     def decode(self, payload: bytes, rate: int) -> Audio:
-        """Decode the bitstream: sample-aligned with its original and as long, `samples` float32 at the store's rate.
+        """Decode the bitstream: sample-aligned with its original and as long, `samples` float32 at
+        the store's rate.
 
         PyAV decodes: the same on every machine, and without torch.
 
@@ -71,7 +73,8 @@ class Location:
             rate: The store's sample rate in Hz.
 
         Raises:
-            CorruptError: The bytes cannot be decoded or contain too few samples. The message does not name the clip.
+            CorruptError: The bytes cannot be decoded or contain too few samples. The message does
+                not name the clip.
         """
         samples = decode(payload, decoding=self.decoding, rate=rate, delay=self.delay, samples=self.samples, decoder=decode_pyav)
         return Audio(samples=samples, rate=rate)

@@ -1,4 +1,5 @@
-"""Read and write the Parquet files of a store: the same table gives the same bytes, and altered pages are noticed."""
+"""Read and write the Parquet files of a store: the same table gives the same bytes, and altered
+pages are noticed."""
 
 import io
 

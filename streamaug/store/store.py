@@ -38,8 +38,9 @@ class _AnyFormat(BaseModel):
 class Store:
     """The shards of one data set at any path or fsspec URL, opened for reading.
 
-    store.json is read when the store is opened, the clips table and each index at their first use; all are then
-    remembered: what a build changes later appears after `reopen()` only. A store can be pickled, and takes along what it has read.
+    store.json is read when the store is opened, the clips table and each index at their first use;
+    all are then remembered: what a build changes later appears after `reopen()` only. A store can
+    be pickled, and takes along what it has read.
 
     Args:
         folder: The store's folder.
@@ -85,7 +86,8 @@ class Store:
 
     @property
     def conditions(self) -> tuple[str, ...]:
-        """The published conditions, `original` first, then by name: store.json names them, and nothing is listed."""
+        """The published conditions, `original` first, then by name: store.json names them, and
+        nothing is listed."""
         return self.meta.conditions
 
     @cached_property
@@ -106,7 +108,8 @@ class Store:
         """
         name = str(Condition.parse(condition))
         if name not in self.conditions:
-            # Not left to the server, since some answer "access denied" for a file that does not exist.
+            # Not left to the server, since some answer "access denied" for a file that does not
+            # exist.
             raise StoreError(f"no condition '{name}' in store {self.url}. {self._condition_hint(name)}")
         if name not in self._indexes:
             # Two threads may both read it; they get the same object.
@@ -140,7 +143,8 @@ class Store:
             clip_id: The clip.
 
         Raises:
-            StoreError: The store does not have the condition, or the condition does not have the clip.
+            StoreError: The store does not have the condition, or the condition does not have the
+                clip.
             CorruptError: The index is damaged.
             FetchError: The index could not be read.
         """
@@ -159,7 +163,8 @@ class Store:
         return StoreError(f"{message}. {guess or f'The column clip_id of {CLIPS_FILE} lists the clips'}")
 
     def read(self, condition: str, clip_id: str) -> Audio:
-        """The sound of a clip in a condition: sample-aligned with its original, at the store's rate.
+        """The sound of a clip in a condition: sample-aligned with its original, at the store's
+        rate.
 
         Args:
             condition: Name of the condition, such as `mp3_64`.
@@ -169,28 +174,33 @@ class Store:
             float32 samples of shape (samples,), nominally in [-1, 1], and their rate in Hz.
 
         Raises:
-            StoreError: The store does not have the condition, or the condition does not have the clip.
+            StoreError: The store does not have the condition, or the condition does not have the
+                clip.
             CorruptError: The bytes do not match the index, or cannot be decoded.
             FetchError: The bytes could not be read.
         """
         return read_clip(self.folder, self.location(condition, clip_id), self.meta.rate)
 
     def dataset(self, condition: str, split: str | None = None, *, features: Any = "waveform") -> "ClipDataset":
-        """The clips of a split in one condition as a map-style `torch.utils.data.Dataset`, for programs that index.
+        """The clips of a split in one condition as a map-style `torch.utils.data.Dataset`, for
+        programs that index.
 
-        `Stream` is faster, resumes exactly and mixes conditions; this is for what needs a clip by its number, such as
-        samplers, notebooks and other libraries. It needs torch.
+        `Stream` is faster, resumes exactly and mixes conditions; this is for what needs a clip by
+        its number, such as samplers, notebooks and other libraries. It needs torch.
 
         Args:
             condition: Name of the condition, such as `mp3_64`.
-            split: `train`, or a choice on any column such as `fold=1,2`. Default: all clips of the condition.
+            split: `train`, or a choice on any column such as `fold=1,2`. Default: all clips of the
+                condition.
             features: What to compute of each clip, as for `Stream`. Default: `waveform`.
 
         Returns:
-            Dictionaries with the features, `label`, `clip_id` and `condition`, in the order of the clips table.
+            Dictionaries with the features, `label`, `clip_id` and `condition`, in the order of the
+            clips table.
 
         Raises:
-            StoreError: The store does not have the condition, or the condition has no clip of the split.
+            StoreError: The store does not have the condition, or the condition has no clip of the
+                split.
             FeatureError: A feature is unknown, or does not fit the clips.
             CorruptError: The index is damaged.
             FetchError: It could not be read.

@@ -1,8 +1,8 @@
 """Read a shard from its first byte to its last without trusting any of it.
 
-A shard is a tar of the simplest kind: regular files under ustar headers of one block, in which all fields except name
-and size are fixed, and nothing but zeros at the end. Anything else is refused, so that no name or size in a hostile tar
-has any effect.
+A shard is a tar of the simplest kind: regular files under ustar headers of one block, in which all
+fields except name and size are fixed, and nothing but zeros at the end. Anything else is refused,
+so that no name or size in a hostile tar has any effect.
 """
 
 import tarfile
@@ -47,11 +47,13 @@ def members(read: Callable[[int], bytes], size: int) -> Iterator[Member]:
     """The members of a tar, in order.
 
     Args:
-        read: Returns the next bytes: the requested number or, at the end, the rest. Only what fits the tar is requested.
+        read: Returns the next bytes: the requested number or, at the end, the rest. Only what fits
+            the tar is requested.
         size: Bytes of the tar.
 
     Raises:
-        CorruptError: The tar is damaged. The message gives the position, but not the name of the tar.
+        CorruptError: The tar is damaged. The message gives the position, but not the name of the
+            tar.
     """
     offset, last = 0, "its start"
     while True:

@@ -1,13 +1,15 @@
 """Verify a store: compare its files with each other and, on request, decode every clip.
 
-Without decoding, it compares the conditions that store.json names with those in the folder; the clips table and the
-indexes with each other; each shard's size, sha256, headers, order and end, and each clip's bitstream and JSON, with the
-index; and it reports shards that no index names. If folders cannot be listed, it checks what store.json names.
+Without decoding, it compares the conditions that store.json names with those in the folder; the
+clips table and the indexes with each other; each shard's size, sha256, headers, order and end, and
+each clip's bitstream and JSON, with the index; and it reports shards that no index names. If
+folders cannot be listed, it checks what store.json names.
 
-With decoding, it also checks for every clip that it decodes to its length; that an original's samples have the sha256 of
-the clips table; and that a coded clip is sample-aligned with what was coded. What was coded is the original or, after
-effects, the condition that ends with the last of them (`pitch` for `pitch+mp3_64`). If that is not in the store, or has
-nothing below 3 kHz to align by, only the length is checked.
+With decoding, it also checks for every clip that it decodes to its length; that an original's
+samples have the sha256 of the clips table; and that a coded clip is sample-aligned with what was
+coded. What was coded is the original or, after effects, the condition that ends with the last of
+them (`pitch` for `pitch+mp3_64`). If that is not in the store, or has nothing below 3 kHz to align
+by, only the length is checked.
 """
 
 from collections import defaultdict
@@ -56,9 +58,10 @@ def verify(
     """Compare a store's files with each other; the head of this file lists the checks.
 
     Args:
-        store: The store. Its tables are read again, since they may have changed since it was opened.
-        conditions: Conditions to check. Default: all. With `decode`, the conditions that they must be aligned with are
-            checked, too.
+        store: The store. Its tables are read again, since they may have changed since it was
+            opened.
+        conditions: Conditions to check. Default: all. With `decode`, the conditions that they must
+            be aligned with are checked, too.
         decode: Also decode every clip.
         workers: Number of processes. Default: one per core.
         executor: Runs the work instead of processes on this machine.
@@ -108,7 +111,8 @@ def verify(
 
 
 def _listed(folder: Folder) -> dict[str, list[str]] | None:
-    """Files of each folder that has an index or shards, by condition; None if the server does not list folders."""
+    """Files of each folder that has an index or shards, by condition; None if the server does not
+    list folders."""
     try:
         names = folder.names()
     except FetchError:  # access denied; if the server does not answer at all, reading the first index shows it
@@ -128,7 +132,8 @@ def _listed(folder: Folder) -> dict[str, list[str]] | None:
 
 
 def _conditions(store: Store, folders: Iterable[str], requested: Sequence[Condition] | None, *, decode: bool) -> list[str]:
-    """Conditions to check, `original` first: the requested ones, for decoding also those they must be aligned with; or all."""
+    """Conditions to check, `original` first: the requested ones, for decoding also those they must
+    be aligned with; or all."""
     present = {*store.conditions, *folders}
     if not present and requested is None:
         raise StoreError(f"{store.url} has no condition; build some with 'streamaug build CLIPS.csv {store.url}'")

@@ -1,4 +1,5 @@
-"""Compare every byte of the shards of one number, the same clips in several conditions, with the indexes."""
+"""Compare every byte of the shards of one number, the same clips in several conditions, with the
+indexes."""
 
 import hashlib
 import json
@@ -60,14 +61,18 @@ class ShardReport:
 
 
 def verify_shards(task: VerifyTask) -> list[ShardReport]:
-    """Read each shard of a task once; runs in a worker. Raises FetchError if a remote store cannot be read."""
+    """Read each shard of a task once; runs in a worker.
+
+    Raises FetchError if a remote store cannot be read.
+    """
     clips = {clip["clip_id"]: clip for clip in task.clips.to_pylist()}
     listener = _Listener(task, clips) if task.decode else None
     return [_ShardCheck(task, index, clips, listener).run() for index in task.shards]
 
 
 def reference_of(condition: Condition) -> Condition:
-    """The condition that another must be aligned with: the input of its codecs, so all steps up to the last effect.
+    """The condition that another must be aligned with: the input of its codecs, so all steps up to
+    the last effect.
 
     >>> [str(reference_of(Condition.parse(name))) for name in ("sbc_64+aac_64", "pitch+mp3_64", "pitch")]
     ['original', 'pitch', 'pitch']
@@ -88,7 +93,8 @@ class _Listener:
         self._excerpts: dict[tuple[str, str], np.ndarray] = {}
 
     def problems(self, condition: str, location: Location, payload: bytes) -> Iterator[str]:
-        """What is wrong with the sound of a clip: its length, its alignment, for an original its samples."""
+        """What is wrong with the sound of a clip: its length, its alignment, for an original its
+        samples."""
         clip_id = location.clip_id
         try:
             signal = location.decode(payload, self._rate).samples
@@ -183,7 +189,8 @@ class _ShardCheck:
         )
 
     def _check_members(self, found: Iterator[Member]) -> None:
-        """Members must be the index's clips in its order, each followed by its JSON; the check ends at the first other member."""
+        """Members must be the index's clips in its order, each followed by its JSON; the check ends
+        at the first other member."""
         locations = self._index.locations()
         checked = 0
 
@@ -245,7 +252,10 @@ class _ShardCheck:
                 yield f"its JSON says {key} {json.dumps(fields.get(key))}, but index and clips table say {json.dumps(expected)}"
 
     def _expected_json(self, location: Location) -> dict[str, Any]:
-        """What a clip's JSON must say, with the types that JSON has. The data set's own columns may have changed since."""
+        """What a clip's JSON must say, with the types that JSON has.
+
+        The data set's own columns may have changed since.
+        """
         meta, rate = self._index.meta, self._task.meta.rate
         condition = Condition.parse(meta.condition)
         expected = {

@@ -40,8 +40,8 @@ def check_clips(meta: StoreMeta, clips: pa.Table) -> Iterator[Finding]:
 def check_index(index: Index, clips: pa.Table, rate: int) -> Iterator[Finding]:
     """Check an index by itself and against the clips table.
 
-    A condition may contain only some of the clips: only some shards or, after an effect that applies only to some clips,
-    only some clips of a shard.
+    A condition may contain only some of the clips: only some shards or, after an effect that
+    applies only to some clips, only some clips of a shard.
 
     Args:
         index: The index.

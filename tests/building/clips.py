@@ -10,7 +10,8 @@ RATE = 16_000
 
 
 def write_clips(folder: Path, count: int, *, seconds: float = 0.5, rate: int = RATE, first: int = 0, subtype: str = "PCM_16") -> Path:
-    """Write `count` WAV clips and their table clips.csv; every fourth clip is in the split `evaluate`. Returns the table's path."""
+    """Write `count` WAV clips and their table clips.csv; every fourth clip is in the split
+    `evaluate`. Returns the table's path."""
     folder.mkdir(parents=True, exist_ok=True)
     rows = []
     for number in range(first, first + count):

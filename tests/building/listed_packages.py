@@ -1,6 +1,8 @@
-"""Build, verify and plan with the given packages only: `python listed_packages.py CLIPS.csv STORE PACKAGE...`.
+"""Build, verify and plan with the given packages only: `python listed_packages.py CLIPS.csv STORE
+PACKAGE...`.
 
-Imports of packages that are neither given nor required by a given one fail, as in an environment without them.
+Imports of packages that are neither given nor required by a given one fail, as in an environment
+without them.
 """
 
 import ast

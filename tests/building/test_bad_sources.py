@@ -1,4 +1,5 @@
-"""Bad input of `streamaug build`, run as a person would: its messages, its exit code, and that nothing is half written."""
+"""Bad input of `streamaug build`, run as a person would: its messages, its exit code, and that
+nothing is half written."""
 
 import subprocess
 import sys
@@ -36,7 +37,8 @@ def tone(pitch, samples=RATE // 2):
 
 
 def broken_clips(folder: Path) -> Path:
-    """Six good clips, then one of each kind of broken clips, two that deserve a warning, and their table."""
+    """Six good clips, then one of each kind of broken clips, two that deserve a warning, and their
+    table."""
     write_clips(folder, 6)
     good = [(f"clip{number:03d}.wav", "ab"[number % 2], "train", f"place{number}", 0) for number in range(6)]
     whole = (folder / "clip000.wav").read_bytes()

@@ -42,7 +42,8 @@ def local(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, by
 
 @contextmanager
 def cluster(scratch: Path, workers: int, **environment: str) -> Iterator[tuple[str, list[subprocess.Popen[bytes]]]]:
-    """A scheduler and workers as a person starts them; yields the scheduler's address and the workers' processes."""
+    """A scheduler and workers as a person starts them; yields the scheduler's address and the
+    workers' processes."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         address = f"tcp://127.0.0.1:{probe.getsockname()[1]}"

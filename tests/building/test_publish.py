@@ -1,4 +1,5 @@
-"""store.json names the conditions that are there, whenever a build stops and whoever removed a folder."""
+"""store.json names the conditions that are there, whenever a build stops and whoever removed a
+folder."""
 
 import shutil
 from concurrent.futures import ThreadPoolExecutor

@@ -88,7 +88,8 @@ def test_killed_at_20_random_moments_it_ends_byte_identical_and_builds_no_finish
                 assert opened.clips.num_rows == 40
                 assert [len(opened.index(name)) for name in opened.conditions] == [40] * len(opened.conditions)
             continue
-        # It ended before the kill: check it and begin another store, so that all 20 kills hit a running build.
+        # It ended before the kill: check it and begin another store, so that all 20 kills hit a
+        # running build.
         assert process.returncode == 0, process.stderr.read()
         assert content(store) == expected
         round_ += 1

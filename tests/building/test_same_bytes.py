@@ -1,7 +1,9 @@
-"""The bytes of shards, and the rows of indexes and clips tables, are the same in every version of the builder.
+"""The bytes of shards, and the rows of indexes and clips tables, are the same in every version of
+the builder.
 
-The audio encoder is a stand-in, so that the digests depend neither on libFLAC nor on any other library's version.
-A digest that changes here means that stores which users have built can no longer be added to.
+The audio encoder is a stand-in, so that the digests depend neither on libFLAC nor on any other
+library's version. A digest that changes here means that stores which users have built can no longer
+be added to.
 """
 
 import hashlib

@@ -1,4 +1,5 @@
-"""Features against librosa, which shares no code with them, and against what the specification says of edges."""
+"""Features against librosa, which shares no code with them, and against what the specification says
+of edges."""
 
 import librosa
 import numpy as np

@@ -66,7 +66,8 @@ weights = st.one_of(
 
 @st.composite
 def plans(draw: st.DrawFn) -> dict[str, Any]:
-    """Arguments of `Recipe` and `inventory`, every draw and option among them; not all of them fit together."""
+    """Arguments of `Recipe` and `inventory`, every draw and option among them; not all of them fit
+    together."""
     names = draw(st.lists(st.sampled_from(CONDITIONS), min_size=1, max_size=4, unique=True))
     kind = draw(st.sampled_from(["union", "weighted", "one-per-clip", "views"]))
     settings: dict[str, Any] = {"draw": kind, "weights": {name: draw(weights) for name in names}}

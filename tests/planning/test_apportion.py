@@ -33,7 +33,8 @@ def test_what_is_owed_is_carried_from_group_to_group(totals: list[int], shares: 
 
 
 def test_many_groups_do_not_pile_roundings_up() -> None:
-    """Without carrying, the first of ten equal conditions would be rounded up in each of 500 groups of 11."""
+    """Without carrying, the first of ten equal conditions would be rounded up in each of 500 groups
+    of 11."""
     counts = apportion([11] * 500, [[1] * 10] * 500)
     assert {sum(row[column] for row in counts) for column in range(10)} == {550}
 

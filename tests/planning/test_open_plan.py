@@ -19,7 +19,8 @@ from streamaug.testing import write_store
 
 
 def small_store(folder: Path, *, leaking: bool = False) -> Store:
-    """40 clips: 20 to train on and 20 for evaluation, in four folds, locations apart (or one of them shared)."""
+    """40 clips: 20 to train on and 20 for evaluation, in four folds, locations apart (or one of
+    them shared)."""
     numbers = range(40)
     columns = {
         "clip_id": [f"clip-{number:02d}" for number in numbers],

@@ -41,7 +41,8 @@ def test_blocks_hold_each_cells_share_to_the_row(counts: list[int], size: int, c
 
 
 def test_a_rare_cell_is_spread_over_the_whole_epoch() -> None:
-    """A cell with half a row per block comes in every second block or so, not in the first half of the epoch."""
+    """A cell with half a row per block comes in every second block or so, not in the first half of
+    the epoch."""
     ordering = Blocks(counts=np.array([100_000 - 200, 200]), condition_groups=np.arange(2), size=250, key=3, chronological=True)
     cells, _ = ordering.locate(np.arange(100_000))
     places = np.flatnonzero(cells == 1) / 100_000

@@ -65,7 +65,8 @@ def test_position_and_clip_are_independent(size: int) -> None:
 
 @pytest.mark.parametrize("size", [7, 15, 16, 33, 100, 500, 1_023, 1_024, 1_500, 10_007, 1_000_000])
 def test_neighbours_at_every_gap_lie_at_any_distance(size: int) -> None:
-    """The differences of the clips at a gap are uniform modulo the size; a Feistel network of few rounds fails at the gaps a and b."""
+    """The differences of the clips at a gap are uniform modulo the size; a Feistel network of few
+    rounds fails at the gaps a and b."""
     a = math.isqrt(size - 1) + 1
     b = -(-size // a)
     orders = max(1, 400_000 // size)

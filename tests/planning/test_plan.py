@@ -61,7 +61,8 @@ def test_a_row_shows_a_clip_of_the_split_in_conditions_that_have_it(case: dict[s
 @some
 @given(case=plans(), epoch=st.integers(0, 6), data=st.data())
 def test_row_k_is_row_k_however_it_is_reached(case: dict[str, Any], epoch: int, data: st.DataObject) -> None:
-    """In one call or many, in any order, one by one, after pickling, after other epochs: resuming costs nothing and loses nothing."""
+    """In one call or many, in any order, one by one, after pickling, after other epochs: resuming
+    costs nothing and loses nothing."""
     plan = plan_of(case)
     conditions, clips = all_rows(plan, epoch)
     assume(len(clips))
@@ -351,7 +352,8 @@ class TestStratify:
 
 class TestWindows:
     def open_at_once(self, draw: str, window: int | None) -> int:
-        """The largest number of shards that a stretch of 60 rows touches, of 60 shards and two conditions."""
+        """The largest number of shards that a stretch of 60 rows touches, of 60 shards and two
+        conditions."""
         held = inventory(390, shards=60)
         options = {"rows": 780} if draw == "weighted" else {}
         plan = Plan(recipe=recipe(draw, {"original": 1, "mp3_64": 1}, window=window, stratify=20, **options), inventory=held)
@@ -364,7 +366,8 @@ class TestWindows:
 
     @pytest.mark.parametrize("draw", ["union", "weighted", "one-per-clip"])
     def test_few_shards_are_open_at_a_time(self, draw: str) -> None:
-        """A window of 8 shards is about 50 rows long; 60 rows lie in two or three, and a shard may lie across two."""
+        """A window of 8 shards is about 50 rows long; 60 rows lie in two or three, and a shard may
+        lie across two."""
         assert self.open_at_once(draw, window=8) <= 3 * 8
         assert self.open_at_once(draw, window=None) > 40
 

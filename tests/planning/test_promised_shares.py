@@ -12,7 +12,8 @@ def held(clips: int, *names: str) -> Inventory:
 
 
 def test_weights_hold_from_the_first_row_to_the_last_whatever_the_sources_sizes() -> None:
-    """Weights .8, .1, .1 over 1000 clips each: no stop rule ends the epoch early or leaves its end to one source."""
+    """Weights .8, .1, .1 over 1000 clips each: no stop rule ends the epoch early or leaves its end
+    to one source."""
     weights = {"original": 0.8, "mp3_64": 0.1, "aac_32": 0.1}
     plan = Plan(recipe=recipe("weighted", weights, rows=10_000), inventory=held(1000, *weights))
     conditions, clips = all_rows(plan)

@@ -1,7 +1,7 @@
 """Same recipe, store and seed, same rows: digests that were computed once and must never change.
 
-Where one does change, every plan that somebody saved or published changes with it. That is right only together with a new
-`streamaug.planning.identity.FORMAT`.
+Where one does change, every plan that somebody saved or published changes with it. That is right
+only together with a new `streamaug.planning.identity.FORMAT`.
 """
 
 import hashlib

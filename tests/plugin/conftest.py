@@ -1,4 +1,5 @@
-"""The package of this folder, installed into a folder of its own, and a store that was built with it."""
+"""The package of this folder, installed into a folder of its own, and a store that was built with
+it."""
 
 import os
 import subprocess

@@ -1,4 +1,5 @@
-"""What keeps a user out of a store is one line that says what to do: a package, credentials, a bucket, a protocol."""
+"""What keeps a user out of a store is one line that says what to do: a package, credentials, a
+bucket, a protocol."""
 
 import os
 import subprocess

@@ -1,4 +1,5 @@
-"""Each file of a store is read once, however often it is used; a build that comes later is seen by opening again."""
+"""Each file of a store is read once, however often it is used; a build that comes later is seen by
+opening again."""
 
 import pickle
 from collections import Counter

@@ -1,4 +1,5 @@
-"""Store.read: from a condition and a clip to its sound, from any kind of store, and errors that name what is wrong."""
+"""Store.read: from a condition and a clip to its sound, from any kind of store, and errors that
+name what is wrong."""
 
 import pickle
 from collections.abc import Mapping

@@ -1,4 +1,5 @@
-"""Whatever the bytes, the reader of tars raises CorruptError only, and requests no more than there is."""
+"""Whatever the bytes, the reader of tars raises CorruptError only, and requests no more than there
+is."""
 
 import io
 import tarfile

@@ -1,4 +1,5 @@
-"""Stores whose server gives files but lists no folders: web hosts without an index, S3 without s3:ListBucket."""
+"""Stores whose server gives files but lists no folders: web hosts without an index, S3 without
+s3:ListBucket."""
 
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,5 @@
-"""Caches: by content, whole or not at all, bounded, shared by processes, removing only what caches wrote."""
+"""Caches: by content, whole or not at all, bounded, shared by processes, removing only what caches
+wrote."""
 
 import os
 import resource
@@ -66,7 +67,8 @@ def test_another_recipe_on_the_same_clips_finds_the_features(store: Store, recip
 
 
 def test_conditions_of_one_clip_are_kept_apart(store: Store, recipe: Recipe, tmp_path: Path) -> None:
-    """The shards of all conditions are cut alike and have the same numbers: nothing may be keyed by such names."""
+    """The shards of all conditions are cut alike and have the same numbers: nothing may be keyed by
+    such names."""
     list(cached(recipe, store, tmp_path / "cache"))
     by_condition = {}
     for condition in ("original", "mp3_64", "opus_32"):

@@ -1,4 +1,5 @@
-"""One answer to "which epoch, from which row", whoever asks: late, killed, copied and parallel workers."""
+"""One answer to "which epoch, from which row", whoever asks: late, killed, copied and parallel
+workers."""
 
 import copy
 import json
@@ -218,7 +219,8 @@ def iterations(loader: DataLoader, taken: int | None) -> Iterator[dict[str, Any]
 
 @pytest.mark.parametrize("seed", range(6))
 def test_workers_that_start_stop_lag_and_die_at_random_never_mix_epochs(store: Store, recipe: Recipe, epochs, seed: int) -> None:
-    """Whole iterations are whole epochs, each the one after the last that anybody began; broken ones leave nothing behind."""
+    """Whole iterations are whole epochs, each the one after the last that anybody began; broken
+    ones leave nothing behind."""
     random = np.random.default_rng(seed)
     stream, last = opened(recipe, store), -1
     for _ in range(5):

@@ -1,4 +1,5 @@
-"""A stream reads the store that it was opened on, wherever its processes run and however they are started."""
+"""A stream reads the store that it was opened on, wherever its processes run and however they are
+started."""
 
 import pickle
 import zipfile

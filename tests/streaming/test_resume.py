@@ -1,4 +1,5 @@
-"""Positions: rows consumed, whoever made the batches, on whatever number of ranks, workers and threads it goes on."""
+"""Positions: rows consumed, whoever made the batches, on whatever number of ranks, workers and
+threads it goes on."""
 
 import json
 import os
@@ -208,7 +209,8 @@ def test_killed_at_any_moment_and_resumed_from_the_saved_state_no_row_is_lost(st
     subprocess.run(command, check=True)
     steps = [json.loads(line) for line in log.read_text().splitlines()]
     served = [position for _, positions in steps for position in positions]
-    # A kill between a step and its saved state repeats that one step, as any training does; nothing is left out.
+    # A kill between a step and its saved state repeats that one step, as any training does; nothing
+    # is left out.
     assert set(served) == set(range(96))
     assert len(steps) <= 10 + 1
 
@@ -248,7 +250,8 @@ def test_under_torchrun_ranks_and_their_workers_take_their_slices(store_path: Pa
 
 
 def _rank(rank: int, one: Stream, store_path: Path, recipe: Recipe, workers: int, folder: Path) -> None:
-    """What each rank of `torch.multiprocessing.spawn` does: two epochs of the stream that it was handed, or of one that it opened."""
+    """What each rank of `torch.multiprocessing.spawn` does: two epochs of the stream that it was
+    handed, or of one that it opened."""
     torch.distributed.init_process_group("gloo", init_method=f"file://{folder / 'meeting'}", rank=rank, world_size=2)
     told = []
     if workers:

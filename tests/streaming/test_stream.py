@@ -1,4 +1,5 @@
-"""A plan carried out: what is in a batch, in which order, on any number of threads, ranks and workers."""
+"""A plan carried out: what is in a batch, in which order, on any number of threads, ranks and
+workers."""
 
 from collections import Counter
 
@@ -162,7 +163,8 @@ def test_threads_leave_pytorchs_number_of_cores_alone(store: Store, recipe: Reci
 
 @pytest.mark.parametrize("features", ["logmel", "static"])
 def test_a_consumer_in_inference_mode_gets_the_same_from_store_and_cache(store: Store, recipe: Recipe, tmp_path, features: str) -> None:
-    """The threads that fill a batch are not in that mode, and may not write into memory that was made in it."""
+    """The threads that fill a batch are not in that mode, and may not write into memory that was
+    made in it."""
     settings = {"batch_size": 16, "features": features, "feature_cache": Cache(folder=tmp_path / "cache", bound=1 << 28)}
     expected = list(Stream(recipe, store, **settings))
     stream = Stream(recipe, store, **settings)

@@ -2,7 +2,8 @@
 question clip by clip.
 
     python -m train.paper.accuracy_against_quality STORE --accuracies table.csv
-    python -m train.paper.accuracy_against_quality STORE --predictions runs/experiment_a/predictions.parquet [--row 1]
+    python -m train.paper.accuracy_against_quality STORE --predictions
+    runs/experiment_a/predictions.parquet [--row 1]
 
 Grade the store's conditions with `streamaug quality STORE` first. The table has the columns
 condition and accuracy.

@@ -2,7 +2,8 @@
 conditions, and print Table 2.
 
     python -m train.paper.experiment_a STORE --model fcnn.safetensors
-    python -m train.paper.experiment_a STORE --model resnet.safetensors --model fcnn.safetensors --model fsfcnn.safetensors \
+    python -m train.paper.experiment_a STORE --model resnet.safetensors --model fcnn.safetensors
+    --model fsfcnn.safetensors \
         --coarse resnet3.safetensors --coarse fcnn3.safetensors        the two-stage ensemble
 
 Several models without --coarse are an ensemble that sums their class probabilities.

@@ -11,7 +11,8 @@ from streamaug.errors import EncoderError
 
 
 def version() -> str:
-    """Versions that decide the bytes: the wheel fixes LAME, Opus and the other libraries that it contains."""
+    """Versions that decide the bytes: the wheel fixes LAME, Opus and the other libraries that it
+    contains."""
     libavcodec = ".".join(map(str, av.library_versions["libavcodec"]))
     return f"PyAV {av.__version__}, libavcodec {libavcodec}"
 
@@ -38,9 +39,11 @@ class PyAVEncoder(AdapterEncoder):
         return f"install PyAV's own wheel ('pip install av'), or set 'adapter: ffmpeg' and install an ffmpeg that has {self.name}"
 
     def encode(self, pcm: np.ndarray, *, rate: int, kbps: float, tail: int) -> bytes:
-        """Encode a mono signal, as `Encoder.encode` describes; the silence at the end fills the codec's last frame.
+        """Encode a mono signal, as `Encoder.encode` describes; the silence at the end fills the
+        codec's last frame.
 
-        SBC drops a last frame that is not full. Muxers run bit-exact, so that the bitstream depends on the arguments alone.
+        SBC drops a last frame that is not full. Muxers run bit-exact, so that the bitstream depends
+        on the arguments alone.
         """
         if np.iinfo(pcm.dtype).bits not in (16, 32):
             raise TypeError(f"PCM of {pcm.dtype}")

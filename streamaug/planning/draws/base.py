@@ -1,8 +1,8 @@
 """What a draw is, and the cells that it makes.
 
-An epoch is a line of cells. A cell is a run of rows that show clips of one candidate set in the same
-conditions. All that comes later, the order in time and the clip of each row, is the same for every
-draw: a draw only counts.
+An epoch is a line of cells. A cell is a run of rows that show clips of one candidate set in the
+same conditions. All that comes later, the order in time and the clip of each row, is the same for
+every draw: a draw only counts.
 
 A draw is a class that takes no arguments. To add one, write it in a file of its own and announce it
 under its name in the entry-point group `streamaug.draws`.

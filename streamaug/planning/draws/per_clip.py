@@ -134,9 +134,9 @@ class PerClipCells:
 
     The clips of a stratum take, in an order of each epoch's own, the slots u = 0 .. size-1. The
     drawn conditions are laid on a line of views x size points, none longer than `size`. The clip in
-    slot u is shown in those at the points u, u + size, u + 2 size, ..., which are therefore distinct.
-    With several views, the order of the conditions on the line changes with the epoch, so that all
-    pairs come up.
+    slot u is shown in those at the points u, u + size, u + 2 size, ..., which are therefore
+    distinct. With several views, the order of the conditions on the line changes with the epoch, so
+    that all pairs come up.
 
     Args:
         shares: The weight of each condition.

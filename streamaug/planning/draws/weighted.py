@@ -59,8 +59,8 @@ def _check_groups(recipe: Recipe, strata: Sequence[Sequence[Stratum]]) -> None:
 class WeightedCells:
     """The cells of the epochs of a weighted draw.
 
-    The ordinals of a stratum count on over the epochs: one pass over its clips after the other, each
-    in an order of its own.
+    The ordinals of a stratum count on over the epochs: one pass over its clips after the other,
+    each in an order of its own.
 
     Args:
         shares: The weight of each condition.

@@ -11,7 +11,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, kw_only=True)
 class Energy:
-    """Energy in dB of full scale, per block of 10 ms at the sample rate in Hz; in a stream the store's."""
+    """Energy in dB of full scale, per block of 10 ms at the sample rate in Hz; in a stream the
+    store's."""
 
     rate: int | None = None
     name: str = "energy"
