@@ -153,15 +153,16 @@ class Stream(IterableDataset[dict[str, Any]]):
         """This rank's batches in the epoch that is being served, or served next; schedules give epochs of different lengths."""
         return self.rank_batches(self._cursor.epoch)
 
-    def rank_batches(self, epoch: int) -> int:
+    def rank_batches(self, epoch: int, first: int = 0) -> int:
         """This rank's batches in an epoch.
 
         Args:
             epoch: Number of the epoch, from 0.
+            first: Row of the epoch to count from. Default: all of the epoch.
         """
         partition, rows = self._cursor.rank_slice(), self.plan.epoch_size(epoch)
-        batches = partition.batches(0, rows)
-        is_last_empty = batches > 0 and not len(partition.positions(batches - 1, 0, rows))
+        batches = partition.batches(first, rows)
+        is_last_empty = batches > 0 and not len(partition.positions(batches - 1, first, rows))
         return batches - is_last_empty
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
@@ -257,6 +258,21 @@ class Stream(IterableDataset[dict[str, Any]]):
         if self._cursor.rank_slice().is_last(consumed, self.plan.epoch_size(epoch)):
             epoch, consumed = epoch + 1, 0
         return State(identity=self.plan.identity, epoch=epoch, rows=consumed).to_dict()
+
+    def follows(self, state: Mapping[str, Any], batch: Mapping[str, Any]) -> bool:
+        """Whether a batch is the one after a position: for trainers that check what they read.
+
+        Args:
+            state: From `state_dict` or `state_after`.
+            batch: As this stream gave it.
+
+        Raises:
+            StateError: Batches come out of order, or the state is one of another plan.
+        """
+        saved = State.from_dict(state, self.plan.identity)
+        end = self._cursor.rank_slice().end(0, saved.rows, self.plan.epoch_size(saved.epoch))
+        self.state_after(batch)  # refuses batches that come out of order
+        return (int(batch["epoch"]), int(batch["consumed"])) == (saved.epoch, end)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Resume at a saved position with the next iteration, on any number of ranks, workers and threads.
