@@ -89,8 +89,8 @@ class StreamCallback(Callback):
         loader = trainer.fit_loop._combined_loader
         if loader is not None and any(isinstance(one, Steps) for one in loader.flattened):
             raise StreamaugError(
-                "StreamCallback counts the epochs of a stream, but the trainer reads steps of one; write Trainer(max_steps=n, max_epochs=-1) "
-                "and give it the stream"
+                "StreamCallback counts the epochs of a stream, but the trainer reads steps of one; give it the stream and write "
+                "Trainer(max_steps=n, max_epochs=-1)"
             )
         if trainer.ckpt_path and not self._is_loaded:
             raise StreamaugError(
@@ -125,10 +125,10 @@ class StreamCallback(Callback):
     def on_train_batch_end(
         self,
         trainer: lightning.Trainer,
-        pl_module: lightning.LightningModule,
-        outputs: Any,
+        pl_module: lightning.LightningModule,  # noqa: ARG002  # Lightning's signature
+        outputs: Any,  # noqa: ARG002  # Lightning's signature
         batch: Any,
-        batch_idx: int,  # Lightning's signature
+        batch_idx: int,
     ) -> None:
         """Note the position after a batch that was trained on."""
         self._position = self.stream.state_after(batch)

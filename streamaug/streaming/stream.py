@@ -21,7 +21,7 @@ from streamaug.recipes import Recipe, load_recipe
 from streamaug.store import Store
 from streamaug.streaming.assembly import OpenedStore, StreamSettings, build_pipeline, open_cache
 from streamaug.streaming.batch import make_batch
-from streamaug.streaming.callers import loads_out_of_order, stacks_batches
+from streamaug.streaming.callers import is_shared_again, loads_out_of_order, stacks_batches
 from streamaug.streaming.cursor import Cursor, Iteration
 from streamaug.streaming.metrics import Counters, StreamMetrics
 from streamaug.streaming.partition import LastBatch, RankPartition
@@ -151,6 +151,7 @@ class Stream(IterableDataset[dict[str, Any]]):
 
     def __len__(self) -> int:
         """This rank's batches in the epoch that is being served, or served next; schedules give epochs of different lengths."""
+        _refuse_accelerate()
         return self.rank_batches(self._cursor.epoch)
 
     def rank_batches(self, epoch: int, first: int = 0) -> int:
@@ -166,6 +167,7 @@ class Stream(IterableDataset[dict[str, Any]]):
         return batches - is_last_empty
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
+        _refuse_accelerate()
         if stacks_batches():
             raise StreamaugError(
                 "this DataLoader would stack whole batches; write DataLoader(stream, batch_size=None), or StreamLoader(stream), and give "
@@ -322,6 +324,7 @@ class Stream(IterableDataset[dict[str, Any]]):
         self.close()
 
     def __getstate__(self) -> dict[str, Any]:
+        _refuse_accelerate()
         # Threads and locks do not travel. A spawned worker does not see the DataLoader that starts it, so it is looked at here.
         is_in_order = self._is_in_order and not loads_out_of_order()
         return {**self.__dict__, "_running": None, "_counters": None, "_is_in_order": is_in_order}
@@ -351,6 +354,15 @@ class Stream(IterableDataset[dict[str, Any]]):
                 if other not in tried:
                     tried.add(other)
                     yield other
+
+
+def _refuse_accelerate() -> None:
+    """Raise StreamaugError if a loader of accelerate asks."""
+    if is_shared_again():
+        raise StreamaugError(
+            "accelerate would share the rows of this stream among the ranks again; keep its loader out of accelerator.prepare(), and write "
+            "streamaug.integrations.accelerate.prepare(accelerator, StreamLoader(stream)), or StreamTrainer instead of Trainer"
+        )
 
 
 def _plan(
