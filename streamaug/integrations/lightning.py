@@ -189,10 +189,9 @@ def _estimate_steps(trainer: lightning.Trainer, callback: StreamCallback) -> Non
     if getattr(kind, "stream_callback", None) is callback:  # of an earlier fit
         return
 
-    def estimate(trainer: lightning.Trainer) -> int | float:
+    def estimate(trainer: lightning.Trainer) -> Any:
         steps = callback.estimated_steps(trainer)
-        return super(estimating, trainer).estimated_stepping_batches if steps is None else steps  # type: ignore[misc]  # a class made here
+        return kind.estimated_stepping_batches.__get__(trainer) if steps is None else steps
 
     members = {"estimated_stepping_batches": property(estimate), "stream_callback": callback, "__module__": kind.__module__}
-    estimating = type(kind.__name__, (kind,), members)
-    trainer.__class__ = estimating
+    trainer.__class__ = type(kind.__name__, (kind,), members)

@@ -16,7 +16,7 @@ from typing import Any
 
 from torch.utils.data import DataLoader, IterableDataset
 from transformers import Trainer
-from transformers.trainer_utils import get_last_checkpoint
+from transformers.trainer_utils import TrainOutput, get_last_checkpoint
 
 from streamaug.errors import StateError, StreamaugError
 from streamaug.files import write_whole
@@ -28,7 +28,7 @@ POSITION = "stream.json"
 """The file of a checkpoint that holds the position of the stream."""
 
 
-class StreamTrainer(Trainer):  # type: ignore[misc]  # transformers has no types
+class StreamTrainer(Trainer):
     """A Trainer whose `train_dataset` is a stream, exact to the row when it resumes.
 
     The stream decides the batch size, of all ranks together; `per_device_train_batch_size` is not
@@ -49,17 +49,20 @@ class StreamTrainer(Trainer):  # type: ignore[misc]  # transformers has no types
     def __init__(self, **arguments: Any) -> None:
         if not isinstance(arguments.get("train_dataset"), Stream):
             raise StreamaugError("StreamTrainer trains on a stream; write StreamTrainer(train_dataset=Stream(...)), or use Trainer")
+        self.stream: Stream = arguments["train_dataset"]
         self._make_inputs: Callable[[dict[str, Any]], Any] = arguments.get("data_collator") or self._inputs_by_name
         super().__init__(**arguments)
         self._source: StreamLoader | Steps | None = None
         self._resumed: dict[str, Any] | None = None
 
-    def train(self, resume_from_checkpoint: str | bool | None = None, **settings: Any) -> Any:
+    def train(
+        self, resume_from_checkpoint: str | bool | None = None, trial: Any = None, ignore_keys_for_eval: list[str] | None = None
+    ) -> TrainOutput:
         """Train, or resume after the last batch before a checkpoint.
 
         Args:
             resume_from_checkpoint: Folder of a checkpoint, or True for the last one in `output_dir`.
-            settings: Other arguments of Trainer.train.
+            trial, ignore_keys_for_eval: As for Trainer.train.
 
         Raises:
             StateError: The checkpoint has no position, or one of another stream.
@@ -69,16 +72,17 @@ class StreamTrainer(Trainer):  # type: ignore[misc]  # transformers has no types
             raise StreamaugError(
                 "ignore_data_skip=True miscounts the steps of an epoch; leave it out: a stream resumes without reading again"
             )
+        checkpoint: str | None = resume_from_checkpoint or None if isinstance(resume_from_checkpoint, str) else None
         if resume_from_checkpoint is True:
-            resume_from_checkpoint = get_last_checkpoint(self.args.output_dir)
-            if resume_from_checkpoint is None:
+            checkpoint = get_last_checkpoint(self.args.output_dir)  # type: ignore[no-untyped-call]  # transformers' own
+            if checkpoint is None:
                 raise ValueError(f"no checkpoint in {self.args.output_dir}; call train() without resume_from_checkpoint")
-        self._resumed = _read_position(Path(resume_from_checkpoint)) if resume_from_checkpoint else None
-        return super().train(resume_from_checkpoint=resume_from_checkpoint or None, **settings)
+        self._resumed = _read_position(Path(checkpoint)) if checkpoint else None
+        return super().train(checkpoint, trial, ignore_keys_for_eval)
 
     def get_train_dataloader(self) -> DataLoader[Any]:
         """Batches of the stream as arguments of the model, from where training begins or resumes."""
-        stream, args = self.train_dataset, self.args
+        stream, args = self.stream, self.args
         context = args.dataloader_multiprocessing_context
         loader = StreamLoader(
             stream,
@@ -108,7 +112,7 @@ class StreamTrainer(Trainer):  # type: ignore[misc]  # transformers has no types
             write_whole(Path(output_dir) / POSITION, json.dumps(self._source.state_dict()).encode())
 
     def _inputs_by_name(self, batch: dict[str, Any]) -> dict[str, Any]:
-        names = inspect.signature(self.model.forward).parameters
+        names = inspect.signature(self.model.forward).parameters  # type: ignore[union-attr]  # there is a model when there are batches
         return {name: value for name, value in batch.items() if name in names}
 
     def _have_equal_length(self, stream: Stream, state: Mapping[str, Any] | None) -> bool:

@@ -9,6 +9,7 @@ or pickles the stream.
 import sys
 from collections.abc import Iterator
 from types import FrameType
+from typing import Any
 
 from torch.utils.data import DataLoader
 
@@ -36,7 +37,7 @@ def is_shared_again() -> bool:
     of them. With a size it gets as far as the stream, which refuses it.
     """
     owners = [frame.f_locals.get("self") for frame in _frames()]
-    loaders = [owner for owner in owners if (type(owner).__module__, type(owner).__name__) in _ACCELERATE_LOADERS]
+    loaders: list[Any] = [owner for owner in owners if (type(owner).__module__, type(owner).__name__) in _ACCELERATE_LOADERS]
     for loader in loaders:
         if type(loader).__name__ == "IterableDatasetShard" and getattr(loader, "batch_size", 1) is None:
             loader.batch_size = 1
