@@ -66,9 +66,12 @@ class StreamCallback(Callback):
         if position.get("rows") == 0 and batches.get("is_last_batch"):
             # Lightning compares with the length of the next epoch to see that this one is complete.
             batches["current"]["completed"] = max(batches["current"]["completed"], self.stream.rank_batches(position["epoch"]))
-        if position.get("rows"):  # Lightning counts an epoch that max_steps cut short as a whole one
-            for counts in loop.get("epoch_progress", {}).values():
-                counts["processed"] = counts["completed"] = counts["started"] - 1
+        if position.get("rows"):  # in the middle of an epoch: Lightning counts one that max_steps cut short as a whole one
+            epochs = loop["epoch_progress"]
+            missing = position["epoch"] - checkpoint["callbacks"][self.state_key]["offset"] - epochs["current"]["processed"]
+            for counts in epochs.values():
+                counts["processed"] = counts["completed"] = counts["processed"] + missing
+                counts["ready"] = counts["started"] = counts["processed"] + 1
 
     def setup(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:  # noqa: ARG002  # Lightning's signature
         """Note where training begins, and let the trainer estimate its steps from the lengths of all epochs."""

@@ -86,7 +86,9 @@ def run(program: str, folder: Path, number: int, *, ranks: int, stop: Stop | Non
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     server = multiprocessing.get_context("forkserver")
-    server.set_forkserver_preload(["lightning", "transformers", "accelerate", "torchdata.stateful_dataloader", "streamaug.streaming.loader"])
+    server.set_forkserver_preload(
+        ["lightning", "transformers", "accelerate", "torchdata.stateful_dataloader", "streamaug.streaming.loader"]
+    )
     processes = []
     for rank in range(ranks):
         environment = {"RUN": str(number), "STOP_AFTER": str(stop.after if stop else -1), "STOP": stop.how if stop else ""}
