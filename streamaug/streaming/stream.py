@@ -22,7 +22,7 @@ from streamaug.recipes import Recipe, load_recipe
 from streamaug.store import Store
 from streamaug.streaming.assembly import OpenedStore, StreamSettings, build_pipeline, open_cache
 from streamaug.streaming.batch import make_batch
-from streamaug.streaming.callers import loads_out_of_order, stacks_batches
+from streamaug.streaming.callers import is_shared_again, loads_out_of_order, stacks_batches
 from streamaug.streaming.cursor import Cursor, Iteration
 from streamaug.streaming.evaluation import warn_of_ranks
 from streamaug.streaming.metrics import Counters, StreamMetrics
@@ -158,20 +158,23 @@ class Stream(IterableDataset[dict[str, Any]]):
 
     def __len__(self) -> int:
         """This rank's batches in the epoch that is being served, or served next; schedules give epochs of different lengths."""
+        _refuse_accelerate()
         return self.rank_batches(self._cursor.epoch)
 
-    def rank_batches(self, epoch: int) -> int:
+    def rank_batches(self, epoch: int, first: int = 0) -> int:
         """This rank's batches in an epoch.
 
         Args:
             epoch: Number of the epoch, from 0.
+            first: Row of the epoch to count from. Default: all of the epoch.
         """
         partition, rows = self._cursor.rank_slice(), self.plan.epoch_size(epoch)
-        batches = partition.batches(0, rows)
-        is_last_empty = batches > 0 and not len(partition.positions(batches - 1, 0, rows))
+        batches = partition.batches(first, rows)
+        is_last_empty = batches > 0 and not len(partition.positions(batches - 1, first, rows))
         return batches - is_last_empty
 
     def __iter__(self) -> Iterator[dict[str, Any]]:
+        _refuse_accelerate()
         if stacks_batches():
             raise StreamaugError(
                 "this DataLoader would stack whole batches; write DataLoader(stream, batch_size=None), or StreamLoader(stream), and give "
@@ -265,6 +268,21 @@ class Stream(IterableDataset[dict[str, Any]]):
             epoch, consumed = epoch + 1, 0
         return State(identity=self.plan.identity, epoch=epoch, rows=consumed).to_dict()
 
+    def follows(self, state: Mapping[str, Any], batch: Mapping[str, Any]) -> bool:
+        """Whether a batch is the one after a position: for trainers that check what they read.
+
+        Args:
+            state: From `state_dict` or `state_after`.
+            batch: As this stream gave it.
+
+        Raises:
+            StateError: Batches come out of order, or the state is one of another plan.
+        """
+        saved = State.from_dict(state, self.plan.identity)
+        end = self._cursor.rank_slice().end(0, saved.rows, self.plan.epoch_size(saved.epoch))
+        self.state_after(batch)  # refuses batches that come out of order
+        return (int(batch["epoch"]), int(batch["consumed"])) == (saved.epoch, end)
+
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Resume at a saved position with the next iteration, on any number of ranks, workers and threads.
 
@@ -313,6 +331,7 @@ class Stream(IterableDataset[dict[str, Any]]):
         self.close()
 
     def __getstate__(self) -> dict[str, Any]:
+        _refuse_accelerate()
         # Threads and locks do not travel. A spawned worker does not see the DataLoader that starts it, so it is looked at here.
         is_in_order = self._is_in_order and not loads_out_of_order()
         return {**self.__dict__, "_running": None, "_counters": None, "_is_in_order": is_in_order}
@@ -342,6 +361,15 @@ class Stream(IterableDataset[dict[str, Any]]):
                 if other not in tried:
                     tried.add(other)
                     yield other
+
+
+def _refuse_accelerate() -> None:
+    """Raise StreamaugError if a loader of accelerate asks."""
+    if is_shared_again():
+        raise StreamaugError(
+            "accelerate would share the rows of this stream among the ranks again; keep its loader out of accelerator.prepare(), and write "
+            "streamaug.integrations.accelerate.prepare(accelerator, StreamLoader(stream)), or StreamTrainer instead of Trainer"
+        )
 
 
 def _plan(
