@@ -97,6 +97,10 @@ class Codec(Protocol):
         """Its name in conditions: `mp3` in `mp3_64`."""
 
     @property
+    def version(self) -> str:
+        """Counts up whenever `decode` gives other samples for the same bytes."""
+
+    @property
     def extension(self) -> str:
         """File name extension of its bitstreams in shards: lower-case letters and digits, no dot."""
 

@@ -28,6 +28,11 @@ class ConfiguredCodec:
     config: CodecConfig
 
     @property
+    def version(self) -> str:
+        """FFmpeg's libraries have versions of their own, see `decoder_version`."""
+        return "1"
+
+    @property
     def extension(self) -> str:
         return self.config.extension
 

@@ -4,12 +4,16 @@ import hashlib
 from collections.abc import Callable
 from functools import cached_property
 from importlib import metadata
+from types import ModuleType
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from streamaug.errors import FeatureError
+
+_MODULES_OWN = frozenset(vars(nn.Module()))
+"""Attributes that every module has; parameters, buffers and parts are looked at by themselves."""
 
 _PLAIN = bool | int | float | str | None | torch.dtype | torch.device
 
@@ -72,7 +76,7 @@ class FunctionFeature:
 
     def compute(self, waveform: Tensor) -> Tensor:
         with torch.no_grad():
-            result = self.function(waveform)
+            result = self.function(waveform.clone())  # one that works in place must not change the next feature
         if not isinstance(result, Tensor) or result.is_complex():
             kind = "a complex tensor" if isinstance(result, Tensor) else type(result).__name__
             raise FeatureError(f"feature '{self.name}' gives {kind}; it must give one real tensor")
@@ -91,9 +95,14 @@ def _digest(module: nn.Module) -> str:
     digest = hashlib.sha256()
     for path, part in module.named_modules():
         kind = type(part)
+        if not _version(kind.__module__):
+            raise FeatureError(
+                f"a cache cannot be used for this module: the code of {kind.__qualname__} belongs to no installed package, so a change "
+                "of it would go unnoticed; give the module an attribute cache_key, a text that changes with its code and settings"
+            )
         digest.update(f"{path}: {kind.__module__}.{kind.__qualname__} {_version(kind.__module__)}\n".encode())
         for name, value in sorted(vars(part).items()):
-            if not name.startswith("_") and name != "training":
+            if name not in _MODULES_OWN:
                 digest.update(f"{name} = {_text(value, f'{path}.{name}'.lstrip('.'))}\n".encode())
         tensors = {**part._parameters, **part._buffers}  # not state_dict: a window is a buffer that it leaves out
         for name, tensor in sorted(tensors.items()):
@@ -120,7 +129,8 @@ def _text(value: Any, where: str) -> str:
     if isinstance(value, dict):
         return f"dict({', '.join(f'{_text(key, where)}: {_text(item, where)}' for key, item in value.items())})"
     name = getattr(value, "__qualname__", "<")
-    if callable(value) and "<" not in name:  # neither a lambda nor a function in a function
+    is_bound = not isinstance(getattr(value, "__self__", None), ModuleType | None)
+    if callable(value) and not is_bound and "<" not in name:  # no method, no lambda, no function in a function
         return f"{getattr(value, '__module__', '')}.{name}"
     raise FeatureError(
         f"a cache cannot be used for this module: its attribute '{where}' ({type(value).__name__}) has no text that tells it from another; "

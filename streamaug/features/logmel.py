@@ -93,7 +93,7 @@ class LogMel:
         >>> LogMel().frames(441_000)
         431
         """
-        return samples // self.hop + 1
+        return (samples + 2 * (self.n_fft // 2) - self.n_fft) // self.hop + 1
 
     def shape(self, samples: int) -> tuple[int, ...]:
         """Shape of a row in the batch. Raises ValueError for clips that are too short."""

@@ -57,7 +57,7 @@ class LogMelTransform(nn.Module):
             waveform: float32 of shape (..., samples).
 
         Returns:
-            float32 of shape (..., mels, samples // hop + 1).
+            float32 of shape (..., mels, frames), as `LogMel.frames` counts them.
 
         Raises:
             ValueError: Fewer samples than half a window has, which cannot be reflected.

@@ -1,7 +1,7 @@
 """accelerate: a loader whose batches go to the accelerator's device, and whose position it saves.
 
-A stream shares its rows among the ranks itself. accelerate's own loaders would share them out again,
-so a stream refuses them; hand it to `prepare` of this module instead.
+A stream shares its rows among the ranks itself. accelerate's own loaders would share them out
+again, so a stream refuses them; hand it to `prepare` of this module instead.
 
     accelerator = Accelerator()
     model, optimizer = accelerator.prepare(model, optimizer)
@@ -22,7 +22,8 @@ from streamaug.streaming.stream import Stream
 
 
 def prepare(accelerator: Accelerator, loader: Stream | StreamLoader) -> "PreparedLoader":
-    """Make a loader for training with an accelerator, and save its position with `accelerator.save_state`.
+    """Make a loader for training with an accelerator, and save its position with
+    `accelerator.save_state`.
 
     Args:
         accelerator: It loads the position with `load_state`, too.
@@ -80,7 +81,10 @@ class PreparedLoader(DataLoaderStateMixin):  # type: ignore[misc]  # accelerate 
         return self.loader.state_dict()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Resume at a saved position with the next iteration. Raises StateError for a state of another plan."""
+        """Resume at a saved position with the next iteration.
+
+        Raises StateError for a state of another plan.
+        """
         self.loader.load_state_dict(state)
 
     def set_epoch(self, epoch: int) -> None:

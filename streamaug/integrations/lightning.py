@@ -1,4 +1,5 @@
-"""Lightning: a callback that keeps a stream's position in checkpoints, and the length of each epoch.
+"""Lightning: a callback that keeps a stream's position in checkpoints, and the length of each
+epoch.
 
 Lightning saves the state of a data loader only in the middle of an epoch, restores it after some
 learning-rate schedules have begun to read, and takes every epoch to be as long as the first one.
@@ -49,7 +50,11 @@ class StreamCallback(Callback):
         return {"position": self._position or self.stream.position_dict(), "offset": self._offset}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Resume there. Lightning calls this before anything reads data. Raises StateError for a state of another plan."""
+        """Resume there.
+
+        Lightning calls this before anything reads data. Raises StateError for a state of another
+        plan.
+        """
         if not self._is_fitting:  # validating or testing a checkpoint does not move the training stream
             return
         if not isinstance(state_dict, Mapping) or "position" not in state_dict:
@@ -58,7 +63,8 @@ class StreamCallback(Callback):
         self._position, self._offset, self._is_loaded = dict(state_dict["position"]), state_dict["offset"], True
 
     def on_load_checkpoint(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, checkpoint: dict[str, Any]) -> None:  # noqa: ARG002  # Lightning's signature
-        """Let the trainer's counts agree with the position; its own copy of the position is older at an epoch's end."""
+        """Let the trainer's counts agree with the position; its own copy of the position is older
+        at an epoch's end."""
         loop = checkpoint.get("loops", {}).get("fit_loop", {})
         loop.get("state_dict", {}).pop("combined_loader", None)
         position = checkpoint.get("callbacks", {}).get(self.state_key, {}).get("position", {})
@@ -74,7 +80,8 @@ class StreamCallback(Callback):
                 counts["ready"] = counts["started"] = counts["processed"] + 1
 
     def setup(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule, stage: str) -> None:  # noqa: ARG002  # Lightning's signature
-        """Note where training begins, and let the trainer estimate its steps from the lengths of all epochs."""
+        """Note where training begins, and let the trainer estimate its steps from the lengths of
+        all epochs."""
         self._is_fitting, self._is_loaded = stage == "fit", False
         if not self._is_fitting:
             return
@@ -87,7 +94,8 @@ class StreamCallback(Callback):
         """Give the trainer the length of the epoch where it resumes.
 
         Raises:
-            StreamaugError: The checkpoint has no position of the stream, or the trainer reads `Steps`.
+            StreamaugError: The checkpoint has no position of the stream, or the trainer reads
+                `Steps`.
         """
         loader = trainer.fit_loop._combined_loader
         if loader is not None and any(isinstance(one, Steps) for one in loader.flattened):
@@ -104,7 +112,8 @@ class StreamCallback(Callback):
             self._set_length(trainer)
 
     def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:  # noqa: ARG002  # Lightning's signature
-        """Begin the epoch where the last one ended, and give the trainer its length: it keeps that of the first one."""
+        """Begin the epoch where the last one ended, and give the trainer its length: it keeps that
+        of the first one."""
         self.stream.load_state_dict(self._known_position)
         self._set_length(trainer)
 
@@ -112,7 +121,8 @@ class StreamCallback(Callback):
         """Compare the batch with the position.
 
         Raises:
-            StreamaugError: The batch is not one of the stream as the stream made it, or not the next one.
+            StreamaugError: The batch is not one of the stream as the stream made it, or not the
+                next one.
         """
         if not isinstance(batch, Mapping) or "epoch" not in batch or "consumed" not in batch:
             raise StreamaugError(
@@ -139,7 +149,8 @@ class StreamCallback(Callback):
             self._end_epoch(int(batch["epoch"]))
 
     def on_train_epoch_end(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:  # noqa: ARG002  # Lightning's signature
-        """After an epoch that the model cut short the next one follows, in the stream as in the trainer."""
+        """After an epoch that the model cut short the next one follows, in the stream as in the
+        trainer."""
         position = self._known_position
         if position["rows"] and trainer.fit_loop.epoch_loop.batch_progress.is_last_batch:
             self._end_epoch(position["epoch"])
@@ -154,7 +165,8 @@ class StreamCallback(Callback):
         self._position = {**self._known_position, "epoch": epoch + 1, "rows": 0}
 
     def _set_length(self, trainer: lightning.Trainer) -> None:
-        """Give the trainer the number of batches of the epoch that it trains, those before a resume included."""
+        """Give the trainer the number of batches of the epoch that it trains, those before a resume
+        included."""
         position, loop = self._known_position, trainer.fit_loop
         epoch, row = position["epoch"], position["rows"]
         before = loop.epoch_loop.batch_progress.current.ready if row and loop.restarting else 0

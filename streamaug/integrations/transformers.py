@@ -36,8 +36,8 @@ class StreamTrainer(Trainer):
     like. `data_collator` turns a batch of the stream into the arguments of the model. Default: the
     entries of the batch that the model's `forward` names.
 
-    An epoch is an epoch of the stream. If a schedule gives them different lengths, write `max_steps`:
-    the Trainer then counts all steps as one epoch.
+    An epoch is an epoch of the stream. If a schedule gives them different lengths, write
+    `max_steps`: the Trainer then counts all steps as one epoch.
 
     Args:
         arguments: Those of Trainer.
@@ -61,12 +61,14 @@ class StreamTrainer(Trainer):
         """Train, or resume after the last batch before a checkpoint.
 
         Args:
-            resume_from_checkpoint: Folder of a checkpoint, or True for the last one in `output_dir`.
+            resume_from_checkpoint: Folder of a checkpoint, or True for the last one in
+                `output_dir`.
             trial, ignore_keys_for_eval: As for Trainer.train.
 
         Raises:
             StateError: The checkpoint has no position, or one of another stream.
-            StreamaugError: The epochs differ in length and there is no `max_steps`, or `ignore_data_skip` is on.
+            StreamaugError: The epochs differ in length and there is no `max_steps`, or
+                `ignore_data_skip` is on.
         """
         if self.args.ignore_data_skip:
             raise StreamaugError(
@@ -116,7 +118,10 @@ class StreamTrainer(Trainer):
         return {name: value for name, value in batch.items() if name in names}
 
     def _have_equal_length(self, stream: Stream, state: Mapping[str, Any] | None) -> bool:
-        """Whether all epochs of this training have the same length. Raises StreamaugError if not, without `max_steps`."""
+        """Whether all epochs of this training have the same length.
+
+        Raises StreamaugError if not, without `max_steps`.
+        """
         if state is not None and "served" in state:  # of a training that counts steps
             return False
         args = self.args
@@ -134,7 +139,10 @@ class StreamTrainer(Trainer):
 
 
 class _Inputs(IterableDataset[Any]):
-    """What the model takes of each batch. Trainer drops the batches before a checkpoint; these are None, and nothing is read."""
+    """What the model takes of each batch.
+
+    Trainer drops the batches before a checkpoint; these are None, and nothing is read.
+    """
 
     def __init__(self, source: StreamLoader | Steps, make_inputs: Callable[[dict[str, Any]], Any], skipped: int) -> None:
         self._source, self._make_inputs, self._skipped = source, make_inputs, skipped

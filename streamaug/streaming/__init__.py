@@ -23,7 +23,8 @@ _HOME = {
 
 
 def __getattr__(name: str) -> Any:
-    """Import what is asked for only then: planning uses this package too and must not wait for PyTorch."""
+    """Import what is asked for only then: planning uses this package too and must not wait for
+    PyTorch."""
     if name not in _HOME:
         raise AttributeError(f"module '{__name__}' has no attribute '{name}'")
     return getattr(import_module(_HOME[name]), name)

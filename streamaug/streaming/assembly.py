@@ -15,6 +15,7 @@ from torch.utils.data import get_worker_info
 
 from streamaug import plugins
 from streamaug.codecs import decoder_version
+from streamaug.codecs.decoding import plugin_codec
 from streamaug.errors import StoreError, StreamaugError
 from streamaug.features.base import Feature, cache_text
 from streamaug.machine import cores_per_rank
@@ -41,7 +42,8 @@ class StreamSettings:
 
     Args:
         threads: Number of decoding workers. None: one per core, divided among DataLoader workers.
-        workers: Name of a kind of workers in the entry-point group `streamaug.workers`, or what makes some from their number.
+        workers: Name of a kind of workers in the entry-point group `streamaug.workers`, or what
+            makes some from their number.
         feature_cache: Keeps features.
         byte_cache: Keeps bitstreams of a remote store.
         on_corrupt: What happens to a broken clip.
@@ -123,7 +125,10 @@ def open_cache(cache: CacheBackend | str | os.PathLike[str] | None) -> CacheBack
 
 
 def build_pipeline(opened: OpenedStore, features: Mapping[str, Feature], settings: StreamSettings, counters: Counters) -> Pipeline:
-    """The stages of a stream for this process; starts its workers. Raises CacheError, PluginError, FeatureError."""
+    """The stages of a stream for this process; starts its workers.
+
+    Raises CacheError, PluginError, FeatureError.
+    """
     caches = _open_caches(opened, features, settings)
     source = Source(
         url=opened.folder.url,
@@ -152,8 +157,11 @@ def _open_caches(opened: OpenedStore, features: Mapping[str, Feature], settings:
         largest = max(int(location.size.max()) for location in opened.locations)
         caches["bitstreams"] = settings.byte_cache.open("bitstreams", opened.locations, largest)
     if settings.feature_cache is not None:
+        decodings = {location.meta.decoding for location in opened.locations}
+        decoders = sorted(decoding.codec for decoding in decodings if decoding.demuxer is None)
+        plug_ins = "".join(f", {name} {plugin_codec(name).version}" for name in decoders)
         for name, feature in features.items():
-            kind = f"features {decoder_version()} {cache_text(feature, opened.samples)}"
+            kind = f"features {decoder_version()}{plug_ins} {cache_text(feature, opened.samples)}"
             largest = np.dtype(feature.stored_dtype).itemsize * math.prod(feature.stored_shape(opened.samples))
             caches[f"features/{name}"] = settings.feature_cache.open(kind, opened.locations, largest)
     return caches
@@ -165,7 +173,10 @@ def _cores() -> int:
 
 
 def _samples(store: Store, plan: PlanLike) -> int:
-    """Samples of each clip of a plan. Raises StoreError if they differ, for they could not be stacked."""
+    """Samples of each clip of a plan.
+
+    Raises StoreError if they differ, for they could not be stacked.
+    """
     lengths = np.unique(store.clips["samples"].to_numpy()[plan.clips])
     if not len(lengths):
         raise StreamaugError(f"the plan has no clips in store {store.url}; check split and recipe")

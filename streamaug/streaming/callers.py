@@ -1,4 +1,4 @@
-"""What the DataLoader that iterates a stream was told.
+"""How the DataLoader that iterates a stream is set up.
 
 PyTorch does not tell a dataset how it is loaded, and three settings would go wrong in silence: a
 DataLoader that stacks whole batches, one that hands them over out of order, and one of accelerate

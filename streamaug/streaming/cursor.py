@@ -10,8 +10,8 @@ Invariants:
 
 - One iteration is one epoch, or the rest of one after `set`. The next one to begin gets the epoch
   after it, whoever began it, and however far it came.
-- All workers of one iteration get the same answer from `begin()`, in whatever order and however late
-  they ask. See `_join`.
+- All workers of one iteration get the same answer from `begin()`, in whatever order and however
+  late they ask. See `_join`.
 - Worker w of n serves the global batches w, w + n, w + 2 n, ... of the iteration, counted from the
   row where it begins.
 - A position counts rows of the epoch over all ranks. It does not depend on ranks, workers or
@@ -129,11 +129,18 @@ class Cursor:
 
     @property
     def position(self) -> tuple[int, int]:
-        """Epoch and row after the last batch that this process handed over; before the first one, where it will begin."""
+        """Epoch and row after the last batch that this process handed over; before the first one,
+        where it will begin."""
         with self._table.locked() as words:
             epoch, row = (int(word) for word in words[_NEXT])
         is_own = self._pid == os.getpid() and not self.is_ahead
         return self._position if self._position is not None and is_own else (epoch, row)
+
+    @property
+    def upcoming(self) -> tuple[int, int]:
+        """Epoch and row where the next iteration will begin."""
+        with self._table.locked() as words:
+            return int(words[0]), int(words[1])
 
     @property
     def epoch(self) -> int:
@@ -149,11 +156,13 @@ class Cursor:
 
     @property
     def is_ahead(self) -> bool:
-        """Whether DataLoader workers began the last iteration, so that this process cannot know what is consumed."""
+        """Whether DataLoader workers began the last iteration, so that this process cannot know
+        what is consumed."""
         return get_worker_info() is None and bool(self._table.words[_IN_WORKERS])
 
     def set(self, epoch: int, row: int) -> None:
-        """Let the next iteration begin there; in a DataLoader worker, what this worker serves of it."""
+        """Let the next iteration begin there; in a DataLoader worker, what this worker serves of
+        it."""
         self._detach()
         if get_worker_info() is not None:
             self._position = self._override = (epoch, row)
@@ -165,7 +174,8 @@ class Cursor:
             words[_IN_WORKERS] = 0
 
     def set_epoch(self, epoch: int) -> None:
-        """Let the next iteration be that epoch, whole, or the rest of it if a position in it was just loaded.
+        """Let the next iteration be that epoch, whole, or the rest of it if a position in it was
+        just loaded.
 
         Raises:
             StateError: It is called in a DataLoader worker, or the epoch is below 0.
@@ -178,10 +188,14 @@ class Cursor:
         with self._table.locked() as words:
             if int(words[0]) != epoch:
                 words[_NEXT] = epoch, 0
+            words[_IN_WORKERS] = 0
         self._position = None
 
     def rank_slice(self) -> RankPartition:
-        """This rank's slice of each global batch. Raises StreamaugError if ranks cannot share a batch evenly."""
+        """This rank's slice of each global batch.
+
+        Raises StreamaugError if ranks cannot share a batch evenly.
+        """
         rank, world = _ranks(self._fallback_ranks)
         return replace(
             self._partition,
@@ -203,12 +217,13 @@ class Cursor:
             self._owner_pid = os.getpid()
 
     def _join(self, worker: int, seed: int) -> tuple[int, tuple[int, int]]:
-        """Slot, and epoch and row, of the iteration that a worker begins: the one that its siblings began, or a new one.
+        """Slot, and epoch and row, of the iteration that a worker begins: the one that its siblings
+        began, or a new one.
 
         Workers of one iteration have the base seed of their DataLoader in common, which is random,
         and how many iterations they have begun. Where the seed repeats, since the random generator
-        was seeded again, a worker that has begun an iteration already cannot begin it once more, and
-        one whose workers were all stopped in the middle is over.
+        was seeded again, a worker that has begun an iteration already cannot begin it once more,
+        and one whose workers were all stopped in the middle is over.
         """
         pid, count = self._begun
         nth = count if pid == os.getpid() else 0
@@ -285,7 +300,8 @@ def _has_bit(mask: np.ndarray, number: int) -> bool:
 
 
 def _ranks(fallback: tuple[int, int] = (0, 1)) -> tuple[int, int]:
-    """This process's rank and the number of ranks: of the process group, else of torchrun's environment, else the fallback."""
+    """This process's rank and the number of ranks: of the process group, else of torchrun's
+    environment, else the fallback."""
     if torch.distributed.is_available() and torch.distributed.is_initialized():
         return torch.distributed.get_rank(), torch.distributed.get_world_size()
     return int(os.environ.get("RANK", fallback[0])), int(os.environ.get("WORLD_SIZE", fallback[1]))

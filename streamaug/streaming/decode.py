@@ -27,8 +27,8 @@ class DecodeTask:
         delay: Samples to cut from the start, at that rate.
         samples: Samples of the clip.
         features: What to make of it.
-        is_cached: For each feature, whether a cache keeps its stored form; then the row is made from
-            the rounded form, so that every epoch gives the same bits.
+        is_cached: For each feature, whether a cache keeps its stored form; then the row is made
+            from the rounded form, so that every epoch gives the same bits.
     """
 
     payload: bytes

@@ -1,7 +1,8 @@
 """Give freed memory that the C library holds on to back to the system now and then.
 
-Up to version 2.37 glibc finds little use for freed blocks that were allocated aligned, as all of PyTorch's are (its bug 14581):
-the heap of a process that decodes grows by some 50 kB per clip, without an end.
+Up to version 2.37 glibc finds little use for freed blocks that were allocated aligned, as all of
+PyTorch's are (its bug 14581): the heap of a process that decodes grows by some 50 kB per clip,
+without an end.
 """
 
 import ctypes
@@ -9,7 +10,10 @@ from collections.abc import Callable
 from functools import cache
 
 CLIPS_PER_TRIM = 2048
-"""Clips that are decoded between two trims. One took 70 to 120 ms on a busy machine, where so many clips take ten seconds."""
+"""Clips that are decoded between two trims.
+
+One took 70 to 120 ms on a busy machine, where so many clips take ten seconds.
+"""
 
 
 @cache

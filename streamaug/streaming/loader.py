@@ -13,10 +13,12 @@ _NOT_FOR_STREAMS = ("batch_size", "shuffle", "sampler", "batch_sampler", "drop_l
 
 
 class StreamLoader(DataLoader[dict[str, Any]]):
-    """Serves a stream from worker processes, and knows the position after the last batch that was taken.
+    """Serves a stream from worker processes, and knows the position after the last batch that was
+    taken.
 
     Args:
-        stream: The stream; it makes the batches, so `batch_size`, `shuffle` and the like are its own.
+        stream: The stream; it makes the batches, so `batch_size`, `shuffle` and the like are its
+            own.
         num_workers: Worker processes; they are kept for the next epoch. Default: none.
         settings: Other arguments of DataLoader, such as `prefetch_factor` or `pin_memory`.
 
@@ -42,8 +44,8 @@ class StreamLoader(DataLoader[dict[str, Any]]):
         return stream
 
     def __iter__(self) -> Iterator[dict[str, Any]]:  # type: ignore[override]  # DataLoader promises its own iterator class
-        batches = super().__iter__()
-        return self._tracked(batches)
+        self._state = self.stream.next_position_dict()  # before the workers begin
+        return self._tracked(super().__iter__())
 
     def _tracked(self, batches: Iterator[dict[str, Any]]) -> Iterator[dict[str, Any]]:
         for batch in batches:
@@ -52,7 +54,7 @@ class StreamLoader(DataLoader[dict[str, Any]]):
 
     def state_dict(self) -> dict[str, Any]:
         """The position after the last batch that was taken, for JSON."""
-        return self._state or self.stream.position_dict()
+        return self._state or self.stream.next_position_dict()
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Resume at a saved position with the next iteration.

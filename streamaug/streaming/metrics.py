@@ -51,9 +51,11 @@ class StreamMetrics:
 
     @property
     def bottleneck(self) -> str:
-        """The stage that the others wait for: `training loop`, `fetch` or `decode`; `none` before the first batch.
+        """The stage that the others wait for: `training loop`, `fetch` or `decode`; `none` before
+        the first batch.
 
-        If complete batches wait, the training loop is the slow one; else it is fetching if the workers wait more than they work.
+        If complete batches wait, the training loop is the slow one; else it is fetching if the
+        workers wait more than they work.
         """
         if not self.batches:
             return "none"

@@ -9,8 +9,8 @@ import numpy as np
 from streamaug.errors import StreamaugError
 
 LastBatch = Literal["drop", "pad", "keep"]
-"""What happens to an incomplete last batch: `drop` leaves it out; `pad` fills it with the epoch's first rows; `keep` serves it
-as it is, and a rank that gets none of its rows has one batch less."""
+"""What happens to an incomplete last batch: `drop` leaves it out; `pad` fills it with the epoch's
+first rows; `keep` serves it as it is, and a rank that gets none of its rows has one batch less."""
 
 
 @dataclass(frozen=True, kw_only=True)

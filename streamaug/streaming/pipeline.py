@@ -1,6 +1,7 @@
 """The stages of a stream in one process: fetch ahead, decode on workers, hand over in order.
 
-rows ──▶ groups of batches, read together ──▶ batches, decoded by workers ──▶ batches, in the order of the plan
+rows ──▶ groups of batches, read together ──▶ batches, decoded by workers ──▶ batches, in the order
+of the plan
 
 Workers get pure decode tasks; the caches, the counters and the names in errors belong here.
 """
@@ -16,7 +17,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from streamaug.errors import CorruptError
+from streamaug.errors import CorruptError, FeatureError, StreamaugError
 from streamaug.features.base import Feature
 from streamaug.reading.cache import CacheView
 from streamaug.reading.locations import BitstreamLocations
@@ -27,13 +28,15 @@ from streamaug.streaming.source import PendingBitstream, Source
 from streamaug.streaming.workers import Workers
 
 GROUP = 64 << 20
-"""Bytes of bitstreams that are requested from a remote store together, and again while these are decoded; a window counts as one."""
+"""Bytes of bitstreams that are requested from a remote store together, and again while these are
+decoded; a window counts as one."""
 
 TRIES = 8
 """Substitutes for a broken clip that are tried before the error is raised."""
 
 Substitutes = Callable[[int, Sequence[int], int], Iterable[int]]
-"""For a position, its conditions and its broken clip: clips to serve instead, in the order to be tried."""
+"""For a position, its conditions and its broken clip: clips to serve instead, in the order to be
+tried."""
 
 Requested = dict[tuple[int, int], PendingBitstream]
 """The bitstreams of (condition, clip) pairs, under way."""
@@ -75,10 +78,12 @@ class DecodedBatch:
 
 @dataclass(frozen=True, kw_only=True)
 class _Pending:
-    """A batch that workers are busy with: the futures of each row that is decoded, one per view; and of rows from the cache."""
+    """A batch that workers are busy with: the futures of each row that is decoded, one per view;
+    and of rows from the cache."""
 
     batch: Batch
     features: Mapping[str, Tensor]
+    requested: Requested
     decoding: Mapping[int, Sequence[Future[DecodedRow]]]
     recalls: Sequence[Future[None]]
 
@@ -89,7 +94,8 @@ class _Pending:
 
 @dataclass(frozen=True, kw_only=True)
 class ClipFormat:
-    """What all clips of a stream have in common: their sample rate in Hz, and their length in samples."""
+    """What all clips of a stream have in common: their sample rate in Hz, and their length in
+    samples."""
 
     rate: int
     samples: int
@@ -126,9 +132,13 @@ class Pipeline:
         self._feature_caches = [caches.get(f"features/{name}") for name in features]
         self._shapes = {name: feature.shape(clip_format.samples) for name, feature in features.items()}
         self._decoded = 0
+        self._is_closed = False
 
     def run(self, batches: Iterable[Batch], substitutes: Substitutes | None = None) -> Iterator[DecodedBatch]:
-        """Decode batches. Raises CorruptError and FetchError when the turn comes to the batch that they happened in."""
+        """Decode batches.
+
+        Raises CorruptError and FetchError when the turn comes to the batch that they happened in.
+        """
         for cache in self.caches.values():
             cache.refresh()
         self._counters.begin(self._workers.count)
@@ -136,6 +146,8 @@ class Pipeline:
         fetched = self._fetched(iter(batches))
         try:
             while True:
+                if self._is_closed:
+                    raise StreamaugError("the stream was closed while it was iterated; iterate it again")
                 while len(pending) < 3 or sum(len(each.batch.clip) for each in pending) < 8 * self._workers.count:
                     if (following := next(fetched, None)) is None:
                         break
@@ -147,19 +159,22 @@ class Pipeline:
             fetched.close()
             for future in (future for each in pending for future in each.futures):
                 future.cancel()
+            _cancel(each.requested for each in pending)
             for cache in self.caches.values():
                 cache.seal()
                 cache.refresh()
 
     def close(self) -> None:
         """End workers and connections; publish what the caches have."""
+        self._is_closed = True
         self._workers.close()
         self._source.close()
         for cache in self.caches.values():
             cache.close()
 
     def _fetched(self, batches: Iterator[Batch]) -> Generator[tuple[Batch, Requested], None, None]:
-        """Batches with their bitstreams under way: of one group of batches, and of the next while this one is decoded."""
+        """Batches with their bitstreams under way: of one group of batches, and of the next while
+        this one is decoded."""
         groups: deque[tuple[list[Batch], Requested]] = deque()
         try:
             for group in self._groups(batches):
@@ -168,14 +183,16 @@ class Pipeline:
                     earlier, requested = groups[0]
                     yield from ((batch, requested) for batch in earlier)
                     groups.popleft()
-            for group, requested in groups:
+            while groups:
+                group, requested = groups[0]
                 yield from ((batch, requested) for batch in group)
-        finally:
-            for bitstream in (bitstream for _, requested in groups for bitstream in requested.values()):
-                bitstream.cancel()
+                groups.popleft()
+        finally:  # of a stream that is left early
+            _cancel(requested for _, requested in groups)
 
     def _groups(self, batches: Iterator[Batch]) -> Iterator[list[Batch]]:
-        """Batches whose bitstreams are requested together: of a remote store so many that neighbours find each other.
+        """Batches whose bitstreams are requested together: of a remote store so many that
+        neighbours find each other.
 
         Those of a window belong together whatever they take, for they read its shards to the end.
         """
@@ -213,7 +230,7 @@ class Pipeline:
             for rows in np.array_split(np.flatnonzero(is_cached), self._workers.count)
             if len(rows)
         ]
-        return _Pending(batch=batch, features=features, decoding=decoding, recalls=recalls)
+        return _Pending(batch=batch, features=features, requested=requested, decoding=decoding, recalls=recalls)
 
     def _recall(self, number: int, slots: np.ndarray, rows: np.ndarray, whole: Tensor) -> Future[None]:
         """Fill rows of one feature from its cache."""
@@ -232,7 +249,8 @@ class Pipeline:
 
     def _task(self, condition: int, clip: int, requested: Requested) -> DecodeTask:
         """The task of one clip in one condition; waits for its bitstream."""
-        # Not requested ahead: a substitute, or a view whose features are in the cache while another's are not.
+        # Not requested ahead: a substitute, or a view whose features are in the cache while
+        # another's are not.
         bitstream = requested.get((condition, clip)) or self._source.request([(condition, clip)])[0]
         location = self._locations[condition]
         return DecodeTask(
@@ -292,7 +310,10 @@ class Pipeline:
             raise
 
     def _collect(self, clip: int, conditions: Sequence[int], futures: Sequence[Future[DecodedRow]]) -> None:
-        """Count and cache what a row's tasks gave. Raises CorruptError and FetchError, naming store, shard and clip."""
+        """Count and cache what a row's tasks gave.
+
+        Raises CorruptError and FetchError, naming store, shard and clip.
+        """
         wait(futures)  # for all views: a substitute must not be written while one of them still is
         for condition, future in zip(conditions, futures, strict=True):
             try:
@@ -302,13 +323,19 @@ class Pipeline:
                 if str(error).startswith(where):  # its bytes were wrong already
                     raise
                 raise CorruptError(f"{where}: {error}; rebuild the condition with 'streamaug build --replace'") from error
+            except StreamaugError:
+                raise
+            except Exception as error:  # of a feature that a user wrote: whatever it is
+                where = self._source.where(condition, clip)
+                raise FeatureError(f"{where}: its features cannot be computed: {type(error).__name__}: {error}") from error
             self._counters.row(self._locations[condition].condition, decoded.decode_s, decoded.feature_s)
             for cache, stored in zip(self._feature_caches, decoded.stored, strict=True):
                 if cache is not None and stored is not None:
                     cache.write(condition, clip, memoryview(stored.tobytes()))
 
     def _slots(self, batch: Batch) -> np.ndarray:
-        """Slots in each feature's cache, of shape (features, n, views), negative where there is none."""
+        """Slots in each feature's cache, of shape (features, n, views), negative where there is
+        none."""
         nothing = np.full(batch.condition.shape, -1)
         return np.stack([nothing if cache is None else cache.slots(batch.condition, batch.clip[:, None]) for cache in self._feature_caches])
 
@@ -320,3 +347,9 @@ class Pipeline:
         """Bytes of a batch's bitstreams."""
         sizes = (location.size[batch.clip[(batch.condition == number).any(1)]] for number, location in enumerate(self._locations))
         return sum(int(size.sum()) for size in sizes)
+
+
+def _cancel(groups: Iterable[Requested]) -> None:
+    """End the reads of bitstreams that nobody waits for any more."""
+    for bitstream in (bitstream for requested in groups for bitstream in requested.values()):
+        bitstream.cancel()

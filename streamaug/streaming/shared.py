@@ -19,7 +19,8 @@ import numpy as np
 
 
 class SharedTable:
-    """uint64 words in shared memory, a lock on all of them, and marks that last as long as a process.
+    """uint64 words in shared memory, a lock on all of them, and marks that last as long as a
+    process.
 
     Args:
         words: How many; zeros at first.

@@ -63,7 +63,8 @@ class Source:
         self._clip_ids, self._cache, self._counters = clip_ids, cache, counters
 
     def request(self, pairs: Sequence[tuple[int, int]]) -> list[PendingBitstream]:
-        """Begin to read the bitstreams of (condition, clip) pairs; remote neighbours are read together."""
+        """Begin to read the bitstreams of (condition, clip) pairs; remote neighbours are read
+        together."""
         reads: list[PendingRead | None] = [self._cached(*pair) for pair in pairs]
         missing = [number for number, read in enumerate(reads) if read is None]
         fetched = self._fetcher.fetch([self.byte_range(*pairs[number]) for number in missing], self._counters.read)

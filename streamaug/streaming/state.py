@@ -28,7 +28,10 @@ class State:
 
     @classmethod
     def from_dict(cls, saved: Mapping[str, Any], identity: Identity) -> "State":
-        """Read a saved position in the plan that `identity` names. Raises StateError, with the difference, for another plan."""
+        """Read a saved position in the plan that `identity` names.
+
+        Raises StateError, with the difference, for another plan.
+        """
         try:
             state = cls(identity=Identity.from_dict(saved["plan"]), epoch=saved["epoch"], rows=saved["rows"])
             differences = identity.differences(state.identity)

@@ -1,9 +1,12 @@
-"""The stream: carries a plan out, batch by batch, the same on any number of threads, workers and ranks."""
+"""The stream: carries a plan out, batch by batch, the same on any number of threads, workers and
+ranks."""
 
+import copy
 import os
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
+from multiprocessing.context import get_spawning_popen
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -39,8 +42,9 @@ _LOOKAHEAD = 1024
 class Stream(IterableDataset[dict[str, Any]]):
     """Whole batches of a plan: iterate it as it is, or under `DataLoader(stream, batch_size=None)`.
 
-    One iteration is one epoch of the plan, the next iteration the next epoch; after `load_state_dict` the first one is the
-    rest of an epoch. A batch is a dictionary, of this rank's n rows:
+    One iteration is one epoch of the plan, the next iteration the next epoch; after
+    `load_state_dict` the first one is the rest of an epoch. A batch is a dictionary, of this rank's
+    n rows:
 
         logmel       float32 (n, 3, mels, frames); or one entry for each of `features`, under its name
         label        int64 (n,), index in the store's labels
@@ -52,24 +56,28 @@ class Stream(IterableDataset[dict[str, Any]]):
         provenance   if requested: list of n dictionaries, how each bitstream was made
         replaced     with on_corrupt="replace": list of n, the broken clip that this row stands in for, or None
 
-    With views the features have shape (n, views, ...), and `condition` and `provenance` hold a list for each row.
+    With views the features have shape (n, views, ...), and `condition` and `provenance` hold a list
+    for each row.
 
     Args:
         recipe: A recipe, its path, a dictionary with a recipe's keys, or a plan.
         store: A store, or its path or URL.
-        split: Clips to draw from: `train`, or a choice on a column such as `fold=1,2`. Default: `train`, or the plan's.
+        split: Clips to draw from: `train`, or a choice on a column such as `fold=1,2`. Default:
+            `train`, or the plan's.
         seed: Seed for all shuffles. Default: 0, or the plan's.
         batch_size: Rows of a global batch, which the ranks share.
-        features: `logmel`, `static`, `waveform` or another registered name; a Feature such as `LogMel(mels=64)`; a module or
-            function on a waveform; or a mapping of batch keys to several of these.
+        features: `logmel`, `static`, `waveform` or another registered name; a Feature such as
+            `LogMel(mels=64)`; a module or function on a waveform; or a mapping of batch keys to
+            several of these.
         threads: Decoding threads. Default: one per core, divided among DataLoader workers.
-        workers: What decodes: a name in the entry-point group `streamaug.workers`, or a function that makes `Workers` from their
-            number.
+        workers: What decodes: a name in the entry-point group `streamaug.workers`, or a function
+            that makes `Workers` from their number.
         tail: What happens to an incomplete last batch: `drop`, `pad` or `keep`, see `LastBatch`.
         rank, world: Default: from torch.distributed, else from RANK and WORLD_SIZE.
         feature_cache: Cache, or folder on a local disk, for features.
         byte_cache: The same for bitstreams of a store that is not on a local disk.
-        on_corrupt: `raise`, or `replace` a broken clip by the epoch's next one of the same condition and label.
+        on_corrupt: `raise`, or `replace` a broken clip by the epoch's next one of the same
+            condition and label.
         provenance: Whether batches say how each bitstream was made.
         deadline: Seconds that a remote read may take, all tries together.
 
@@ -130,15 +138,18 @@ class Stream(IterableDataset[dict[str, Any]]):
     def evaluation(
         cls, store: str | os.PathLike[str] | Store, condition: str, *, split: str = "evaluate", tail: LastBatch = "keep", **settings: Any
     ) -> "Stream":
-        """Every clip of a split once, in one condition, in the order of the clips table; the same in every epoch.
+        """Every clip of a split once, in one condition, in the order of the clips table; the same
+        in every epoch.
 
         Args:
             store: A store, or its path or URL.
             condition: Such as `original` or `mp3_64`.
-            split: Clips to serve. If it shares clips or groups with the rest of the store, a `LeakageWarning` says so.
+            split: Clips to serve. If it shares clips or groups with the rest of the store, a
+                `LeakageWarning` says so.
             tail: What happens to an incomplete last batch.
-            settings: Other arguments of `Stream`. Under several ranks give rank and world: `rank=0, world=1` if this rank alone
-                evaluates; without them each rank gets its share of the clips, and a warning says so.
+            settings: Other arguments of `Stream`. Under several ranks give rank and world: `rank=0,
+                world=1` if this rank alone evaluates; without them each rank gets its share of the
+                clips, and a warning says so.
         """
         opened = store if isinstance(store, Store) else Store.open(store)
         stream = cls(SequentialPlan.of(opened, [condition], split), opened, split=split, tail=tail, **settings)
@@ -153,11 +164,13 @@ class Stream(IterableDataset[dict[str, Any]]):
         return self._opened.meta.labels
 
     def batches(self, epoch: int) -> int:
-        """Global batches of an epoch; with tail `keep` the last one may leave some ranks without rows."""
+        """Global batches of an epoch; with tail `keep` the last one may leave some ranks without
+        rows."""
         return self._cursor.rank_slice().batches(0, self.plan.epoch_size(epoch))
 
     def __len__(self) -> int:
-        """This rank's batches in the epoch that is being served, or served next; schedules give epochs of different lengths."""
+        """This rank's batches in the epoch that is being served, or served next; schedules give
+        epochs of different lengths."""
         _refuse_accelerate()
         return self.rank_batches(self._cursor.epoch)
 
@@ -203,7 +216,8 @@ class Stream(IterableDataset[dict[str, Any]]):
         self._cursor.finish(iteration)
 
     def _planned(self, iteration: Iteration, rows: int) -> Iterator[Batch]:
-        """Every `workers`-th batch of an iteration, beginning with the one whose number is this worker's."""
+        """Every `workers`-th batch of an iteration, beginning with the one whose number is this
+        worker's."""
         partition, windows = self._cursor.rank_slice(), _windows(self.plan, iteration.epoch)
         for number in range(iteration.worker, partition.batches(iteration.first, rows), iteration.workers):
             position = partition.positions(number, iteration.first, rows)
@@ -226,15 +240,23 @@ class Stream(IterableDataset[dict[str, Any]]):
         return self.position_dict()
 
     def position_dict(self) -> dict[str, Any]:
-        """The position where the next iteration begins, or after the last batch that this process gave, for JSON.
+        """The position where the next iteration begins, or after the last batch that this process
+        gave, for JSON.
 
-        Unlike `state_dict` it does not mind DataLoader workers: a loader that counts their batches asks for it.
+        Unlike `state_dict` it does not mind DataLoader workers: a loader that counts their batches
+        asks for it.
         """
         epoch, rows = self._cursor.position
         return State(identity=self.plan.identity, epoch=epoch, rows=rows).to_dict()
 
+    def next_position_dict(self) -> dict[str, Any]:
+        """The position where the next iteration will begin, for JSON."""
+        epoch, rows = self._cursor.upcoming
+        return State(identity=self.plan.identity, epoch=epoch, rows=rows).to_dict()
+
     def set_epoch(self, epoch: int) -> None:
-        """Let the next iteration be an epoch, whole; after `load_state_dict` in the middle of it, the rest of it.
+        """Let the next iteration be an epoch, whole; after `load_state_dict` in the middle of it,
+        the rest of it.
 
         Args:
             epoch: Number of the epoch, from 0.
@@ -284,7 +306,8 @@ class Stream(IterableDataset[dict[str, Any]]):
         return (int(batch["epoch"]), int(batch["consumed"])) == (saved.epoch, end)
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Resume at a saved position with the next iteration, on any number of ranks, workers and threads.
+        """Resume at a saved position with the next iteration, on any number of ranks, workers and
+        threads.
 
         Args:
             state: From `state_dict` or `state_after`.
@@ -302,7 +325,8 @@ class Stream(IterableDataset[dict[str, Any]]):
 
     @property
     def cached(self) -> dict[str, int]:
-        """How many of the clips in all their conditions each cache holds, as this process found at its last epoch's start or end."""
+        """How many of the clips in all their conditions each cache holds, as this process found at
+        its last epoch's start or end."""
         own = self._running is not None and self._pid == os.getpid()
         return {name: cache.count for name, cache in self._running.caches.items()} if own and self._running else {}
 
@@ -332,9 +356,12 @@ class Stream(IterableDataset[dict[str, Any]]):
 
     def __getstate__(self) -> dict[str, Any]:
         _refuse_accelerate()
-        # Threads and locks do not travel. A spawned worker does not see the DataLoader that starts it, so it is looked at here.
+        # Threads and locks do not travel. A spawned worker does not see the DataLoader that starts
+        # it, so it is looked at here.
         is_in_order = self._is_in_order and not loads_out_of_order()
-        return {**self.__dict__, "_running": None, "_counters": None, "_is_in_order": is_in_order}
+        # A shallow copy, too, goes its own way.
+        cursor = self._cursor if get_spawning_popen() is not None else copy.copy(self._cursor)
+        return {**self.__dict__, "_cursor": cursor, "_running": None, "_counters": None, "_is_in_order": is_in_order}
 
     def _own_counters(self) -> Counters:
         """This process's counters: another one's stay with it."""
@@ -343,14 +370,16 @@ class Stream(IterableDataset[dict[str, Any]]):
         return self._counters
 
     def _pipeline(self) -> Pipeline:
-        """This process's stages: the threads and connections of another are of no use to one that was forked."""
+        """This process's stages: the threads and connections of another are of no use to one that
+        was forked."""
         counters = self._own_counters()
         if self._running is None:
             self._running = build_pipeline(self._opened, self._features, self._settings, counters)
         return self._running
 
     def _substitutes(self, epoch: int, position: int, conditions: Sequence[int], clip: int) -> Iterator[int]:
-        """Clips of the epoch's following rows that have the label of a broken clip and are drawn in its condition."""
+        """Clips of the epoch's following rows that have the label of a broken clip and are drawn in
+        its condition."""
         rows, tried, labels = self.plan.epoch_size(epoch), {clip}, self._opened.labels
         for start in range(1, rows, _LOOKAHEAD):
             drawn = self.plan.rows(epoch, (position + np.arange(start, min(start + _LOOKAHEAD, rows))) % rows)

@@ -13,9 +13,11 @@ from streamaug.streaming.stream import Stream
 def warming(
     recipe: Recipe, store: Store, cache: Cache, *, split: str = "train", threads: int | None = None
 ) -> tuple[Stream, Iterator[int]]:
-    """A stream that fills a cache with all that a recipe may draw in any epoch, and its progress: clips done with each step.
+    """A stream that fills a cache with all that a recipe may draw in any epoch, and its progress:
+    clips done with each step.
 
-    Every clip of the split in every condition of the recipe, shard by shard: features, and the bitstreams of a remote store.
+    Every clip of the split in every condition of the recipe, shard by shard: features, and the
+    bitstreams of a remote store.
 
     Args:
         recipe: The recipe that will be trained.

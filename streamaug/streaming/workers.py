@@ -23,7 +23,10 @@ class Workers(Protocol):
         """Memory for a batch, float32, that the workers can write into."""
 
     def submit(self, prepare: Callable[[], DecodeTask], outs: Sequence[Tensor]) -> Future[DecodedRow]:
-        """Decode into `outs`, parts of a buffer. `prepare` runs in this process and may wait for the bitstream."""
+        """Decode into `outs`, parts of a buffer.
+
+        `prepare` runs in this process and may wait for the bitstream.
+        """
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
         """Run a function in this process, on a thread."""
@@ -54,10 +57,12 @@ class ThreadWorkers:
 
 
 def _start_threads(count: int) -> ThreadPoolExecutor:
-    """A pool of started threads, in each of which PyTorch computes on one core; elsewhere its setting stays.
+    """A pool of started threads, in each of which PyTorch computes on one core; elsewhere its
+    setting stays.
 
-    PyTorch keeps the number of cores per thread, and new threads take the number that was set last anywhere. So every thread
-    of the pool sets its own now, and the caller sets its own again afterwards.
+    PyTorch keeps the number of cores per thread, and new threads take the number that was set last
+    anywhere. So every thread of the pool sets its own now, and the caller sets its own again
+    afterwards.
     """
     before = torch.get_num_threads()
     together = threading.Barrier(count)  # without it the first thread would take all the tasks
@@ -68,7 +73,12 @@ def _start_threads(count: int) -> ThreadPoolExecutor:
         together.wait()
 
     pool = ThreadPoolExecutor(count, thread_name_prefix="streamaug-decode")
-    for task in [pool.submit(settle) for _ in range(count)]:
-        task.result()
+    try:
+        for task in [pool.submit(settle) for _ in range(count)]:
+            task.result()
+    except BaseException:  # a thread could not be started: the others must not wait for it
+        together.abort()
+        pool.shutdown(wait=False)
+        raise
     torch.set_num_threads(before)
     return pool

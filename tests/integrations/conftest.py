@@ -1,4 +1,5 @@
-"""The small store of the streaming tests, in a folder as the programs of docs/trainers.md expect it."""
+"""The small store of the streaming tests, in a folder as the programs of docs/trainers.md expect
+it."""
 
 from pathlib import Path
 

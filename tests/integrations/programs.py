@@ -1,4 +1,5 @@
-"""Run the programs of docs/trainers.md, with a model that notes its rows and stops where a test says.
+"""Run the programs of docs/trainers.md, with a model that notes its rows and stops where a test
+says.
 
 Each rank is forked from a server that has imported the trainers, so that a run takes a second.
 """

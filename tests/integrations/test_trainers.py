@@ -1,4 +1,5 @@
-"""Each program of docs/trainers.md sees the plan's rows, however it is stopped, with workers and on ranks."""
+"""Each program of docs/trainers.md sees the plan's rows, however it is stopped, with workers and on
+ranks."""
 
 from pathlib import Path
 

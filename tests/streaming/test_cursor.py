@@ -104,6 +104,7 @@ def test_a_seed_that_repeats_after_a_look_does_not_mix_epochs(store: Store, reci
 
 
 COPIES: dict[str, Callable[[Stream], Stream]] = {
+    "copy": copy.copy,
     "deepcopy": copy.deepcopy,
     "pickle": lambda stream: pickle.loads(pickle.dumps(stream)),
     "deepcopy of a loader": lambda stream: copy.deepcopy(DataLoader(stream, batch_size=None, num_workers=2)).dataset,
@@ -164,6 +165,30 @@ def test_a_stream_loader_resumes_after_the_batch_that_was_taken(store, recipe, e
     after = [row for _ in range(2 if stop < 8 else 1) for row in rows(second)]
     assert rows(before) + after == epochs[0] + epochs[1]
     assert len(second) == PER_EPOCH // BATCH
+
+
+def test_a_loader_that_has_begun_without_a_batch_stands_at_its_start(store: Store, recipe: Recipe) -> None:
+    loader = StreamLoader(opened(recipe, store), num_workers=1)
+    iterator = iter(loader)
+    time.sleep(1)  # its worker has begun, and reads ahead
+    assert (loader.state_dict()["epoch"], loader.state_dict()["rows"]) == (0, 0)
+    next(iterator)
+    assert (loader.state_dict()["epoch"], loader.state_dict()["rows"]) == (0, BATCH)
+
+
+def test_steps_that_are_iterated_again_are_the_next_ones(store: Store, recipe: Recipe, epochs) -> None:
+    steps = opened(recipe, store).steps(5)
+    assert [row for _ in range(4) for row in rows(steps)] == [row for epoch in epochs for row in epoch][: 20 * BATCH]
+
+
+def test_the_length_after_set_epoch_is_that_epochs(store: Store, tmp_path: Path) -> None:
+    from tests.streaming.conftest import write_recipe
+
+    stream = opened(write_recipe(tmp_path / "r.yaml", "draw: union\nmixture: {original: {0: 1, 1: 0.5}}\n"), store)
+    loader = DataLoader(stream, batch_size=None, num_workers=1)
+    next(iter(loader))
+    stream.set_epoch(1)
+    assert len(loader) == stream.batches(1) < stream.batches(0)
 
 
 def test_steps_go_over_epochs_and_resume_after_the_last_one(store: Store, recipe: Recipe, epochs) -> None:

@@ -64,6 +64,14 @@ def test_close_publishes_what_the_cache_has(store: Store, recipe: Recipe, tmp_pa
         assert stream.metrics.cached_clips == 16
 
 
+def test_closing_a_stream_that_is_iterated_is_an_error_that_says_so(stream: Stream) -> None:
+    iterator = iter(stream)
+    next(iterator)
+    stream.close()
+    with pytest.raises(StreamaugError, match="closed while it was iterated"):
+        list(iterator)
+
+
 def test_a_pickled_stream_serves_the_same_rows(stream: Stream) -> None:
     next(iter(stream))
     copy = pickle.loads(pickle.dumps(stream))

@@ -37,6 +37,7 @@ class Companded:
     """The codec: `companded_64` encodes with 8 bits per sample at 8 kHz."""
 
     name: str = "companded"
+    version: str = "1"
     extension: str = "cmp"
     sample_rates: tuple[int, ...] = (8_000,)
 
