@@ -3,6 +3,7 @@
 Each rank is forked from a server that has imported the trainers, so that a run takes a second.
 """
 
+import json
 import multiprocessing
 import os
 import re
@@ -67,6 +68,8 @@ def __getattr__(name):
     return LightningModel
 '''
 
+PRELOADED = ["lightning", "transformers", "accelerate", "torchdata.stateful_dataloader", "streamaug.streaming.loader"]
+
 
 @dataclass(frozen=True)
 class Stop:
@@ -122,8 +125,6 @@ def _rank(program: str, folder: Path, environment: dict[str, str]) -> None:
 
 
 def _rows(path: Path) -> list[tuple[int, list[int]]]:
-    import json
-
     return [tuple(json.loads(line)) for line in path.read_text().splitlines()] if path.exists() else []
 
 
