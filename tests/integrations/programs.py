@@ -4,6 +4,7 @@ says.
 Each rank is forked from a server that has imported the trainers, so that a run takes a second.
 """
 
+import json
 import multiprocessing
 import os
 import re
@@ -68,6 +69,8 @@ def __getattr__(name):
     return LightningModel
 '''
 
+PRELOADED = ["lightning", "transformers", "accelerate", "torchdata.stateful_dataloader", "streamaug.streaming.loader"]
+
 
 @dataclass(frozen=True)
 class Stop:
@@ -123,8 +126,6 @@ def _rank(program: str, folder: Path, environment: dict[str, str]) -> None:
 
 
 def _rows(path: Path) -> list[tuple[int, list[int]]]:
-    import json
-
     return [tuple(json.loads(line)) for line in path.read_text().splitlines()] if path.exists() else []
 
 
