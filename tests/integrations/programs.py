@@ -98,7 +98,7 @@ def run(program: str, folder: Path, number: int, *, ranks: int, stop: Stop | Non
         environment = {"RUN": str(number), "STOP_AFTER": str(stop.after if stop else -1), "STOP": stop.how if stop else ""}
         if ranks > 1 or "init_process_group" in program:
             environment |= {"RANK": str(rank), "LOCAL_RANK": str(rank), "WORLD_SIZE": str(ranks), "LOCAL_WORLD_SIZE": str(ranks)}
-            environment |= {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(port), "TORCHELASTIC_RUN_ID": "test", "GROUP_RANK": "0"}
+            environment |= {"MASTER_ADDR": "127.0.0.1", "GLOO_SOCKET_IFNAME": "lo", "MASTER_PORT": str(port), "TORCHELASTIC_RUN_ID": "test", "GROUP_RANK": "0"}
         processes.append(server.Process(target=_rank, args=(program, folder, environment)))
     for process in processes:
         process.start()
