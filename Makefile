@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 
-.PHONY: setup demo test lint versions clean
+.PHONY: setup demo test matrix lint versions clean
 
 setup: $(VENV)/ready
 
@@ -18,6 +18,10 @@ demo: setup
 test: setup
 	bash tools/setup_system.sh --tests
 	$(VENV)/bin/python -m pytest -n auto
+
+# Every trainer, stopped and resumed with every number of workers and ranks: ten minutes.
+matrix: setup
+	$(VENV)/bin/python -m pytest tests/integrations -m "matrix or not matrix"
 
 lint: setup
 	$(VENV)/bin/ruff check .

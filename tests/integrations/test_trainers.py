@@ -11,6 +11,13 @@ LIGHTNING, ACCELERATE, TRAINER, TORCHRUN, STATEFUL = PROGRAMS
 STOPS = [Stop(3, "error"), Stop(2, "killed"), None]
 """Three runs of 4 batches an epoch, a checkpoint after every second: one stops in the middle of an
 epoch, one is killed and left with the checkpoint of an epoch's end, one runs to the end."""
+WAYS = [
+    pytest.param(workers, ranks, marks=() if (workers, ranks) in ((2, 1), (0, 2)) else pytest.mark.matrix)
+    for workers in (0, 2, "spawned")
+    for ranks in (1, 2)
+]
+"""Workers and ranks. `make test` runs two of them for each trainer, `make matrix` all."""
+
 BEGINS = [0, 2, 4]
 """The batches after which each run begins."""
 
@@ -34,33 +41,28 @@ def check_stops_and_resumes(program: str, folder: Path, workers: int | str, rank
             assert batches == [(epoch, rows[rank * size : (rank + 1) * size]) for epoch, rows in expected], (number, rank)
 
 
-@pytest.mark.parametrize("ranks", [1, 2])
-@pytest.mark.parametrize("workers", [0, 2, "spawned"])
+@pytest.mark.parametrize(("workers", "ranks"), WAYS)
 def test_lightning_stops_and_resumes_with_the_plans_rows(folder: Path, workers: int | str, ranks: int) -> None:
     program = PROGRAMS[LIGHTNING].replace("Trainer(", f'Trainer(devices={ranks}, strategy="ddp", ' if ranks > 1 else "Trainer(")
     check_stops_and_resumes(program, folder, workers, ranks)
 
 
-@pytest.mark.parametrize("ranks", [1, 2])
-@pytest.mark.parametrize("workers", [0, 2, "spawned"])
+@pytest.mark.parametrize(("workers", "ranks"), WAYS)
 def test_accelerate_stops_and_resumes_with_the_plans_rows(folder: Path, workers: int | str, ranks: int) -> None:
     check_stops_and_resumes(PROGRAMS[ACCELERATE], folder, workers, ranks)
 
 
-@pytest.mark.parametrize("ranks", [1, 2])
-@pytest.mark.parametrize("workers", [0, 2, "spawned"])
+@pytest.mark.parametrize(("workers", "ranks"), WAYS)
 def test_hugging_face_trainer_stops_and_resumes_with_the_plans_rows(folder: Path, workers: int | str, ranks: int) -> None:
     check_stops_and_resumes(PROGRAMS[TRAINER], folder, workers, ranks)
 
 
-@pytest.mark.parametrize("ranks", [1, 2])
-@pytest.mark.parametrize("workers", [0, 2, "spawned"])
+@pytest.mark.parametrize(("workers", "ranks"), WAYS)
 def test_torchrun_stops_and_resumes_with_the_plans_rows(folder: Path, workers: int | str, ranks: int) -> None:
     check_stops_and_resumes(PROGRAMS[TORCHRUN], folder, workers, ranks)
 
 
-@pytest.mark.parametrize("ranks", [1, 2])
-@pytest.mark.parametrize("workers", [0, 2, "spawned"])
+@pytest.mark.parametrize(("workers", "ranks"), WAYS)
 def test_stateful_dataloader_stops_and_resumes_with_the_plans_rows(folder: Path, workers: int | str, ranks: int) -> None:
     program = PROGRAMS[STATEFUL]
     if ranks > 1:  # each rank saves its own state
