@@ -2,12 +2,14 @@
 
 import csv
 import io
+import os
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
 
+os.environ.setdefault("COLUMNS", "300")  # before a console is made: it keeps the width for good
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 """Recordings next to the repository; a fresh clone has none."""
 

@@ -50,7 +50,7 @@ def run_example(marker: str, folder: Path, before: str = "", after: str = "") ->
 
 
 def test_the_training_example_runs_on_a_small_store(folder: Path) -> None:
-    printed = run_example("state_after", folder, after="print(epoch, batch['logmel'].shape[:3], sorted(set(batch['condition'])))\n")
+    printed = run_example("state_dict", folder, after="print(epoch, batch['logmel'].shape[:3], sorted(set(batch['condition'])))\n")
     assert printed.startswith("2 torch.Size([64, 3, 128]) ['aac_32', ")
 
 

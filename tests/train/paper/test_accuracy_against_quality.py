@@ -124,6 +124,7 @@ def store(clips_table: Path, tmp_path: Path) -> Store:
 @pytest.fixture
 def graded(store: Store, clips_table: Path, thread: ThreadPoolExecutor) -> Store:
     build(clips_table, store.url, conditions=parse_conditions("aac_64"), clips_per_shard=2, executor=thread)
+    store = store.reopen()
     measure(store, ["aac_64", "mp3_32", "sbc_64"], executor=thread)
     return Store.open(store.url)
 
