@@ -2,9 +2,12 @@
 
 import os
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+PARTIAL = ".partial"
+"""How names of files end that are being written; their names begin with a dot."""
 
 
 def absolute_path(path: str | os.PathLike[str]) -> Path:
@@ -21,26 +24,30 @@ def absolute_path(path: str | os.PathLike[str]) -> Path:
 
 
 @contextmanager
-def staged_file(path: Path, *, directory: Path | None = None) -> Iterator[Path]:
+def staged_file(path: Path | Callable[[], Path], *, directory: Path | None = None) -> Iterator[Path]:
     """A temporary path to write to, renamed to `path` when the `with` block ends without an error.
 
     A reader finds the old file or the whole new one, after a crash too. Several processes may write
     the same file: each has a temporary file of its own, and the last one to end wins.
 
     Args:
-        path: Local path; its folder must exist when the block ends.
+        path: Local path; its folder must exist when the block ends. A function is called then, for
+            a name that depends on the content; it needs a `directory`.
         directory: Folder for the temporary file, on the same file system. Default: the folder of
             `path`.
 
     Raises:
         OSError: The disk is full, read-only or gone; the old file stays.
     """
-    partial = (directory or path.parent) / f".{path.name}-{uuid.uuid4().hex}.partial"
+    if directory is None:
+        assert isinstance(path, Path), "a name that is not known yet has no folder"
+        directory = path.parent
+    partial = directory / f".{uuid.uuid4().hex}{PARTIAL}"
     try:
         yield partial
         with partial.open("rb") as written:
             os.fsync(written.fileno())
-        partial.replace(path)
+        partial.replace(path if isinstance(path, Path) else path())
     finally:
         partial.unlink(missing_ok=True)
 

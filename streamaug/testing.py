@@ -7,13 +7,15 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from streamaug.codecs.base import Decoding
 from streamaug.conditions import Condition
 from streamaug.store import Store
-from streamaug.store.format import CLIPS_FILE, CLIPS_SCHEMA, FORMAT, INDEX_FILE, STORE_FILE, IndexMeta, ShardInfo, StoreMeta
+from streamaug.store.folder import Folder
+from streamaug.store.format import CLIPS_SCHEMA, FORMAT, IndexMeta, ShardInfo, shard_name
 from streamaug.store.index import Index
+from streamaug.store.manifest import IndexFile, Manifest
+from streamaug.store.writing import Tables, write_manifest
 
 RATE = 44_100
 SCENES = (
@@ -54,15 +56,36 @@ def write_store(
     table = pa.table(columns)
     own = [table.schema.field(name) for name in table.column_names if name not in CLIPS_SCHEMA.names]
     table = table.select([*CLIPS_SCHEMA.names, *(field.name for field in own)]).cast(pa.schema([*CLIPS_SCHEMA, *own]))
-    folder.mkdir(parents=True, exist_ok=True)
-    meta = StoreMeta(format=FORMAT, name=folder.name, labels=tuple(labels), rate=RATE, shard_by="split", conditions=())
-    (folder / STORE_FILE).write_text(meta.with_conditions(conditions).model_dump_json())
-    pq.write_table(table, folder / CLIPS_FILE)
+    at, tables = Folder.at(folder), Tables()
+    indexes = {}
     for name, held in conditions.items():
         kept = np.ones(count, bool) if held is None else np.asarray(held)[order]
-        (folder / name).mkdir(exist_ok=True)
-        (folder / name / INDEX_FILE).write_bytes(_index(name, table, shard, kept).to_bytes())
+        indexes[name] = tables.add_index(_index(name, table, shard, kept))
+    manifest = Manifest(
+        name=folder.name, labels=tuple(labels), rate=RATE, shard_by="split", clips=tables.add_clips(table), conditions=indexes
+    )
+    tables.write(at)
+    write_manifest(at, manifest)
     return Store.open(folder)
+
+
+def replace_tables(store: Store, *, clips: pa.Table | None = None, indexes: Sequence[Index] = ()) -> Store:
+    """The store with other tables in a new snapshot, as a faulty build could have published them.
+
+    Args:
+        store: The store.
+        clips: A clips table in place of the store's.
+        indexes: Indexes in place of those of their conditions, or of new ones.
+    """
+    tables = Tables()
+    conditions: dict[str, IndexFile] = {index.meta.condition: tables.add_index(index) for index in indexes}
+    manifest = store.manifest.changed(
+        clips=store.manifest.clips if clips is None else tables.add_clips(clips),
+        conditions={**store.manifest.conditions, **conditions},
+    )
+    tables.write(store.folder)
+    write_manifest(store.folder, manifest)
+    return store.reopen()
 
 
 def _index(name: str, table: pa.Table, shard: np.ndarray, kept: np.ndarray) -> Index:
@@ -76,8 +99,9 @@ def _index(name: str, table: pa.Table, shard: np.ndarray, kept: np.ndarray) -> I
     step = Condition.parse(name)
     settings = hashlib.sha256(str(step).encode()).hexdigest()[:8]
     shards = [
-        ShardInfo(name=f"{settings}-{number:06d}.tar", bytes=1 << 30, sha256=hashlib.sha256(f"{name} {number}".encode()).hexdigest())
+        ShardInfo(name=shard_name(settings, sha256), number=number, bytes=1 << 30, sha256=sha256)
         for number in numbers.tolist()
+        for sha256 in [hashlib.sha256(f"{name} {number}".encode()).hexdigest()]
     ]
     meta = IndexMeta(
         format=FORMAT,

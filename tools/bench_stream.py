@@ -75,7 +75,7 @@ def prepare(work: Path, recordings: Path) -> None:
     (work / "row_6.yaml").write_text("title: row 6\ndraw: union\nmixture: {original: 1, mp3_64: 1, he-aac_16: 1, aac_32: 1}\n")
     (work / "windowed.yaml").write_text((work / "row_6.yaml").read_text() + "shuffle: {window: 8}\n")
     store = Store.open(work / "store")
-    labels = {label: number for number, label in enumerate(store.meta.labels)}
+    labels = {label: number for number, label in enumerate(store.manifest.labels)}
     module, rows = LogMel(rate=RATE), []
     for condition in store.conditions:
         bitstreams = BitstreamLocations.read(store, condition)
@@ -203,7 +203,8 @@ def disk(path: Path) -> list[list[str]]:
     """
     store, names = Store.open(path), load_recipe(ROW_7).conditions
     indexes = {name: store.index(name) for name in names}
-    tables = sum((path / name / "index.parquet").stat().st_size for name in names) + (path / "clips.parquet").stat().st_size
+    files = [store.manifest.clips.file, *(f"{name}/{store.manifest.conditions[name].file}" for name in names)]
+    tables = sum((path / file).stat().st_size for file in files)
     ways = {
         "store: shards with one JSON per clip, and indexes": tables
         + sum(info.bytes for index in indexes.values() for info in index.meta.shards),
@@ -211,7 +212,7 @@ def disk(path: Path) -> list[list[str]]:
         "one decoded 16-bit WAV per clip": sum(int((44 + 2 * index.column("samples")).sum()) for index in indexes.values()),
     }
     shards, clips = sum(len(index.meta.shards) for index in indexes.values()), sum(map(len, indexes.values()))
-    counts = (shards + len(names) + 2, clips, clips)  # one index per condition, store.json and clips.parquet
+    counts = (shards + len(names) + 2, clips, clips)  # one index per condition, store.json and the clips table
     return [[way, f"{size / 1e6:.0f}", str(count)] for (way, size), count in zip(ways.items(), counts, strict=True)]
 
 

@@ -21,9 +21,10 @@ import pyarrow as pa
 import typer
 
 from streamaug.store import Store
-from streamaug.store.format import INDEX_SCHEMA
+from streamaug.store.folder import Folder
+from streamaug.store.format import INDEX_SCHEMA, shard_name
 from streamaug.store.index import Index
-from streamaug.store.parquet import to_parquet
+from streamaug.store.writing import Tables, write_manifest
 from streamaug.streaming import Stream
 from streamaug.streaming.heap import trim_heap
 
@@ -37,7 +38,7 @@ def grow(small: Store, folder: Path, clips: int) -> None:
     copies = -(-clips // whole)
     repeats = np.repeat(np.arange(copies), whole)
     folder.mkdir(parents=True)
-    (folder / "store.json").write_text(small.meta.model_dump_json())
+    target, tables = Folder.at(folder), Tables()
 
     def repeated(table: pa.Table, shards: int) -> pa.Table:
         ids = np.tile(table["clip_id"].to_numpy(zero_copy_only=False).astype(str), copies)
@@ -47,20 +48,24 @@ def grow(small: Store, folder: Path, clips: int) -> None:
         tiled = tiled.set_column(tiled.column_names.index("clip_id"), "clip_id", pa.array(names))
         return tiled.set_column(tiled.column_names.index("shard"), "shard", shard)
 
+    conditions = {}
     for condition in small.conditions:
         index = small.index(condition)
         (folder / condition).mkdir()
         infos = []
         for copy in range(copies):
             for number, info in enumerate(index.meta.shards):
-                name = f"{index.meta.settings}-{copy * len(index.meta.shards) + number:06d}.tar"
+                place = copy * len(index.meta.shards) + number
+                name = shard_name(index.meta.settings, f"{place:016x}")  # another name for each copy, though the bytes are the same
                 os.link(small.folder.local_path(f"{condition}/{info.name}"), folder / condition / name)
-                infos.append(info.model_copy(update={"name": name}))
+                infos.append(info.model_copy(update={"name": name, "number": place}))
         meta = index.meta.model_copy(update={"shards": tuple(infos)})
         table = repeated(index.table, len(index.meta.shards)).slice(0, clips).cast(INDEX_SCHEMA)
-        (folder / condition / "index.parquet").write_bytes(Index(meta=meta, table=table).to_bytes())
+        conditions[condition] = tables.add_index(Index(meta=meta, table=table))
     table = repeated(small.clips, len(small.index("original").meta.shards)).slice(0, clips).sort_by("clip_id")
-    (folder / "clips.parquet").write_bytes(to_parquet(table))
+    manifest = small.manifest.changed(clips=tables.add_clips(table), conditions=conditions)
+    tables.write(target)
+    write_manifest(target, manifest)
 
 
 def resident() -> int:
@@ -102,7 +107,7 @@ def run(work: Annotated[Path, typer.Argument(help="Folder of bench_stream.py.")]
     used: dict[int, int] = {}
     print("| clips of the store, in 4 conditions | memory, MB | more, bytes per clip |\n|---:|---:|---:|")
     for clips in SIZES:
-        if not (work / f"store-{clips}" / "clips.parquet").exists():
+        if not (work / f"store-{clips}" / "store.json").exists():
             grow(small, work / f"store-{clips}", clips)
         used[clips] = call(f"streaming(Path({str(recipe)!r}), Path({str(work / f'store-{clips}')!r}))")
         more = "" if clips == SIZES[0] else f"{(used[clips] - used[SIZES[0]]) / (clips - SIZES[0]):.0f}"

@@ -73,7 +73,7 @@ def predictions_of(
             "clip_id": clips["clip_id"],
             "group": pc.coalesce(clips["group"], clips["clip_id"]),
             "label": clips["label"],
-            "predicted": pa.array(store.meta.labels).take(pa.array(probabilities.argmax(1))),
+            "predicted": pa.array(store.manifest.labels).take(pa.array(probabilities.argmax(1))),
             "probabilities": pa.array(list(probabilities), pa.list_(pa.float32())),
         }
     ).cast(SCHEMA)
@@ -82,7 +82,7 @@ def predictions_of(
 def check_labels(store: Store, split: str) -> None:
     """Raise RunError if a label of the store has no clip in a split."""
     present = set(store.clips["label"].take(pa.array(Split.parse(split).rows(store.clips))).to_pylist())
-    missing = [label for label in store.meta.labels if label not in present]
+    missing = [label for label in store.manifest.labels if label not in present]
     if missing:
         raise RunError(
             f"split '{split}' of {store.url} has no clip of {', '.join(missing)}; "

@@ -39,7 +39,7 @@ def finish_run(run: Run, model: Classifier, *, row: str, fold: str | None = None
     Raises:
         RunError: A condition lacks clips of the evaluation split.
     """
-    save_model(run.folder / "model.safetensors", model, run.store.meta.labels)
+    save_model(run.folder / "model.safetensors", model, run.store.manifest.labels)
     predictions = evaluate(run, model, row=row, fold=fold)
     write_report(run, predictions)
     write_predictions(run.folder / PREDICTIONS, predictions)  # last: the run is finished when it exists
@@ -124,7 +124,7 @@ def ledger_table(plan: Plan, store: Store) -> Table:
 
 def _confusion_pictures(run: Run, predictions: pa.Table, conditions: Sequence[str]) -> list[Picture]:
     """Confusion matrices in some conditions, each once."""
-    labels = run.store.meta.labels
+    labels = run.store.manifest.labels
     return [
         Picture(png=confusion_map(confusion(predictions, labels, name), labels, name), alt=f"confusion matrix under {name}")
         for name in dict.fromkeys(conditions)
@@ -135,5 +135,5 @@ def _lead(run: Run) -> str:
     config = run.config
     return (
         f"{config.model} at width {config.width}, {run.total} steps of {run.batch_size * run.plan.views} clips, seed {config.seed}, "
-        f"trained on '{config.train_on}' and evaluated on '{config.evaluate_on}' of {run.store.meta.name}."
+        f"trained on '{config.train_on}' and evaluated on '{config.evaluate_on}' of {run.store.manifest.name}."
     )

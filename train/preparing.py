@@ -117,10 +117,10 @@ def prepare(config: RunConfig) -> Run:
 def check_length(store: Store) -> None:
     """Raise RunError if the store's clips are too short to be cropped and pooled."""
     shortest = int(pc.min(store.clips["samples"]).as_py())
-    log_mel = LogMel(rate=store.meta.rate)
+    log_mel = LogMel(rate=store.manifest.rate)
     if log_mel.frames(shortest) - 2 * EDGE - CROP_FRAMES < FEWEST_FRAMES:
-        needed = (FEWEST_FRAMES + 2 * EDGE + CROP_FRAMES - 1) * log_mel.hop / store.meta.rate
+        needed = (FEWEST_FRAMES + 2 * EDGE + CROP_FRAMES - 1) * log_mel.hop / store.manifest.rate
         raise RunError(
-            f"{store.url}: the shortest clip has {shortest / store.meta.rate:.2f} s, but the models need {needed:.2f} s; "
+            f"{store.url}: the shortest clip has {shortest / store.manifest.rate:.2f} s, but the models need {needed:.2f} s; "
             f"build the store with --seconds {math.ceil(100 * needed) / 100:.2f} or more"
         )

@@ -67,7 +67,7 @@ def fit(run: Run, *, resume: bool = False, quiet: bool = False) -> Classifier:
     """
     config = run.config
     torch.manual_seed(config.seed)
-    model = MODELS[config.model](len(run.store.meta.labels), config.width)
+    model = MODELS[config.model](len(run.store.manifest.labels), config.width)
     training = Training(
         model,
         total=run.total,

@@ -3,32 +3,47 @@
 Any `concurrent.futures.Executor` does the work; by default processes on this machine.
 """
 
+import hashlib
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from streamaug.building.chains import Chain
-from streamaug.building.checks import BrokenSourcesError, Problem, find_problems, inspect_sources, split_warnings, summarize_changes
-from streamaug.building.clips_table import add_shard_column, add_source_columns, ordered_labels
-from streamaug.building.existing import ExistingStore, check_compatible, existing_index, existing_shards, read_existing
-from streamaug.building.job import Job
-from streamaug.building.prepare import fit_chain, has_effects, prepare_conditions
-from streamaug.building.publish import locked, publish, write_clips
+from streamaug.building.checks import (
+    BrokenSourcesError,
+    Problem,
+    SourceInfo,
+    find_problems,
+    inspect_sources,
+    split_warnings,
+    summarize_changes,
+)
+from streamaug.building.clips_table import add_shard_column, add_source_columns, ordered_labels, stored_columns
+from streamaug.building.existing import ExistingStore, check_compatible, existing_index, lost_conditions, read_existing
+from streamaug.building.facts import FACTS_FILE, Facts, FactWriter, is_facts, read_facts, source_keys, to_bytes
+from streamaug.building.job import SHARD_MB, Job
+from streamaug.building.prepare import fit_chain, have_effects, prepare_conditions
+from streamaug.building.publish import Changes, publish
+from streamaug.building.recordings import Originals, Recording
+from streamaug.building.rejected import write_rejected
 from streamaug.building.shard import ShardTask, build_shard
-from streamaug.building.sources import Originals, Recording, common_rate, read_table
+from streamaug.building.shard_plan import ShardPlan, plan_shards
+from streamaug.building.sources import common_rate, read_table
+from streamaug.building.staging import Staging, staging
 from streamaug.codecs import Settings, load_settings
 from streamaug.conditions import Condition
 from streamaug.effects import Effect
 from streamaug.executors import pool, results
 from streamaug.progress import Progress, Silent
 from streamaug.store.folder import Folder
-from streamaug.store.format import FORMAT, StoreMeta
+from streamaug.store.parquet import to_parquet
+from streamaug.store.writing import Tables
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,11 +77,13 @@ def build(
     rate: int | None = None,
     seconds: float | None = None,
     shard_by: str = "split",
+    shard_mb: float = SHARD_MB,
     clips_per_shard: int | None = None,
     settings: Settings | None = None,
     effects: Mapping[str, Effect] | None = None,
     replace: bool = False,
     skip_bad: bool = False,
+    recheck: bool = False,
     workers: int | None = None,
     executor: Executor | None = None,
     storage_options: Mapping[str, Any] | None = None,
@@ -88,12 +105,15 @@ def build(
         seconds: Clip length; longer clips are cut, shorter ones padded. Default: all clips must
             have the same length.
         shard_by: Column to shard by: each shard holds clips of one value.
-        clips_per_shard: Largest number of clips in a shard. Default: 1/8 of the clips with the same
-            `shard_by` value, between 16 and 128.
+        shard_mb: Size of a shard of `original` in MB, by estimate; at least eight shards per value
+            of `shard_by` if there are clips enough. Default: 64.
+        clips_per_shard: Largest number of clips in a shard. Default: as many as `shard_mb` takes.
         settings: Encoder settings. Default: shards/paper.yaml.
         effects: Effects by name, besides the installed ones.
         replace: Rebuild conditions whose stored settings differ.
         skip_bad: Build without the clips that have errors, and list them in STORE/rejected.csv.
+        recheck: Decode all sources again, also those that an earlier build has checked and that
+            have the same size and time of modification.
         workers: Number of processes. Default: one per core.
         executor: Who does the work instead of processes on this machine; it stays open.
         storage_options: Arguments for the store's fsspec file system.
@@ -115,11 +135,13 @@ def build(
         rate=rate,
         seconds=seconds,
         shard_by=shard_by,
+        shard_mb=shard_mb,
         clips_per_shard=clips_per_shard,
         settings=settings or load_settings(),
         effects=effects or {},
         replace=replace,
         skip_bad=skip_bad,
+        recheck=recheck,
         storage_options=storage_options or {},
     )
     with pool(executor, workers) as opened:
@@ -129,48 +151,53 @@ def build(
 def run_job(job: Job, executor: Executor, progress: Progress) -> Built:
     """Do what a job describes; raises what `build` does.
 
-    Nothing is written before all sources and settings have been checked.
+    Nothing is encoded before all sources and settings have been checked, and nobody sees anything
+    before all of it is written.
     """
     folder = Folder.at(job.store, job.storage_options)
     existing = read_existing(folder)
     table = read_table(job.clips, job.shard_by)
-    rate = job.rate or (existing.meta.rate if existing else common_rate(table["path"].to_pylist()))
+    rate = job.rate or (existing.manifest.rate if existing else common_rate(table["path"].to_pylist()))
     prepared, skipped_conditions = prepare_conditions(job, rate, progress)
 
-    clips, errors = _check_sources(job, table, rate, existing, executor, progress)
-    meta = StoreMeta(
-        format=FORMAT,
-        name=job.name or (existing.meta.name if existing else job.clips.stem),
-        labels=ordered_labels(clips, existing),
-        rate=rate,
-        shard_by=job.shard_by,
-        conditions=existing.meta.conditions if existing else (),
-    )
-    if existing:
-        check_compatible(existing, meta, clips)
-    clips = add_shard_column(clips, job.shard_by, job.clips_per_shard, existing)
-    originals = Originals(
-        paths=dict(zip(clips["clip_id"].to_pylist(), clips["path"].to_pylist(), strict=True)),
-        rate=rate,
-        samples=int(clips["samples"][0].as_py()),
-    )
-    chains = [fit_chain(condition, steps, clips, originals, job.effects) for condition, steps in prepared.items()]
-    for chain in chains:
-        existing_index(folder, chain, replace=job.replace)  # raises if the settings differ
+    with staging(folder) as staged:
+        clips, errors, facts = _check_sources(job, table, rate, existing, staged, executor, progress)
+        name = job.name or (existing.manifest.name if existing else job.clips.stem)
+        if existing:
+            check_compatible(existing, name=name, rate=rate, shard_by=job.shard_by, clips=clips)
+        labels = ordered_labels(clips, existing)
+        clips = add_shard_column(clips, job, existing)
+        samples = int(clips["samples"][0].as_py())
+        originals = Originals.staged(folder, staged.name, clips, rate, samples) if have_effects(prepared) else None
+        chains = [fit_chain(condition, steps, clips, rate, originals, job.effects) for condition, steps in prepared.items()]
+        indexes = {chain.name: existing_index(existing, chain, replace=job.replace) for chain in chains}  # raises if settings differ
 
-    with locked(folder):
-        write_clips(folder, meta, clips, errors)
-        shards = {chain.name: _shard_numbers(chain, clips) for chain in chains}
-        missing = {
-            chain.name: shards[chain.name] - existing_shards(folder, chain, shards[chain.name], replace=job.replace) for chain in chains
-        }
-        built = _build_shards(_shard_tasks(folder, clips, originals, chains, missing), executor, progress)
-        for chain in chains:
-            publish(folder, chain, sorted(shards[chain.name]))
+        table_of_clips, recordings = stored_columns(clips), _recordings(clips)
+        all_clips = hashlib.sha256(to_parquet(table_of_clips)).digest() if originals else b""
+        plans = [plan_shards(chain, indexes[chain.name], recordings, labels, all_clips, staged) for chain in chains]
+        task = partial(ShardTask, folder=staged.folder, staging=staged.name, rate=rate, samples=samples, originals=originals, labels=labels)
+        built = _build_shards(list(_shard_tasks(task, recordings, plans)), executor, progress)
+        for plan in plans:
+            for message in plan.finish(staged):
+                progress.say(message)
+        tables = Tables()
+        changes = Changes(
+            base=existing.manifest if existing else None,
+            name=name,
+            labels=labels,
+            rate=rate,
+            shard_by=job.shard_by,
+            clips=tables.add_clips(table_of_clips),
+            conditions={plan.chain.name: tables.add_index(plan.index) for plan in plans if plan.index is not None},
+            removed=lost_conditions(existing),
+        )
+        publish(folder, changes, tables)
+        folder.write(FACTS_FILE, facts)
+        write_rejected(folder, errors)
     return Built(
         conditions=tuple(chain.name for chain in chains),
         shards_built=built,
-        shards_reused=sum(map(len, shards.values())) - sum(map(len, missing.values())),
+        shards_reused=sum(len(plan.keys) for plan in plans) - built,
         clips=clips.num_rows,
         rejected=table.num_rows - clips.num_rows,
         skipped_conditions=skipped_conditions,
@@ -178,12 +205,27 @@ def run_job(job: Job, executor: Executor, progress: Progress) -> Built:
 
 
 def _check_sources(
-    job: Job, table: pa.Table, rate: int, existing: ExistingStore | None, executor: Executor, progress: Progress
-) -> tuple[pa.Table, list[Problem]]:
-    """The clips without errors, with what the check found out about them, and all errors."""
+    job: Job, table: pa.Table, rate: int, existing: ExistingStore | None, staged: Staging, executor: Executor, progress: Progress
+) -> tuple[pa.Table, list[Problem], bytes]:
+    """The clips without errors, with what the check found out about them; all errors; the facts
+    about all sources as a file."""
     length = round(job.seconds * rate) if job.seconds else None
-    sources = inspect_sources(executor, table["path"].to_pylist(), rate, length, progress)
-    problems = find_problems(table, sources, job.shard_by, existing.samples if existing else None)
+    paths = table["path"].to_pylist()
+    keys = source_keys(paths, f"{rate} {length}")
+    known = Facts() if job.recheck else read_facts(staged.folder, [FACTS_FILE, *(path for path in staged.found if is_facts(path))])
+    sources = known.of(keys)
+    unknown = [row for row, source in enumerate(sources) if source is None]
+    notes = FactWriter(staged.folder, staged.name)
+
+    def learnt(rows: Sequence[int], inspected: Sequence[SourceInfo]) -> None:
+        own = [unknown[row] for row in rows]
+        for row, source in zip(own, inspected, strict=True):
+            sources[row] = source
+        notes.add([keys[row] for row in own], inspected)
+
+    inspect_sources(executor, [paths[row] for row in unknown], rate, length, progress, learnt)
+    checked = [source for source in sources if source is not None]
+    problems = find_problems(table, checked, job.shard_by, existing.samples if existing else None)
     for problem in problems:
         progress.say(f"{problem.severity}: clip '{problem.clip_id}' ({problem.path}): {problem.message}")
     errors = [problem for problem in problems if problem.severity == "error"]
@@ -192,37 +234,28 @@ def _check_sources(
         raise BrokenSourcesError(problems)
     good_rows = [row for row in range(table.num_rows) if row not in bad_rows]
     good = table.take(np.array(good_rows))
-    for message in (*split_warnings(good), *summarize_changes(sources, rate)):
+    for message in (*split_warnings(good), *summarize_changes(checked, rate)):
         progress.say(message)
-    return add_source_columns(good, [sources[row] for row in good_rows]), errors
+    return add_source_columns(good, [checked[row] for row in good_rows]), errors, to_bytes(keys, checked)
 
 
-def _shard_numbers(chain: Chain, clips: pa.Table) -> set[int]:
-    """The shards that hold any clip of a condition."""
-    if not has_effects([chain]):
-        return set(clips["shard"].to_pylist())
-    return {int(clip["shard"]) for clip in clips.to_pylist() if chain.holds(clip)}
+def _recordings(clips: pa.Table) -> dict[int, tuple[Recording, ...]]:
+    """The clips of each shard, by its number."""
+    recordings: dict[int, list[Recording]] = defaultdict(list)
+    for clip in clips.drop_columns(["samples", "depth"]).to_pylist():
+        shard, sha256, path = clip.pop("shard"), clip.pop("sha256"), clip.pop("path")
+        recordings[shard].append(Recording(clip=clip, path=path, sha256=sha256))
+    return {number: tuple(clips) for number, clips in sorted(recordings.items())}
 
 
 def _shard_tasks(
-    folder: Folder, clips: pa.Table, originals: Originals, chains: Sequence[Chain], missing: Mapping[str, set[int]]
-) -> list[ShardTask]:
-    """One task per shard that any condition lacks; `missing` has their numbers by condition."""
-    recordings: dict[int, list[Recording]] = defaultdict(list)
-    for clip in clips.drop_columns(["path", "samples", "depth"]).to_pylist():
-        shard, sha256 = clip.pop("shard"), clip.pop("sha256")
-        recordings[shard].append(Recording(clip=clip, sha256=sha256))
-    mixes_clips = has_effects(chains)
-    return [
-        ShardTask(
-            folder=folder,
-            number=number,
-            recordings=tuple(recordings[number]),
-            originals=originals if mixes_clips else originals.select([recording.clip_id for recording in recordings[number]]),
-            chains=tuple(chain for chain in chains if number in missing[chain.name]),
-        )
-        for number in sorted(set().union(*missing.values()))
-    ]
+    task: Callable[..., ShardTask], recordings: Mapping[int, tuple[Recording, ...]], plans: Sequence[ShardPlan]
+) -> Iterator[ShardTask]:
+    """One task per shard that any condition lacks."""
+    for number in sorted(set().union(*(plan.missing for plan in plans))):
+        clips = [recording.clip for recording in recordings[number]]
+        chains = tuple((plan.chain.select(clips), plan.keys[number]) for plan in plans if number in plan.missing)
+        yield task(number=number, recordings=recordings[number], chains=chains)
 
 
 def _build_shards(tasks: Sequence[ShardTask], executor: Executor, progress: Progress) -> int:

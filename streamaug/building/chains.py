@@ -2,7 +2,7 @@
 decides its bytes."""
 
 import platform
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -12,7 +12,7 @@ import numpy as np
 from streamaug.codecs import FLAC, CalibratedEncoder, Decoding, pcm
 from streamaug.codecs.encoders import pyav
 from streamaug.conditions import Condition, Step
-from streamaug.effects import Effect, LoadClip
+from streamaug.effects import Effect, LoadClip, SelectiveEffect
 from streamaug.errors import ClipsError, EncoderError
 from streamaug.store.format import CodingStep, settings_hash
 
@@ -78,6 +78,25 @@ class Chain:
         """8 characters of the hash of chain, encoder versions and arguments: the start of the
         shards' names."""
         return settings_hash(self.step_metadata)
+
+    @property
+    def has_effects(self) -> bool:
+        """Whether any step is an effect."""
+        return any(isinstance(step, EffectStep) for step in self.steps)
+
+    def select(self, clips: Sequence[Mapping[str, Any]]) -> "Chain":
+        """The same condition with what its effects need for some clips alone.
+
+        Args:
+            clips: Their rows of the clips table.
+        """
+        steps = (
+            replace(step, effect=step.effect.select(clips))
+            if isinstance(step, EffectStep) and isinstance(step.effect, SelectiveEffect)
+            else step
+            for step in self.steps
+        )
+        return replace(self, steps=tuple(steps))
 
     def holds(self, clip: Mapping[str, Any]) -> bool:
         """Whether the condition contains a clip: each of its effects must apply.

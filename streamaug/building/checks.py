@@ -1,7 +1,7 @@
 """Check every source before anything is written, and report all problems together."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Literal
@@ -87,7 +87,14 @@ class BrokenSourcesError(ClipsError):
         )
 
 
-def inspect_sources(workers: Executor, paths: Sequence[str], rate: int, samples: int | None, progress: Progress) -> list[SourceInfo]:
+def inspect_sources(
+    workers: Executor,
+    paths: Sequence[str],
+    rate: int,
+    samples: int | None,
+    progress: Progress,
+    learnt: Callable[[Sequence[int], Sequence[SourceInfo]], None],
+) -> list[SourceInfo]:
     """Decode every source on the workers.
 
     Args:
@@ -96,17 +103,22 @@ def inspect_sources(workers: Executor, paths: Sequence[str], rate: int, samples:
         rate: Sample rate of the store in Hz.
         samples: Length that sources are cut or padded to, or None.
         progress: Advances by one step per clip.
+        learnt: Gets the numbers of some paths and what the check found out about them, as the work
+            goes on.
 
     Raises:
         FetchError: A remote file cannot be read at the moment.
     """
     progress.begin("checking sources", len(paths))
-    tasks = [paths[start : start + _CLIPS_PER_TASK] for start in range(0, len(paths), _CLIPS_PER_TASK)]
-    inspected: list[list[SourceInfo]] = [[] for _ in tasks]
-    for number, sources in results(workers, [(inspect, (task, rate, samples)) for task in tasks]):
-        inspected[number] = sources
-        progress.advance(len(sources))
-    return [source for sources in inspected for source in sources]
+    tasks = [range(start, min(start + _CLIPS_PER_TASK, len(paths))) for start in range(0, len(paths), _CLIPS_PER_TASK)]
+    sources: list[SourceInfo | None] = [None] * len(paths)
+    calls = [(inspect, ([paths[row] for row in task], rate, samples)) for task in tasks]
+    for number, inspected in results(workers, calls):
+        task = tasks[number]
+        sources[task.start : task.stop] = inspected
+        learnt(task, inspected)
+        progress.advance(len(task))
+    return [source for source in sources if source is not None]
 
 
 def inspect(paths: Sequence[str], rate: int, samples: int | None) -> list[SourceInfo]:

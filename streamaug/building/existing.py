@@ -1,73 +1,92 @@
 """What a store holds before a build: its clips, conditions and finished shards."""
 
-from collections.abc import Iterable
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from streamaug.building.chains import Chain
-from streamaug.building.shard import part_name, shard_name
+from streamaug.building.facts import FACTS_FILE
+from streamaug.building.rejected import REJECTED_FILE
 from streamaug.errors import CorruptError, StoreError
+from streamaug.store import Store
 from streamaug.store.folder import STAGING, Folder
-from streamaug.store.format import CLIPS_FILE, INDEX_FILE, STORE_FILE, CodingStep, StoreMeta
+from streamaug.store.format import CLIPS_NAME, INDEX_NAME, SHARD_NAME, SNAPSHOTS, STORE_FILE, CodingStep, ShardInfo
 from streamaug.store.index import Index
-from streamaug.store.store import read_clips, read_meta
+from streamaug.store.manifest import Manifest
 
 
 @dataclass(frozen=True, kw_only=True)
 class ExistingStore:
-    """A store that a build adds to.
+    """The snapshot that a build adds to.
 
     Args:
-        url: Path or URL of the store.
-        meta: What store.json holds.
-        clips: Its clips table, or None if an earlier build was killed before it wrote one.
+        store: The opened snapshot.
     """
 
-    url: str
-    meta: StoreMeta
-    clips: pa.Table | None
+    store: Store
 
     @property
-    def samples(self) -> int | None:
-        """Length of each clip in samples, if there are clips."""
-        return int(self.clips["samples"][0].as_py()) if self.clips is not None else None
+    def url(self) -> str:
+        return self.store.url
+
+    @property
+    def manifest(self) -> Manifest:
+        return self.store.manifest
+
+    @property
+    def clips(self) -> pa.Table:
+        return self.store.clips
+
+    @cached_property
+    def samples(self) -> int:
+        """Length of each clip in samples."""
+        return int(self.clips["samples"][0].as_py())
 
 
 def read_existing(folder: Folder) -> ExistingStore | None:
-    """The store in a folder, or None if the folder is empty or absent.
+    """The store in a folder; None if the folder is empty or absent, or has only what a first build
+    left that was stopped.
 
     Raises:
         StoreError: The folder contains something else.
     """
     names = folder.names()
-    if STORE_FILE not in names:
-        foreign = [name for name in names if name != STAGING]
-        if foreign:
-            raise StoreError(f"{folder.url} is not a store and not empty (it contains '{foreign[0]}'); choose a new or empty folder")
-        return None
-    meta = read_meta(folder)
-    return ExistingStore(url=folder.url, meta=meta, clips=read_clips(folder, meta) if CLIPS_FILE in names else None)
+    if STORE_FILE in names:
+        return ExistingStore(store=Store.open(folder.url, folder.options))
+    foreign = [name for name in names if not _is_of_a_build(folder, name)]
+    if foreign:
+        raise StoreError(f"{folder.url} is not a store and not empty (it contains '{foreign[0]}'); choose a new or empty folder")
+    return None
 
 
-def check_compatible(existing: ExistingStore, meta: StoreMeta, clips: pa.Table) -> None:
+def _is_of_a_build(folder: Folder, name: str) -> bool:
+    """Whether a build that was stopped may have left a file or folder."""
+    if name in (STAGING, SNAPSHOTS, FACTS_FILE, REJECTED_FILE) or CLIPS_NAME.fullmatch(name):
+        return True
+    files = folder.names(name)
+    return bool(files) and all(SHARD_NAME.fullmatch(file) or INDEX_NAME.fullmatch(file) for file in files)
+
+
+def check_compatible(existing: ExistingStore, *, name: str, rate: int, shard_by: str, clips: pa.Table) -> None:
     """Check that a build may add to a store.
 
     Args:
         existing: The store.
-        meta: What the build would write into store.json.
-        clips: The clips table that the build would write.
+        name: Name of the data set that the build would write.
+        rate: Sample rate in Hz, likewise.
+        shard_by: Column to shard by, likewise.
+        clips: The clips table, likewise.
 
     Raises:
         StoreError: The build contradicts the store; names the first difference.
     """
-    for field in ("name", "rate", "shard_by"):
-        old, new = getattr(existing.meta, field), getattr(meta, field)
+    for field, new in (("name", name), ("rate", rate), ("shard_by", shard_by)):
+        old = getattr(existing.manifest, field)
         if old != new:
             raise StoreError(f"{existing.url} has {field} {old!r}, but this build {new!r}; use the same, or build into another folder")
-    if existing.clips is None:
-        return
     rows = pc.index_in(existing.clips["clip_id"], clips["clip_id"])
     if rows.null_count:
         missing = existing.clips["clip_id"].filter(pc.is_null(rows))
@@ -75,21 +94,35 @@ def check_compatible(existing: ExistingStore, meta: StoreMeta, clips: pa.Table) 
             f"the table lacks {len(missing)} clips of the store {existing.url}, the first is '{missing[0].as_py()}'; "
             "add them to the table, or build into another folder"
         )
-    same = clips.take(rows)
-    for column in ("sha256", "label", existing.meta.shard_by):
-        old, new = (table[column] if column == "sha256" else pc.cast(table[column], pa.string()) for table in (existing.clips, same))
-        changed = pc.not_equal(old, new)
+    difference = clip_difference(existing.clips, clips.take(rows), ("sha256", "label", shard_by))
+    if difference:
+        clip, column = difference
+        what = "other audio" if column == "sha256" else f"another {column}"
+        raise StoreError(f"clip '{clip}' has {what} than in {existing.url}; give it another clip_id, or build into another folder")
+
+
+def clip_difference(old: pa.Table, new: pa.Table, columns: tuple[str, ...]) -> tuple[str, str] | None:
+    """The first clip that is not the same in two tables, and the column that differs; None if all
+    are.
+
+    Args:
+        old: Some clips.
+        new: The same clips in the same order.
+        columns: What to compare.
+    """
+    for column in columns:
+        before, after = (table[column] if column == "sha256" else pc.cast(table[column], pa.string()) for table in (old, new))
+        changed = pc.fill_null(pc.not_equal(before, after), pc.not_equal(pc.is_null(before), pc.is_null(after)))
         if pc.any(changed).as_py():
-            clip = existing.clips["clip_id"].filter(changed)[0].as_py()
-            what = "other audio" if column == "sha256" else f"another {column}"
-            raise StoreError(f"clip '{clip}' has {what} than in {existing.url}; give it another clip_id, or build into another folder")
+            return old["clip_id"].filter(changed)[0].as_py(), column
+    return None
 
 
-def existing_index(folder: Folder, chain: Chain, *, replace: bool) -> Index | None:
+def existing_index(existing: ExistingStore | None, chain: Chain, *, replace: bool) -> Index | None:
     """The published index of a condition that was built with the same settings.
 
     Args:
-        folder: The store.
+        existing: The store; None if there is none yet.
         chain: The condition.
         replace: Return None for an index that is damaged or has other settings, instead of raising.
 
@@ -97,13 +130,13 @@ def existing_index(folder: Folder, chain: Chain, *, replace: bool) -> Index | No
         StoreError: The condition was built with other settings; names the difference.
         CorruptError: The index is damaged.
     """
-    name = f"{chain.name}/{INDEX_FILE}"
-    try:
-        index = Index.from_bytes(folder.read(name), f"{folder.url}/{name}")
-    except FileNotFoundError:
+    if existing is None or chain.name not in existing.manifest.conditions:
         return None
+    try:
+        index = existing.store.index(chain.name)
     except CorruptError:
-        if replace:
+        entry = existing.manifest.conditions[chain.name]
+        if replace or not existing.store.folder.exists(f"{chain.name}/{entry.file}"):
             return None
         raise
     if index.meta.settings == chain.settings:
@@ -115,36 +148,20 @@ def existing_index(folder: Folder, chain: Chain, *, replace: bool) -> Index | No
     raise StoreError(f"condition '{chain.name}' was built with other settings ({changes}); use the same ones, or rebuild it with --replace")
 
 
+def lost_conditions(existing: ExistingStore | None) -> list[str]:
+    """Conditions that the manifest names, but whose index somebody has removed."""
+    if existing is None:
+        return []
+    folder = existing.store.folder
+    return [name for name, entry in existing.manifest.conditions.items() if not folder.exists(f"{name}/{entry.file}")]
+
+
 def _describe(step: CodingStep) -> str:
     return f"{step.step}: {step.encoder} {step.version} by {step.adapter} at {step.rate} Hz, {step.arguments}"
 
 
-def existing_shards(folder: Folder, chain: Chain, numbers: Iterable[int], *, replace: bool) -> set[int]:
-    """Which shards of a condition are finished.
-
-    A finished shard has the size that the published index, or the part of an earlier build, gives.
-    Shards that were removed or truncated are not finished, and so are built again.
-    """
-    index = existing_index(folder, chain, replace=replace)
-    recorded = {shard.name: shard.bytes for shard in index.meta.shards} if index else {}
-    sizes = folder.sizes(chain.name)
-    finished = set()
-    for number in numbers:
-        name = shard_name(chain, number)
-        if name not in sizes:
-            continue
-        if name not in recorded:
-            part = read_part(folder, chain, number)
-            recorded |= {shard.name: shard.bytes for shard in part.meta.shards} if part else {}
-        if sizes[name] == recorded.get(name):
-            finished.add(number)
-    return finished
-
-
-def read_part(folder: Folder, chain: Chain, number: int) -> Index | None:
-    """The part of a shard, or None if it is missing or damaged."""
-    name = part_name(chain, number)
-    try:
-        return Index.from_bytes(folder.read(name), f"{folder.url}/{name}")
-    except (FileNotFoundError, CorruptError):
-        return None
+def intact_shards(folder: Folder, index: Index) -> Mapping[int, ShardInfo]:
+    """The shards of a published index that are in the store, by number. Shards that were removed or
+    truncated are not among them, and so are built again."""
+    sizes = folder.sizes(index.meta.condition)
+    return {shard.number: shard for shard in index.meta.shards if sizes.get(shard.name) == shard.bytes}

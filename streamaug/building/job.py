@@ -9,6 +9,10 @@ from streamaug.codecs import Settings, load_settings
 from streamaug.conditions import Condition
 from streamaug.effects import Effect
 
+SHARD_MB = 64.0
+"""MB of `original` in a shard by default: large enough to be read quickly, small enough to be sent
+again."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Job:
@@ -26,12 +30,15 @@ class Job:
         seconds: Clip length; longer clips are cut, shorter ones padded. Default: all clips must
             have the same length.
         shard_by: Column to shard by: each shard holds clips of one value.
-        clips_per_shard: Largest number of clips in a shard. Default: 1/8 of the clips with the same
-            `shard_by` value, between 16 and 128.
+        shard_mb: Size of a shard of `original` in MB, by estimate; at least eight shards per value
+            of `shard_by` if there are clips enough. Default: 64.
+        clips_per_shard: Largest number of clips in a shard. Default: as many as `shard_mb` takes.
         settings: Encoder settings. Default: shards/paper.yaml.
         effects: Effects by name, besides the installed ones.
         replace: Rebuild conditions whose stored settings differ.
         skip_bad: Build without the clips that have errors, and list them in STORE/rejected.csv.
+        recheck: Decode all sources again, also those that an earlier build has checked and that
+            have the same size and time of modification.
         storage_options: Arguments for the store's fsspec file system.
     """
 
@@ -42,9 +49,11 @@ class Job:
     rate: int | None = None
     seconds: float | None = None
     shard_by: str = "split"
+    shard_mb: float = SHARD_MB
     clips_per_shard: int | None = None
     settings: Settings = field(default_factory=load_settings)
     effects: Mapping[str, Effect] = field(default_factory=dict)
     replace: bool = False
     skip_bad: bool = False
+    recheck: bool = False
     storage_options: Mapping[str, Any] = field(default_factory=dict)

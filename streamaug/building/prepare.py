@@ -1,6 +1,6 @@
 """Prepare conditions to be built: calibrate their codecs, find and fit their effects."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cache
 
@@ -8,7 +8,7 @@ import pyarrow as pa
 
 from streamaug.building.chains import Chain, EffectStep
 from streamaug.building.job import Job
-from streamaug.building.sources import Originals
+from streamaug.building.recordings import Originals
 from streamaug.codecs import CalibratedEncoder, calibrate
 from streamaug.conditions import Condition, Step
 from streamaug.effects import Effect, find_effect
@@ -57,14 +57,17 @@ def prepare_conditions(job: Job, rate: int, progress: Progress) -> tuple[dict[Co
     return prepared, skipped
 
 
-def fit_chain(condition: Condition, prepared: PreparedSteps, clips: pa.Table, originals: Originals, effects: Mapping[str, Effect]) -> Chain:
+def fit_chain(
+    condition: Condition, prepared: PreparedSteps, clips: pa.Table, rate: int, originals: Originals | None, effects: Mapping[str, Effect]
+) -> Chain:
     """A condition that is ready to be built, with its effects fitted to the clips.
 
     Args:
         condition: The condition.
         prepared: Its steps.
         clips: The clips table.
-        originals: Audio of these clips.
+        rate: Sample rate of the store in Hz.
+        originals: Audio of these clips; None if no condition has an effect.
         effects: Effects by name, besides the installed ones.
 
     Raises:
@@ -76,15 +79,16 @@ def fit_chain(condition: Condition, prepared: PreparedSteps, clips: pa.Table, or
         if isinstance(step, CalibratedEncoder):
             steps.append(step)
             continue
+        assert originals is not None, "an effect may load clips"
         with _missing_packages_named(step):
-            effect = find_effect(step, effects).fit(clips.drop_columns(["path"]), originals.signal, originals.rate)
-        steps.append(EffectStep(step=step, effect=effect, rate=originals.rate))
-    return Chain(condition=condition, steps=tuple(steps), rate=originals.rate)
+            effect = find_effect(step, effects).fit(clips.drop_columns(["path"]), originals.signal, rate)
+        steps.append(EffectStep(step=step, effect=effect, rate=rate))
+    return Chain(condition=condition, steps=tuple(steps), rate=rate)
 
 
-def has_effects(chains: Sequence[Chain]) -> bool:
+def have_effects(conditions: Iterable[Condition]) -> bool:
     """Whether any step of any condition is an effect."""
-    return any(isinstance(step, EffectStep) for chain in chains for step in chain.steps)
+    return any(not step.is_codec for condition in conditions for step in condition.steps)
 
 
 @contextmanager

@@ -1,139 +1,133 @@
-"""Publish clips and conditions atomically: a condition is visible once store.json names it."""
+"""Publish a snapshot: readers see all of it or nothing, and no build overwrites another's.
 
-import csv
-import io
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+What a build made is written under new names, then a manifest names it. Making that manifest the
+current one is a comparison and a swap. A build that finds another snapshot than the one it began
+with adds its part to that one where both can be kept, and is refused otherwise.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
-from filelock import FileLock, Timeout
+import pyarrow.compute as pc
 
-from streamaug.building.chains import Chain
-from streamaug.building.checks import Problem
-from streamaug.building.existing import existing_index, read_part
-from streamaug.building.shard import part_name, shard_name
+from streamaug.building.existing import clip_difference
 from streamaug.errors import StoreError
-from streamaug.store.folder import STAGING, Folder
-from streamaug.store.format import CLIPS_FILE, CLIPS_SCHEMA, INDEX_FILE, INDEX_SCHEMA, SHARD_NAME, STORE_FILE, StoreMeta, shard_number
+from streamaug.store.folder import Folder
+from streamaug.store.format import INDEX_SCHEMA, STORE_FILE
 from streamaug.store.index import Index
-from streamaug.store.parquet import to_parquet
-from streamaug.store.store import read_meta
+from streamaug.store.manifest import ClipsFile, IndexFile, Manifest, parse_manifest, snapshot_path
+from streamaug.store.store import read_clips
+from streamaug.store.swap import replace_if
+from streamaug.store.writing import Tables
 
-REJECTED_FILE = "rejected.csv"
-
-
-@contextmanager
-def locked(folder: Folder) -> Iterator[None]:
-    """Keep other builds out of a local store, and remove the staging folder if all goes well.
-
-    The lock is the operating system's, so a killed build leaves none. Remote stores are not locked:
-    files appear there whole, and two builds of the same content write the same bytes.
-
-    Raises:
-        StoreError: Another build is running in the store.
-    """
-    if not folder.is_local:
-        yield
-        folder.remove(STAGING)
-        return
-    lock = folder.local_path(STAGING) / "lock"
-    lock.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(lock, timeout=0):
-            yield
-            folder.remove(STAGING)
-    except Timeout:
-        raise StoreError(f"another build is running in {folder.url}; run this one when it has ended") from None
+_AGAIN = "run it again; what it has encoded is kept"
 
 
-def write_clips(folder: Folder, meta: StoreMeta, clips: pa.Table, errors: Sequence[Problem]) -> None:
-    """Write store.json, clips.parquet and, if there are errors, rejected.csv.
+@dataclass(frozen=True, kw_only=True)
+class Changes:
+    """What a build makes of the snapshot that it began with.
 
     Args:
-        folder: The store.
-        meta: Content of store.json. Its conditions are read again, since another build may have
-            published some.
-        clips: Clips to store, with all columns of CLIPS_SCHEMA.
-        errors: Problems of the clips that are left out.
+        base: Manifest of that snapshot; None for a new store.
+        name: Name of the data set.
+        labels: Class names, in the order of their numbers.
+        rate: Sample rate in Hz.
+        shard_by: Column of the clips table that the store is sharded by.
+        clips: The clips table that the build made.
+        conditions: The indexes that the build made, by condition.
+        removed: Conditions of `base` whose index somebody has removed.
     """
-    own = [name for name in clips.column_names if name not in CLIPS_SCHEMA.names and name != "path"]
-    table = clips.select([*CLIPS_SCHEMA.names, *own])
-    schema = pa.schema([*CLIPS_SCHEMA, *(table.schema.field(name) for name in own)])
-    if errors:
-        text = io.StringIO()
-        writer = csv.writer(text)
-        writer.writerow(["row", "clip_id", "path", "problem"])
-        writer.writerows([problem.row, problem.clip_id, problem.path, problem.message] for problem in errors)
-        folder.write(REJECTED_FILE, text.getvalue().encode())
-    else:  # an earlier build may have listed clips that have been fixed since
-        folder.remove(REJECTED_FILE)
-    _write_meta(folder, meta.with_conditions(_complete_conditions(folder)))
-    folder.write(CLIPS_FILE, to_parquet(table.cast(schema)))
 
+    base: Manifest | None
+    name: str
+    labels: tuple[str, ...]
+    rate: int
+    shard_by: str
+    clips: ClipsFile
+    conditions: Mapping[str, IndexFile]
+    removed: Sequence[str] = ()
 
-def publish(folder: Folder, chain: Chain, numbers: Sequence[int]) -> None:
-    """Write a condition's index, name the condition in store.json, then remove shards that the
-    index does not name.
+    def applied_to(self, current: Manifest | None, folder: Folder) -> Manifest:
+        """The manifest to publish in place of the current one; the current one itself if it has all
+        changes.
 
-    In this order a build that is killed leaves no name without an index.
+        Args:
+            current: Manifest of the current snapshot, which may not be `base`.
+            folder: The store.
 
-    Args:
-        folder: The store.
-        chain: The condition.
-        numbers: All shards of the condition, in order.
-
-    Raises:
-        StoreError: A part has vanished, or a shard that was built again has other bytes than
-            before.
-    """
-    index = existing_index(folder, chain, replace=True)
-    published = {shard.name for shard in index.meta.shards} if index else set()
-    if index:
-        _check_rebuilt(folder, chain, index)
-    parts = []
-    for number in numbers:
-        if shard_name(chain, number) in published:
-            continue
-        part = read_part(folder, chain, number)
-        if part is None:
-            raise StoreError(f"{folder.url}/{part_name(chain, number)} was removed during the build; run the build again")
-        parts.append(part)
-    if parts:
-        index = concat_indexes([index, *parts] if index else parts)
-        folder.write(f"{chain.name}/{INDEX_FILE}", index.to_bytes())
-        published = {shard.name for shard in index.meta.shards}
-    if index:
-        meta = read_meta(folder)  # again, since another build may have published a condition
-        if chain.name not in meta.conditions:
-            _write_meta(folder, meta.with_conditions([*meta.conditions, chain.name]))
-    for name in folder.names(chain.name):
-        if SHARD_NAME.fullmatch(name) and name not in published:
-            folder.remove(f"{chain.name}/{name}")
-
-
-def _complete_conditions(folder: Folder) -> list[str]:
-    """The conditions that store.json names, without those whose folder somebody has removed."""
-    if not folder.exists(STORE_FILE):
-        return []
-    return [name for name in read_meta(folder).conditions if folder.exists(f"{name}/{INDEX_FILE}")]
-
-
-def _write_meta(folder: Folder, meta: StoreMeta) -> None:
-    folder.write(STORE_FILE, (meta.model_dump_json(indent=2) + "\n").encode())
-
-
-def _check_rebuilt(folder: Folder, chain: Chain, index: Index) -> None:
-    """Check that a shard that the index names and that had to be built again has the same bytes."""
-    by_part = {part_name(chain, shard_number(shard.name)).rsplit("/", 1)[-1]: shard for shard in index.meta.shards}
-    for name in folder.names(f"{STAGING}/{chain.name}"):
-        part = read_part(folder, chain, shard_number(by_part[name].name)) if name in by_part else None
-        if part is not None and part.meta.shards[0] != by_part[name]:
-            raise StoreError(
-                f"{folder.url}/{chain.name}/{by_part[name].name} was built again with the same settings, but has other bytes than before: "
-                "its encoder is not reproducible, or was replaced by another of the same version; "
-                f"remove the folder '{chain.name}' and run the build again"
+        Raises:
+            StoreError: Another build has published what cannot be kept together with this.
+        """
+        base = self.base
+        if current is None:
+            if base is not None:
+                raise StoreError(f"{folder.url}/{STORE_FILE} was removed during the build; {_AGAIN}")
+            return Manifest(
+                name=self.name,
+                labels=self.labels,
+                rate=self.rate,
+                shard_by=self.shard_by,
+                clips=self.clips,
+                conditions=dict(self.conditions),
             )
+        old = {} if base is None else base.conditions
+        for name, index in self.conditions.items():
+            published = current.conditions.get(name)
+            if published not in (None, old.get(name), index) and index != old.get(name):
+                raise StoreError(f"another build has published condition '{name}' of {folder.url} while this one was running; {_AGAIN}")
+        clips = {"clips": self.clips, "labels": self.labels}
+        if current.clips == self.clips or (base is not None and self.clips == base.clips and _keeps_clips(base, current, folder)):
+            clips = {"clips": current.clips, "labels": current.labels}
+        elif base is None or current.clips != base.clips:
+            raise StoreError(f"another build has changed the clips of {folder.url} while this one was running; {_AGAIN}")
+        own = {name: index for name, index in self.conditions.items() if index != old.get(name)}
+        conditions = {name: index for name, index in current.conditions.items() if name not in self.removed or index != old.get(name)}
+        return current.changed(**clips, conditions={**conditions, **own})
+
+
+def _keeps_clips(base: Manifest, current: Manifest, folder: Folder) -> bool:
+    """Whether all clips of a snapshot are the same in the current one, in the same shards."""
+    before, after = read_clips(folder, base), read_clips(folder, current)
+    rows = pc.index_in(before["clip_id"], after["clip_id"])
+    return not rows.null_count and clip_difference(before, after.take(rows), ("sha256", "label", "shard")) is None
+
+
+def publish(folder: Folder, changes: Changes, tables: Tables) -> Manifest:
+    """Make what a build did the current snapshot.
+
+    Args:
+        folder: The store; all shards are written.
+        changes: What the build did.
+        tables: The tables that it names, which a build that is refused does not write.
+
+    Returns:
+        The current manifest.
+
+    Raises:
+        StoreError: Another build has published what cannot be kept together with this.
+        FetchError: The store cannot be read or written.
+    """
+    while True:
+        old = _current(folder)
+        current = None if old is None else parse_manifest(old, f"{folder.url}/{STORE_FILE}")
+        manifest = changes.applied_to(current, folder)
+        if manifest is current:
+            return manifest
+        tables.write(folder)
+        path = snapshot_path(manifest.snapshot)
+        folder.write(path, manifest.to_bytes())
+        if replace_if(folder, STORE_FILE, old, manifest.to_bytes()):
+            return manifest
+        folder.remove(path)  # another build came first
+
+
+def _current(folder: Folder) -> bytes | None:
+    try:
+        return folder.read(STORE_FILE)
+    except FileNotFoundError:
+        return None
 
 
 def concat_indexes(indexes: Sequence[Index]) -> Index:

@@ -2,21 +2,23 @@
 
 A shard is finished when its part exists: a small Parquet file with the shard's index rows, written
 after the tar. A build that was stopped resumes from the parts; the last step of a build makes the
-condition's index from them.
+condition's index from them. Tar and part are named by their content, so that two builds never
+write different bytes under one name.
 """
 
+import hashlib
+import json
+from collections.abc import Iterable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 
 import numpy as np
 
 from streamaug.building.chains import Chain, check_versions, encode_clip
-from streamaug.building.sources import Originals, Recording
+from streamaug.building.recordings import Originals, Recording
 from streamaug.building.tar_writer import TarWriter
-from streamaug.codecs import pcm
-from streamaug.errors import ClipsError
-from streamaug.store.folder import STAGING, Folder
+from streamaug.store.folder import Folder
 
 _CACHED_ORIGINALS = 64
 """Originals that a worker keeps for effects that mix a clip with others."""
@@ -24,31 +26,52 @@ _CACHED_ORIGINALS = 64
 
 @dataclass(frozen=True, kw_only=True)
 class ShardTask:
-    """One shard of clips in the conditions that still lack it.
+    """One shard of clips in the conditions that still lack it. Its size does not depend on the
+    number of clips of the store.
 
     Args:
         folder: The store.
+        staging: Path of the build's folder in it.
         number: Number of the shard.
         recordings: Clips of the shard.
-        originals: Audio of at least these clips; of all clips if a chain has effects.
-        chains: Conditions to build.
+        rate: Sample rate of the store in Hz.
+        samples: Length of each clip at that rate.
+        originals: Audio of other clips; None if no condition has an effect.
+        labels: The store's labels.
+        chains: Conditions to build, with the key of each one's part.
     """
 
     folder: Folder
+    staging: str
     number: int
     recordings: tuple[Recording, ...]
-    originals: Originals
-    chains: tuple[Chain, ...]
+    rate: int
+    samples: int
+    originals: Originals | None
+    labels: tuple[str, ...]
+    chains: tuple[tuple[Chain, str], ...]
 
 
-def shard_name(chain: Chain, number: int) -> str:
-    """Name of a shard in its condition's folder."""
-    return f"{chain.settings}-{number:06d}.tar"
+def part_key(chain: Chain, recordings: Iterable[Recording], labels: Sequence[str], all_clips: bytes) -> str:
+    """Names all that decides the bytes of a shard.
+
+    Args:
+        chain: The condition.
+        recordings: Clips of the shard.
+        labels: The store's labels.
+        all_clips: Digest of the whole clips table, on which effects may depend.
+    """
+    digest = hashlib.sha256(all_clips if chain.has_effects else b"")
+    for recording in sorted(recordings, key=lambda recording: recording.clip_id):
+        if chain.holds(recording.clip):
+            row = {**recording.clip, "class_number": labels.index(recording.clip["label"])}
+            digest.update(json.dumps(row, sort_keys=True, default=str).encode() + recording.sha256)
+    return f"{chain.settings}-{digest.hexdigest()[:16]}"
 
 
-def part_name(chain: Chain, number: int) -> str:
-    """Path of a shard's part in the store."""
-    return f"{STAGING}/{chain.name}/{chain.settings}-{number:06d}.parquet"
+def part_name(condition: str, key: str) -> str:
+    """Path of a shard's part in a build's folder."""
+    return f"{condition}/{key}.parquet"
 
 
 def build_shard(task: ShardTask) -> int:
@@ -63,35 +86,32 @@ def build_shard(task: ShardTask) -> int:
             one that began the build.
         FetchError: The store or a source cannot be reached.
     """
-    for chain in task.chains:
+    for chain, _ in task.chains:
         check_versions(chain)
 
     @lru_cache(_CACHED_ORIGINALS)
     def load_original(clip_id: str) -> np.ndarray:
+        assert task.originals is not None, "only effects load other clips"
         return task.originals.signal(clip_id)
 
     with ExitStack() as stack:
-        tars = []
-        for chain in task.chains:
-            name = shard_name(chain, task.number)
-            tars.append(TarWriter(chain, name, stack.enter_context(task.folder.staged(f"{chain.name}/{name}"))))
+        tars: list[TarWriter] = []
+        for chain, _ in task.chains:
+            path = stack.enter_context(task.folder.staged(partial(_tar_path, tars, len(tars))))
+            tars.append(TarWriter(chain, task.number, task.labels, path))
         for recording in sorted(task.recordings, key=lambda recording: recording.clip_id):
-            signal = _unchanged_pcm(recording, task.originals)
+            signal = recording.unchanged_pcm(task.rate, task.samples)
             clip_tars = [tar for tar in tars if tar.chain.holds(recording.clip)]
             encoded_clips = encode_clip([tar.chain for tar in clip_tars], signal, recording.clip, load_original)
             for tar, encoded in zip(clip_tars, encoded_clips, strict=True):
                 tar.add(recording, encoded)
         for tar in tars:
             tar.close()
-    for tar in tars:
-        task.folder.write(part_name(tar.chain, task.number), tar.index().to_bytes())
+    for tar, (chain, key) in zip(tars, task.chains, strict=True):
+        task.folder.write(f"{task.staging}/{part_name(chain.name, key)}", tar.index().to_bytes())
     return len(tars)
 
 
-def _unchanged_pcm(recording: Recording, originals: Originals) -> np.ndarray:
-    """The PCM of an original that is still what the check of the sources saw."""
-    signal = originals.pcm(recording.clip_id)
-    if pcm.digest(signal) != recording.sha256:
-        path = originals.paths[recording.clip_id]
-        raise ClipsError(f"clip '{recording.clip_id}' ({path}) has changed since the build began; run the build again")
-    return signal
+def _tar_path(tars: Sequence[TarWriter], position: int) -> str:
+    """Where a tar belongs in the store, once it is closed."""
+    return f"{tars[position].chain.name}/{tars[position].name}"

@@ -3,10 +3,8 @@
 import io
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -16,7 +14,7 @@ import pyarrow.parquet as pq
 import soundfile
 
 from streamaug.codecs.decoding import resample
-from streamaug.codecs.pcm import to_float, to_pcm
+from streamaug.codecs.pcm import to_pcm
 from streamaug.errors import ClipsError, FetchError, StoreError
 from streamaug.files import absolute_path
 from streamaug.store.folder import Folder
@@ -177,59 +175,6 @@ def load(path: str, rate: int, samples: int | None = None) -> Source:
     padding = 0 if samples is None else samples - len(pcm)
     pcm = np.pad(pcm, (0, padding)) if padding > 0 else pcm[:samples]
     return Source(pcm=pcm, rate=own_rate, channels=channels, padding=padding)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Recording:
-    """What a worker needs of a clip, besides its audio.
-
-    Args:
-        clip: Its row of the clips table, without the store's own columns.
-        sha256: Hash of the PCM that the check of the sources saw.
-    """
-
-    clip: Mapping[str, Any]
-    sha256: bytes
-
-    @property
-    def clip_id(self) -> str:
-        return str(self.clip["clip_id"])
-
-
-@dataclass(frozen=True, kw_only=True)
-class Originals:
-    """The audio of clips by clip_id, as the condition `original` holds it.
-
-    Args:
-        paths: Audio file of each clip.
-        rate: Sample rate of the store in Hz.
-        samples: Length of each clip.
-    """
-
-    paths: Mapping[str, str]
-    rate: int
-    samples: int
-
-    def select(self, clip_ids: Iterable[str]) -> "Originals":
-        """The audio of some of the clips."""
-        return replace(self, paths={clip_id: self.paths[clip_id] for clip_id in clip_ids})
-
-    def pcm(self, clip_id: str) -> np.ndarray:
-        """Integers of shape (samples,).
-
-        Raises:
-            ClipsError: The file cannot be used; names the clip.
-            FetchError: A remote file cannot be read at the moment.
-        """
-        path = self.paths[clip_id]
-        try:
-            return load(path, self.rate, self.samples).pcm
-        except ClipsError as error:
-            raise ClipsError(f"clip '{clip_id}' ({path}): {error}") from error
-
-    def signal(self, clip_id: str) -> np.ndarray:
-        """Float32 of shape (samples,) in [-1, 1), as effects get it; errors as for `pcm`."""
-        return to_float(self.pcm(clip_id))
 
 
 def common_rate(paths: list[str]) -> int:

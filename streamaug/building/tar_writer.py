@@ -1,22 +1,17 @@
-"""Write the tar of one shard and condition, and the rows that index it."""
+"""Write the clips of one shard and condition, with what is known about each."""
 
 import hashlib
-import io
 import json
-import tarfile
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import pyarrow as pa
-from typing_extensions import Buffer
 
 from streamaug.building.chains import Chain, EncodedClip
-from streamaug.building.sources import Recording
+from streamaug.building.recordings import Recording
+from streamaug.building.shard_file import ShardFile
 from streamaug.codecs import alignment
 from streamaug.errors import EncoderError
-from streamaug.store.format import FORMAT, INDEX_SCHEMA, IndexMeta, ShardInfo
+from streamaug.store.format import FORMAT, IndexMeta
 from streamaug.store.index import Index
-from streamaug.store.tars import BLOCK
 
 _MISALIGNED_CLIPS = 3
 """Clips of a shard that must be misaligned before the encoder is refused: the alignment of a single
@@ -28,17 +23,24 @@ class TarWriter:
 
     Args:
         chain: The condition.
-        name: Name of the shard.
+        number: Number of the shard.
+        labels: The store's labels; a label's position is its class number.
         path: Local file to write.
     """
 
-    def __init__(self, chain: Chain, name: str, path: Path) -> None:
+    def __init__(self, chain: Chain, number: int, labels: Sequence[str], path: Path) -> None:
         self.chain = chain
-        self._name = name
-        self._file = _HashingFile(path)
-        # ustar has one header block per member and no field that depends on the machine.
-        self._tar = tarfile.open(fileobj=self._file, mode="w", format=tarfile.USTAR_FORMAT, encoding="utf-8")  # noqa: SIM115  closed by close()
-        self._rows: list[dict[str, Any]] = []
+        self._classes = {label: number for number, label in enumerate(labels)}
+        meta = IndexMeta(
+            format=FORMAT,
+            condition=chain.name,
+            settings=chain.settings,
+            extension=chain.extension,
+            decoding=chain.decoding,
+            steps=chain.step_metadata,
+            shards=(),
+        )
+        self._file = ShardFile(meta, number, path)
         self._misaligned: list[str] = []
         self._is_aligned = False
 
@@ -55,20 +57,9 @@ class TarWriter:
         self._check_alignment(recording, encoded)
         chain, payload, samples = self.chain, encoded.payload, len(encoded.source)
         kbps, sha256 = len(payload) * 8 * chain.rate / samples / 1000, hashlib.sha256(payload)
-        self._rows.append(
-            {
-                "clip_id": recording.clip_id,
-                "shard": 0,
-                "offset": self._tar.offset + BLOCK,
-                "size": len(payload),
-                "sha256": sha256.digest(),
-                "delay": chain.delay,
-                "samples": samples,
-                "kbps": kbps,
-            }
-        )
         metadata = {
             **{key: value for key, value in recording.clip.items() if value is not None},
+            "class_number": self._classes[recording.clip["label"]],
             "condition": chain.name,
             "generations": chain.condition.generations,
             "steps": [step.model_dump() for step in chain.step_metadata],
@@ -80,33 +71,28 @@ class TarWriter:
             "source_sha256": recording.sha256.hex(),
             "sha256": sha256.hexdigest(),
         }
-        self._add_member(f"{recording.clip_id}.{chain.extension}", payload)
-        self._add_member(f"{recording.clip_id}.json", json.dumps(metadata, sort_keys=True, ensure_ascii=False, default=str).encode())
+        row = {
+            "clip_id": recording.clip_id,
+            "size": len(payload),
+            "sha256": sha256.digest(),
+            "delay": chain.delay,
+            "samples": samples,
+            "kbps": kbps,
+        }
+        self._file.add(row, payload, json.dumps(metadata, sort_keys=True, ensure_ascii=False, default=str).encode())
 
     def close(self) -> None:
         """Write what ends a tar, and close the file."""
-        self._tar.close()
         self._file.close()
+
+    @property
+    def name(self) -> str:
+        """Name of the closed tar."""
+        return self._file.name
 
     def index(self) -> Index:
         """The clips that were added, as an index of one shard."""
-        chain = self.chain
-        shard = ShardInfo(name=self._name, bytes=self._file.written, sha256=self._file.hash.hexdigest())
-        meta = IndexMeta(
-            format=FORMAT,
-            condition=chain.name,
-            settings=chain.settings,
-            extension=chain.extension,
-            decoding=chain.decoding,
-            steps=chain.step_metadata,
-            shards=(shard,),
-        )
-        return Index(meta=meta, table=pa.Table.from_pylist(self._rows, INDEX_SCHEMA))
-
-    def _add_member(self, name: str, data: bytes) -> None:
-        info = tarfile.TarInfo(name)
-        info.size = len(data)
-        self._tar.addfile(info, io.BytesIO(data))
+        return self._file.index()
 
     def _check_alignment(self, recording: Recording, encoded: EncodedClip) -> None:
         """Compare clips with what they were encoded from, until one of the shard is aligned."""
@@ -127,17 +113,3 @@ class TarWriter:
                 f"{chain.last.encoder.name} has another delay than on the calibration signal ({chain.delay} samples); "
                 "choose another encoder in the settings"
             )
-
-
-class _HashingFile(io.BufferedWriter):
-    """A file that hashes and counts the bytes written to it."""
-
-    def __init__(self, path: Path) -> None:
-        super().__init__(io.FileIO(path, "wb"))
-        self.hash = hashlib.sha256()
-        self.written = 0
-
-    def write(self, data: Buffer, /) -> int:
-        self.hash.update(data)
-        self.written += memoryview(data).nbytes
-        return super().write(data)

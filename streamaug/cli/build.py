@@ -27,15 +27,22 @@ def build(
         ),
     ] = None,
     shard_by: Annotated[str, typer.Option(help="Column to shard by: each shard holds clips of one value.")] = "split",
-    clips_per_shard: Annotated[
-        int | None,
+    shard_mb: Annotated[
+        float,
         typer.Option(
-            min=1, help="Largest number of clips in a shard. Default: 1/8 of the clips with the same --shard-by value, between 16 and 128."
+            min=0.1,
+            help="Size of a shard of the originals in MB. There are at least 8 shards per --shard-by value if each has 16 clips.",
         ),
+    ] = 64.0,
+    clips_per_shard: Annotated[
+        int | None, typer.Option(min=1, help="Largest number of clips in a shard. Default: as many as --shard-mb takes.")
     ] = None,
     settings: Annotated[Path | None, typer.Option(help="YAML file with encoder settings that override shards/paper.yaml.")] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Rebuild conditions whose stored settings differ.")] = False,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out broken clips and list them in STORE/rejected.csv.")] = False,
+    recheck: Annotated[
+        bool, typer.Option("--recheck", help="Decode all sources again, also those that have not changed since they were checked.")
+    ] = False,
     workers: Annotated[int | None, typer.Option(min=1, help="Number of processes. Default: one per core.")] = None,
     cluster: Cluster = None,
 ) -> None:
@@ -57,10 +64,12 @@ def build(
         rate=rate,
         seconds=seconds,
         shard_by=shard_by,
+        shard_mb=shard_mb,
         clips_per_shard=clips_per_shard,
         settings=load_settings(settings),
         replace=replace,
         skip_bad=skip_bad,
+        recheck=recheck,
     )
     with executor_of(cluster) as executor, pool(executor, workers) as opened, ProgressBar() as progress:
         built = run_job(job, opened, progress)

@@ -13,20 +13,20 @@ def info(store: Annotated[str, typer.Argument(help="Folder or URL of the store."
     from streamaug.store import Store
 
     opened = Store.open(store)
-    meta, clips = opened.meta, opened.clips
-    seconds = sum(clips["samples"].to_pylist()) / meta.rate
+    manifest, clips = opened.manifest, opened.clips
+    seconds = sum(clips["samples"].to_pylist()) / manifest.rate
     stdout.print(
-        f"[bold]{meta.name}[/]: {clips.num_rows} clips, {seconds / 3600:.2f} h at {meta.rate} Hz, "
-        f"{len(meta.labels)} labels, sharded by '{meta.shard_by}'",
+        f"[bold]{manifest.name}[/]: {clips.num_rows} clips, {seconds / 3600:.2f} h at {manifest.rate} Hz, "
+        f"{len(manifest.labels)} labels, sharded by '{manifest.shard_by}'",
         highlight=False,
     )
-    groups = [str(value) for value in clips[meta.shard_by].to_pylist()]
+    groups = [str(value) for value in clips[manifest.shard_by].to_pylist()]
     counts = Counter(zip(clips["label"].to_pylist(), groups, strict=True))
     values = sorted(set(groups))
-    by_label = Table("label", *(f"{meta.shard_by} {value}" for value in values))
+    by_label = Table("label", *(f"{manifest.shard_by} {value}" for value in values))
     for column in by_label.columns[1:]:
         column.justify = "right"
-    for label in meta.labels:
+    for label in manifest.labels:
         by_label.add_row(label, *(str(counts[label, value]) for value in values))
     stdout.print(by_label)
     conditions = Table("condition", "clips", "shards", "MB", "kbps", "delay (samples)", "encoder")

@@ -9,11 +9,14 @@ from typing import Annotated
 import typer
 
 from streamaug.cli.build import build
+from streamaug.cli.compact import compact
 from streamaug.cli.console import run
 from streamaug.cli.diff import diff
 from streamaug.cli.doctor import doctor
 from streamaug.cli.info import info
+from streamaug.cli.log import log
 from streamaug.cli.plan import plan
+from streamaug.cli.prune import prune
 from streamaug.cli.quality import quality
 from streamaug.cli.recipe import recipe
 from streamaug.cli.stream import stream
@@ -40,10 +43,13 @@ def _streamaug(
 
 
 app.command()(build)
+app.command()(compact)
 app.command()(diff)
 app.command()(doctor)
 app.command()(info)
+app.command()(log)
 app.command()(plan)
+app.command()(prune)
 app.command()(quality)
 app.command()(stream)
 app.command()(verify)

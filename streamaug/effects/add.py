@@ -1,7 +1,7 @@
 """Two clips of a class, one over the other."""
 
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -21,10 +21,17 @@ def _cell(clip: Mapping[str, Any]) -> tuple[str, str, str]:
 @dataclass(frozen=True)
 class Add:
     """U(low, 1) * y + U(low, 1) * y2, y2 another clip of the same label, split and fold; clips that
-    are alone there have none."""
+    are alone there have none.
+
+    Args:
+        low: Smallest factor.
+        mates: Clips of each label, split and fold.
+        partners: The chosen other clip, and among how many, by clip_id; only after `select`.
+    """
 
     low: float = 0.5
     mates: Mapping[tuple[str, str, str], tuple[str, ...]] = field(default_factory=dict)
+    partners: Mapping[str, tuple[str, int]] = field(default_factory=dict)
 
     @property
     def version(self) -> str:
@@ -40,12 +47,20 @@ class Add:
             cells[_cell(clip)].append(clip["clip_id"])
         return Add(self.low, {cell: tuple(sorted(ids)) for cell, ids in cells.items()})
 
+    def select(self, clips: Sequence[Mapping[str, Any]]) -> "Add":
+        return Add(self.low, partners={clip["clip_id"]: self._partner(clip) for clip in clips if self.applies_to(clip)})
+
     def applies_to(self, clip: Mapping[str, Any]) -> bool:
-        return len(self.mates.get(_cell(clip), ())) > 1
+        return clip["clip_id"] in self.partners or len(self.mates.get(_cell(clip), ())) > 1
 
     def apply(self, signal: np.ndarray, rate: int, clip: Mapping[str, Any], load: LoadClip) -> np.ndarray:  # noqa: ARG002  # the seam's signature
+        partner, others = self.partners.get(clip["clip_id"]) or self._partner(clip)
         random = clip_random("add", clip["clip_id"])
-        others = [clip_id for clip_id in self.mates[_cell(clip)] if clip_id != clip["clip_id"]]
-        other = np.resize(load(others[random.integers(len(others))]), signal.shape)  # a shorter one is repeated
+        random.integers(others)  # which chose the partner
+        other = np.resize(load(partner), signal.shape)  # a shorter one is repeated
         first, second = random.uniform(self.low, 1.0, 2)
         return within_scale(first * signal + second * other)
+
+    def _partner(self, clip: Mapping[str, Any]) -> tuple[str, int]:
+        others = [clip_id for clip_id in self.mates[_cell(clip)] if clip_id != clip["clip_id"]]
+        return others[clip_random("add", clip["clip_id"]).integers(len(others))], len(others)

@@ -5,8 +5,8 @@ name in the entry-point group `streamaug.effects` of any installed package; the 
 pyproject.toml. Python callers may pass others to `building.build` by name.
 """
 
-from collections.abc import Callable, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 import pyarrow as pa
@@ -60,6 +60,22 @@ class Effect(Protocol):
             rate: Sample rate of the store in Hz.
             clip: The clip's row of the clips table; seed random numbers by its clip_id.
             load: Loads the original of a clip.
+        """
+
+
+@runtime_checkable
+class SelectiveEffect(Effect, Protocol):
+    """An effect that learns something about every clip, and can leave out what a shard's clips do
+    not need.
+
+    Without this, what `fit` learnt travels to a worker with every shard.
+    """
+
+    def select(self, clips: Sequence[Mapping[str, Any]]) -> Effect:
+        """The effect for some clips alone, with the same version and arguments.
+
+        Args:
+            clips: Their rows of the clips table.
         """
 
 

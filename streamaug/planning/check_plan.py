@@ -32,7 +32,7 @@ def check_plan(plan: PlanLike, store: Store, *, split: str | None = None, seed: 
         differences.append(f"the plan has seed {identity.seed}, not {seed}; leave out seed, or open the plan with it")
     if differences:
         raise StoreError("; ".join(differences))
-    if identity.labels != labels_digest(store.meta.labels):
+    if identity.labels != labels_digest(store.manifest.labels):
         differences.append("the labels or their order differ")
     for condition in plan.conditions:
         if identity.conditions.get(condition, "") != store.index(condition).digest:

@@ -57,7 +57,7 @@ def estimate(
         requests += opened.size * plan.views if opened.windows is None else opened.windows.sequential_reads * plan.views
     entry = _entry_bytes(feature or LogMel(deltas=False), lengths)
     return EpochCost(
-        seconds=samples / store.meta.rate,
+        seconds=samples / store.manifest.rate,
         read_bytes=read_bytes,
         requests=requests,
         bitstreams=int(sizes[seen].sum()),

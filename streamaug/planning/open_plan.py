@@ -12,6 +12,7 @@ from streamaug.hints import guessed, nearest
 from streamaug.planning import Column, Grouping, Groups, Inventory, Plan
 from streamaug.planning.identity import labels_digest
 from streamaug.planning.leakage import Side, leaks, other_side
+from streamaug.planning.sequential import PlanLike, SequentialPlan
 from streamaug.recipes import Recipe
 from streamaug.splits import Split
 from streamaug.store import Store
@@ -46,6 +47,23 @@ def open_plan(recipe: Recipe, store: Store, *, split: str = "train", seed: int =
             "to train anyway"
         )
     return plan
+
+
+def replan(plan: PlanLike, store: Store) -> PlanLike:
+    """The same plan on another snapshot of its store, which was checked for leakage when it was
+    first planned.
+
+    Args:
+        plan: The plan.
+        store: The snapshot.
+
+    Raises:
+        RecipeError: The snapshot lacks a condition or column.
+        StoreError: The split does not fit the snapshot.
+    """
+    if not isinstance(plan, Plan):
+        return SequentialPlan.of(store, plan.conditions, plan.identity.split)
+    return Plan(recipe=plan.recipe, inventory=load_inventory(plan.recipe, store, plan.inventory.split), seed=plan.seed)
 
 
 def leakage(plan: Plan, store: Store, evaluate: str | None = None) -> list[str]:
@@ -100,7 +118,7 @@ def load_inventory(recipe: Recipe, store: Store, split: str) -> Inventory:
         split=str(Split.parse(split)),
         digests=digests,
         clips_digest=_digest(clips, ["clip_id", "label", *recipe.columns, *(["shard"] if recipe.window is not None else [])]),
-        labels_digest=labels_digest(store.meta.labels),
+        labels_digest=labels_digest(store.manifest.labels),
     )
 
 

@@ -83,7 +83,7 @@ class SequentialPlan:
             seed=0,
             clips="",
             conditions=digests,
-            labels=labels_digest(store.meta.labels),
+            labels=labels_digest(store.manifest.labels),
         )
         return cls(conditions=tuple(conditions), clips_by_condition=tuple(clips_by_condition), identity=identity)
 

@@ -173,7 +173,7 @@ def _task(store: Store, index: Index, original: Index, rows: np.ndarray) -> Task
         raise StoreError(f"{store.url}: clip '{lost}' of '{index.meta.condition}' has no original; rebuild 'original' with --replace")
     return Task(
         folder=store.folder,
-        rate=store.meta.rate,
+        rate=store.manifest.rate,
         references=tuple(original.locations(rows_of_originals.to_numpy())),
         tests=tuple(index.locations(rows)),
     )

@@ -13,8 +13,8 @@ from streamaug.codecs import decode
 from streamaug.errors import CorruptError, StoreError
 from streamaug.features.registry import open_features
 from streamaug.store.folder import Folder
-from streamaug.store.format import StoreMeta
 from streamaug.store.index import Index
+from streamaug.store.manifest import Manifest
 
 
 class ClipDataset(Dataset[dict[str, Any]]):
@@ -33,7 +33,7 @@ class ClipDataset(Dataset[dict[str, Any]]):
 
     Args:
         folder: The store's folder.
-        meta: Content of store.json.
+        manifest: Manifest of the snapshot.
         index: The condition's index.
         clips: Rows of the clips table that the condition contains.
         features: What to compute, as for `Stream`.
@@ -42,15 +42,15 @@ class ClipDataset(Dataset[dict[str, Any]]):
         FeatureError: A feature is unknown, or does not fit the clips.
     """
 
-    def __init__(self, *, folder: Folder, meta: StoreMeta, index: Index, clips: pa.Table, features: Any = "waveform") -> None:
+    def __init__(self, *, folder: Folder, manifest: Manifest, index: Index, clips: pa.Table, features: Any = "waveform") -> None:
         if not len(clips):
             raise StoreError(f"store {folder.url}: condition '{index.meta.condition}' has no such clip; choose another split or condition")
-        self.labels = meta.labels
+        self.labels = manifest.labels
         self.condition = index.meta.condition
-        self._folder, self._rate, self._index = folder, meta.rate, index
+        self._folder, self._rate, self._index = folder, manifest.rate, index
         self._rows = np.asarray(pc.index_in(clips["clip_id"], value_set=index.table["clip_id"].combine_chunks())).astype(np.int64)
-        self._label = np.asarray(pc.index_in(clips["label"], value_set=pa.array(meta.labels, pa.string()))).astype(np.int64)
-        self._features = open_features(features, rate=meta.rate, samples=int(clips["samples"][0].as_py()))
+        self._label = np.asarray(pc.index_in(clips["label"], value_set=pa.array(manifest.labels, pa.string()))).astype(np.int64)
+        self._features = open_features(features, rate=manifest.rate, samples=int(clips["samples"][0].as_py()))
 
     def __len__(self) -> int:
         return len(self._rows)

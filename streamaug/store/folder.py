@@ -5,7 +5,8 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import unquote
@@ -33,7 +34,7 @@ _SILENCE_S = 10
 """Seconds without a byte after which a connection is closed."""
 
 STAGING = ".building"
-"""Folder inside a local store for files that are being written; a build that ends removes it."""
+"""Folder inside a store for what is not part of it yet: each build has a folder of its own there."""
 
 
 def _file_system(url: str, options: Mapping[str, Any]) -> tuple[fsspec.AbstractFileSystem, str]:
@@ -93,6 +94,41 @@ class _Connection:
         return self._opened
 
 
+@dataclass(frozen=True, slots=True)
+class StoredFile:
+    """A file in a listing.
+
+    Args:
+        size: Bytes.
+        modified: When it was last written, in seconds since 1970 by the clock of its file system;
+            0 if that is not known.
+        tag: The server's ETag; empty if it has none.
+    """
+
+    size: int
+    modified: float
+    tag: str = ""
+
+
+def _modified(entry: Mapping[str, Any]) -> float:
+    """When a file was last written, from what fsspec lists under a name that depends on the file
+    system."""
+    value = next((entry[key] for key in ("mtime", "LastModified", "last_modified", "updated", "created") if entry.get(key)), 0.0)
+    if isinstance(value, str):
+        value = datetime.fromisoformat(value)
+    return value.timestamp() if isinstance(value, datetime) else float(value)
+
+
+def _reopened(url: str, options: Mapping[str, Any], staging: str) -> "Folder":
+    return Folder.at(url, options).with_staging(staging)
+
+
+def _is_refused(error: OSError) -> bool:
+    """Whether S3 did not write since its condition did not hold, or another write came between."""
+    answer = getattr(error.__cause__, "response", None) or {}
+    return answer.get("Error", {}).get("Code") in ("PreconditionFailed", "ConditionalRequestConflict", "412", "409")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Folder:
     """A folder on a file system. Its methods take paths relative to it, with '/' between their
@@ -103,10 +139,13 @@ class Folder:
     Args:
         url: The folder's URL or absolute path.
         options: Arguments of the fsspec file system, such as credentials.
+        staging: Folder in this one for files that are being written, if it is on a local disk.
+            Default: the folder of each file.
     """
 
     url: str
     options: Mapping[str, Any] = field(default_factory=dict, repr=False, hash=False)
+    staging: str = ""
     _connection: _Connection = field(repr=False, compare=False)
 
     @classmethod
@@ -131,7 +170,15 @@ class Folder:
         return cls(url=url, options=options, _connection=connection)
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Folder.at, (self.url, self.options)
+        return _reopened, (self.url, self.options, self.staging)
+
+    def with_staging(self, staging: str) -> "Folder":
+        """The same folder, where files that are being written are in another folder.
+
+        Args:
+            staging: Path of that folder in this one.
+        """
+        return replace(self, staging=staging)
 
     @property
     def fs(self) -> fsspec.AbstractFileSystem:
@@ -239,6 +286,25 @@ class Folder:
             return {}
         return {entry["name"].rsplit("/", 1)[-1]: int(entry["size"]) for entry in entries if entry["type"] == "file"}
 
+    def files(self, name: str = "") -> dict[str, StoredFile]:
+        """All files in a folder and the folders in it, by path relative to this folder; none if it
+        does not exist. Not over HTTP, which lists no sizes.
+
+        Raises:
+            FetchError: A folder could not be listed.
+        """
+        self.fs.invalidate_cache()
+        try:
+            entries = self._retry("listing", name, lambda: self.fs.find(self.path(name), detail=True))
+        except FileNotFoundError:
+            return {}
+        start = len(self.root) + 1
+        return {
+            path[start:]: StoredFile(int(entry["size"]), _modified(entry), str(entry.get("ETag") or entry.get("etag") or ""))
+            for path, entry in entries.items()
+            if entry["type"] == "file"
+        }
+
     def write(self, name: str, data: bytes) -> None:
         """Write a file so that a reader finds the old one or the whole new one. Raises FetchError."""
         if self.is_local:
@@ -247,27 +313,80 @@ class Folder:
         else:
             self._put(name, lambda: self.fs.pipe_file(self.path(name), data))
 
+    def tag(self, name: str) -> str | None:
+        """What S3 calls the ETag of a file, which changes with its content; None if there is no
+        file. Raises FetchError."""
+        bucket, key, _ = self.fs.split_path(self.path(name))
+        try:
+            answer = self._retry("reading the tag", name, lambda: self.fs.call_s3("head_object", Bucket=bucket, Key=key))
+        except FileNotFoundError:
+            return None
+        return str(answer["ETag"])
+
+    def write_if(self, name: str, data: bytes, tag: str | None) -> bool:
+        """Write a file on S3 if it still has a tag.
+
+        Args:
+            name: The file.
+            data: The new content.
+            tag: The tag that the file must have; None if there must be no file.
+
+        Returns:
+            False if the file has another tag, or exists against expectation.
+
+        Raises:
+            FetchError: The file could not be written, or the server has no conditional writes.
+        """
+        bucket, key, _ = self.fs.split_path(self.path(name))
+        condition = {"IfNoneMatch": "*"} if tag is None else {"IfMatch": tag}
+
+        def action() -> bool:
+            try:
+                self.fs.call_s3("put_object", Bucket=bucket, Key=key, Body=data, **condition)
+            except OSError as error:
+                if _is_refused(error):
+                    return False
+                raise
+            return True
+
+        try:
+            written = self._retry("writing", name, action)
+        except FileNotFoundError:
+            return False
+        self.fs.invalidate_cache()
+        return written
+
     @contextmanager
-    def staged(self, name: str) -> Iterator[Path]:
+    def staged(self, name: str | Callable[[], str]) -> Iterator[Path]:
         """A temporary local path that becomes the file `name` when the `with` block ends without an
         error.
 
         In a local folder it is renamed, elsewhere uploaded; a reader never sees half a file.
 
+        Args:
+            name: The file. A function is called at the end, for a name that depends on the content.
+
         Raises:
             FetchError: The file could not be uploaded.
         """
+        name_of = name if callable(name) else lambda: name
         if self.is_local:
-            target, staging = self.local_path(name), self.local_path(STAGING)
+
+            def target() -> Path:
+                path = self.local_path(name_of())
+                path.parent.mkdir(parents=True, exist_ok=True)
+                return path
+
+            staging = self.local_path(self.staging) if self.staging or callable(name) else target().parent
             staging.mkdir(parents=True, exist_ok=True)
             with staged_file(target, directory=staging) as path:
                 yield path
-                target.parent.mkdir(parents=True, exist_ok=True)
         else:
             with tempfile.TemporaryDirectory(prefix="streamaug-") as directory:
                 path = Path(directory) / "staged"
                 yield path
-                self._put(name, lambda: self.fs.put_file(str(path), self.path(name)))
+                final = name_of()
+                self._put(final, lambda: self.fs.put_file(str(path), self.path(final)))
 
     def _put(self, name: str, action: Callable[[], object]) -> None:
         try:

@@ -13,9 +13,16 @@ from streamaug.codecs.base import Decoding
 
 FORMAT = 2
 STORE_FILE = "store.json"
-CLIPS_FILE = "clips.parquet"
-INDEX_FILE = "index.parquet"
-SHARD_NAME = re.compile(r"(?P<settings>[0-9a-f]{8})-(?P<number>[0-9]{6})\.tar")
+SNAPSHOTS = "snapshots"
+"""Folder of all manifests that were published and not pruned."""
+
+DIGEST = r"[0-9a-f]{16}"
+"""The start of a sha256 in the name of a file that never changes."""
+
+CLIPS_NAME = re.compile(rf"clips-{DIGEST}\.parquet")
+INDEX_NAME = re.compile(rf"index-{DIGEST}\.parquet")
+SHARD_NAME = re.compile(rf"[0-9a-f]{{8}}-{DIGEST}\.tar")
+SNAPSHOT_NAME = re.compile(rf"{DIGEST}\.json")
 ROW_GROUP = 64_000
 """Rows per row group of an index."""
 
@@ -56,35 +63,16 @@ tar, in bytes; `delay` is what the codec adds at the start and `samples` the cli
 samples at the store's rate; `kbps` is measured."""
 
 
-class _Strict(BaseModel):
+Sha256 = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Strict(BaseModel):
+    """Data from a file that may be damaged or hostile: unknown keys are refused."""
+
     model_config = ConfigDict(frozen=True, extra="forbid")
 
 
-class StoreMeta(_Strict):
-    """Content of store.json.
-
-    Args:
-        format: Version of the store's format.
-        name: Name of the data set.
-        labels: Class names, in the order of their numbers.
-        rate: Sample rate of all clips in Hz.
-        shard_by: Column of the clips table; each shard has clips of one value.
-        conditions: The published conditions, `original` first, then by name.
-    """
-
-    format: Annotated[int, Field(ge=1)]
-    name: str
-    labels: tuple[str, ...]
-    rate: Annotated[int, Field(ge=1_000, le=768_000)]
-    shard_by: str
-    conditions: tuple[str, ...]
-
-    def with_conditions(self, names: Iterable[str]) -> "StoreMeta":
-        """The same with these published conditions, in their order and once each."""
-        return self.model_copy(update={"conditions": tuple(sorted(set(names), key=lambda name: (name != "original", name)))})
-
-
-class CodingStep(_Strict):
+class CodingStep(Strict):
     """How one step of a chain was carried out.
 
     Args:
@@ -111,32 +99,37 @@ def settings_hash(steps: Iterable[CodingStep]) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:8]
 
 
-class ShardInfo(_Strict):
+class ShardInfo(Strict):
     """One shard of a condition.
 
     Args:
         name: File name of the tar.
+        number: The shard's number in the clips table.
         bytes: Size of the tar.
         sha256: Hash of the tar, in hex.
     """
 
     name: Annotated[str, StringConstraints(pattern=rf"^{SHARD_NAME.pattern}$")]
+    number: Annotated[int, Field(ge=0, lt=1 << 31)]
     bytes: Annotated[int, Field(ge=0)]
-    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    sha256: Sha256
 
 
-def shard_number(name: str) -> int:
-    """The number in a shard's name.
+def shard_name(settings: str, sha256: str) -> str:
+    """Name of a shard that was built with some settings: other bytes have another name, so that no
+    build ever changes a shard that somebody reads.
 
-    >>> shard_number("0123abcd-000002.tar")
-    2
+    Args:
+        settings: `settings_hash` of the condition's steps.
+        sha256: Hash of the tar, in hex.
+
+    >>> shard_name("0123abcd", 4 * "0123456789abcdef")
+    '0123abcd-0123456789abcdef.tar'
     """
-    match = SHARD_NAME.fullmatch(name)
-    assert match is not None, "the schema of the footer accepts no other name"
-    return int(match["number"])
+    return f"{settings}-{sha256[:16]}.tar"
 
 
-class IndexMeta(_Strict):
+class IndexMeta(Strict):
     """The footer of an index.
 
     Args:

@@ -1,5 +1,6 @@
-"""Open a store: what it contains, each file read once and checked."""
+"""Open a snapshot of a store: what it contains, each file read once and checked."""
 
+import hashlib
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -8,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pydantic import BaseModel, ValidationError
 
 from streamaug.codecs import Audio
 from streamaug.conditions import Condition
@@ -16,9 +16,10 @@ from streamaug.errors import CorruptError, StoreError
 from streamaug.hints import guessed
 from streamaug.splits import Split
 from streamaug.store.folder import Folder
-from streamaug.store.format import CLIPS_FILE, CLIPS_SCHEMA, FORMAT, INDEX_FILE, STORE_FILE, StoreMeta
+from streamaug.store.format import CLIPS_SCHEMA, STORE_FILE
 from streamaug.store.index import Index
 from streamaug.store.location import Location, read_clip
+from streamaug.store.manifest import Manifest, read_manifest
 from streamaug.store.parquet import from_parquet
 
 if TYPE_CHECKING:
@@ -28,46 +29,56 @@ _GUESSED_FROM = 20_000
 """Clips up to which a misspelt clip_id is compared with all others, which takes 50 us per clip."""
 
 
-class _AnyFormat(BaseModel):
-    """What store.json has in every format."""
-
-    format: int
-
-
 @dataclass(frozen=True)
 class Store:
-    """The shards of one data set at any path or fsspec URL, opened for reading.
+    """One snapshot of a data set's shards at any path or fsspec URL, opened for reading.
 
-    store.json is read when the store is opened, the clips table and each index at their first use;
-    all are then remembered: what a build changes later appears after `reopen()` only. A store can
+    The manifest is read when the store is opened, the clips table and each index at their first
+    use. A build that ends later publishes another snapshot and leaves the files of this one alone,
+    so that a store shows the same as long as it is open; `reopen()` gives the newest. A store can
     be pickled, and takes along what it has read.
 
     Args:
         folder: The store's folder.
-        meta: Content of store.json.
+        manifest: What the snapshot consists of.
     """
 
     folder: Folder
-    meta: StoreMeta
+    manifest: Manifest
 
     @classmethod
-    def open(cls, url: str | os.PathLike[str], storage_options: Mapping[str, Any] | None = None) -> "Store":
+    def open(cls, url: str | os.PathLike[str], storage_options: Mapping[str, Any] | None = None, *, snapshot: str | None = None) -> "Store":
         """Open the store at a path or URL.
 
         Args:
             url: Path or fsspec URL of the store.
             storage_options: Arguments of the fsspec file system, such as credentials.
+            snapshot: Name of an earlier snapshot, as `streamaug log` lists them. Default: the
+                current one.
 
         Raises:
-            StoreError: There is no store, or its format is another one.
+            StoreError: There is no store or no such snapshot, or its format is another one.
             FetchError: It could not be read.
         """
         folder = Folder.at(url, storage_options)
-        return cls(folder, read_meta(folder))
+        return cls(folder, read_manifest(folder, snapshot))
 
-    def reopen(self) -> "Store":
-        """The same store as it is now, with nothing remembered. Raises StoreError, FetchError."""
-        return Store(self.folder, read_meta(self.folder))
+    def reopen(self, snapshot: str | None = None) -> "Store":
+        """The same store as it is now, with nothing remembered.
+
+        Args:
+            snapshot: Name of an earlier snapshot. Default: the current one.
+
+        Raises:
+            StoreError: There is no such snapshot any more.
+            FetchError: It could not be read.
+        """
+        return Store(self.folder, read_manifest(self.folder, snapshot))
+
+    @property
+    def snapshot(self) -> str:
+        """Name of the opened snapshot, 16 hex digits."""
+        return self.manifest.snapshot
 
     @property
     def url(self) -> str:
@@ -79,16 +90,34 @@ class Store:
         """One row per clip, ordered by clip_id: CLIPS_SCHEMA and the data set's own columns.
 
         Raises:
-            StoreError: The table does not exist.
-            CorruptError: It is damaged.
+            CorruptError: It is damaged or missing.
+            FetchError: It could not be read.
         """
-        return read_clips(self.folder, self.meta)
+        return read_clips(self.folder, self.manifest)
+
+    def clips_as_they_are(self) -> tuple[pa.Table, bool]:
+        """The clips table even if its hash is not the published one, and whether it is not.
+
+        Raises:
+            CorruptError: The table is missing or not readable.
+            FetchError: It could not be read.
+        """
+        try:
+            return self.clips, False
+        except CorruptError as error:
+            where = f"{self.url}/{self.manifest.clips.file}"
+            try:
+                table = from_parquet(self.folder.read(self.manifest.clips.file), where, "copy the file again")
+            except FileNotFoundError:
+                raise error from None
+            _check_columns(table, self.manifest, where)
+            return table, True
 
     @property
     def conditions(self) -> tuple[str, ...]:
-        """The published conditions, `original` first, then by name: store.json names them, and
+        """The published conditions, `original` first, then by name: the manifest names them, and
         nothing is listed."""
-        return self.meta.conditions
+        return tuple(self.manifest.conditions)
 
     @cached_property
     def _indexes(self) -> dict[str, Index]:
@@ -117,16 +146,11 @@ class Store:
         return self._indexes[name]
 
     def _read_index(self, name: str) -> Index:
-        where = f"{self.url}/{name}/{INDEX_FILE}"
-        try:
-            data = self.folder.read(f"{name}/{INDEX_FILE}")
-        except FileNotFoundError:
-            raise CorruptError(
-                f"{where} is missing, though {STORE_FILE} names the condition; copy it again, or build the condition again"
-            ) from None
-        index = Index.from_bytes(data, where)
+        entry = self.manifest.conditions[name]
+        path = f"{name}/{entry.file}"
+        index = Index.from_bytes(_read_table(self.folder, path, entry.sha256), f"{self.url}/{path}")
         if index.meta.condition != name:
-            raise CorruptError(f"{where}: is the index of another condition, '{index.meta.condition}'; rebuild it with --replace")
+            raise CorruptError(f"{self.url}/{path}: is the index of another condition, '{index.meta.condition}'; rebuild it with --replace")
         return index
 
     def _condition_hint(self, name: str) -> str:
@@ -160,7 +184,7 @@ class Store:
         if clip_id in ids:
             return StoreError(f"{message}, which has {len(index)} of the store's {len(ids)} clips; choose another clip or condition")
         guess = guessed(clip_id, ids) if len(ids) <= _GUESSED_FROM else ""
-        return StoreError(f"{message}. {guess or f'The column clip_id of {CLIPS_FILE} lists the clips'}")
+        return StoreError(f"{message}. {guess or f'The column clip_id of {self.manifest.clips.file} lists the clips'}")
 
     def read(self, condition: str, clip_id: str) -> Audio:
         """The sound of a clip in a condition: sample-aligned with its original, at the store's
@@ -179,7 +203,7 @@ class Store:
             CorruptError: The bytes do not match the index, or cannot be decoded.
             FetchError: The bytes could not be read.
         """
-        return read_clip(self.folder, self.location(condition, clip_id), self.meta.rate)
+        return read_clip(self.folder, self.location(condition, clip_id), self.manifest.rate)
 
     def dataset(self, condition: str, split: str | None = None, *, features: Any = "waveform") -> "ClipDataset":
         """The clips of a split in one condition as a map-style `torch.utils.data.Dataset`, for
@@ -210,53 +234,45 @@ class Store:
         index = self.index(condition)
         clips = self.clips if split is None else self.clips.take(pa.array(Split.parse(split).rows(self.clips)))
         clips = clips.filter(pc.is_in(clips["clip_id"], index.table["clip_id"].combine_chunks()))
-        return ClipDataset(folder=self.folder, meta=self.meta, index=index, clips=clips, features=features)
+        return ClipDataset(folder=self.folder, manifest=self.manifest, index=index, clips=clips, features=features)
 
 
-def read_meta(folder: Folder) -> StoreMeta:
-    """Read and check store.json.
+def read_clips(folder: Folder, manifest: Manifest) -> pa.Table:
+    """Read and check the clips table of a snapshot.
 
-    Raises:
-        StoreError: The folder is not a store, or one of another format.
-        FetchError: The file could not be read.
-    """
-    try:
-        data = folder.read(STORE_FILE)
-    except (FileNotFoundError, NotADirectoryError):
-        raise StoreError(
-            f"{folder.url} is not a store: it has no {STORE_FILE}; create one with 'streamaug build CLIPS.csv {folder.url}'"
-        ) from None
-    where = f"{folder.url}/{STORE_FILE}"
-    try:
-        version = _AnyFormat.model_validate_json(data).format
-        if version != FORMAT:
-            remedy = "upgrade streamaug" if version > FORMAT else "rebuild the store"
-            raise StoreError(f"{where}: format {version}, but this version reads format {FORMAT}; {remedy}")
-        return StoreMeta.model_validate_json(data)
-    except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        key = ".".join(map(str, first["loc"]))
-        raise StoreError(f"{where}: {f'{key}: ' if key else ''}{first['msg']}; copy the file again, or rebuild the store") from error
-
-
-def read_clips(folder: Folder, meta: StoreMeta) -> pa.Table:
-    """Read and check clips.parquet.
+    Args:
+        folder: The store.
+        manifest: The snapshot's manifest.
 
     Raises:
-        StoreError: The file does not exist.
-        CorruptError: It is damaged, or does not fit store.json.
+        CorruptError: The table is damaged or missing, or does not fit the manifest.
         FetchError: It could not be read.
     """
-    where = f"{folder.url}/{CLIPS_FILE}"
-    try:
-        data = folder.read(CLIPS_FILE)
-    except FileNotFoundError:
-        raise StoreError(f"{where} is missing; run the build again") from None
-    table = from_parquet(data, where, "run the build again")
+    entry = manifest.clips
+    where = f"{folder.url}/{entry.file}"
+    table = from_parquet(_read_table(folder, entry.file, entry.sha256), where, "copy the file again")
+    _check_columns(table, manifest, where)
+    return table
+
+
+def _check_columns(table: pa.Table, manifest: Manifest, where: str) -> None:
     for field in CLIPS_SCHEMA:
         if field.name not in table.column_names or table.schema.field(field.name).type != field.type:
-            raise CorruptError(f"{where}: no column '{field.name}' of type {field.type}; run the build again")
-    unknown = set(table["label"].unique().to_pylist()) - set(meta.labels)
+            raise CorruptError(f"{where}: no column '{field.name}' of type {field.type}; rebuild the store")
+    unknown = set(table["label"].unique().to_pylist()) - set(manifest.labels)
     if unknown:
-        raise CorruptError(f"{where}: label '{min(unknown)}' is not one of the labels in {STORE_FILE}; run the build again")
-    return table
+        raise CorruptError(f"{where}: label '{min(unknown)}' is not one of the labels in {STORE_FILE}; copy both files again")
+
+
+def _read_table(folder: Folder, path: str, sha256: str) -> bytes:
+    """The bytes of a table, which must have the hash that the manifest gives."""
+    where = f"{folder.url}/{path}"
+    try:
+        data = folder.read(path)
+    except FileNotFoundError:
+        raise CorruptError(f"{where} is missing, though the manifest names it; copy it again, or rebuild it with --replace") from None
+    if hashlib.sha256(data).hexdigest() != sha256:
+        raise CorruptError(
+            f"{where}: does not match its sha256 in the manifest: it was changed or damaged; copy it again, or rebuild it with --replace"
+        )
+    return data

@@ -26,7 +26,7 @@ from streamaug.reading.locations import BitstreamLocations
 from streamaug.reading.segments import CacheError
 from streamaug.store import Store
 from streamaug.store.folder import Folder
-from streamaug.store.format import StoreMeta
+from streamaug.store.manifest import Manifest
 from streamaug.streaming.metrics import Counters
 from streamaug.streaming.pipeline import ClipFormat, Pipeline
 from streamaug.streaming.source import Source
@@ -89,7 +89,7 @@ class OpenedStore:
     """
 
     folder: Folder
-    meta: StoreMeta
+    manifest: Manifest
     locations: tuple[BitstreamLocations, ...]
     clip_ids: pa.Array
     labels: np.ndarray
@@ -98,13 +98,13 @@ class OpenedStore:
     @classmethod
     def of(cls, store: Store, plan: PlanLike) -> "OpenedStore":
         """Read what a plan needs. Raises StoreError, CorruptError."""
-        numbers = pc.index_in(store.clips["label"], value_set=pa.array(store.meta.labels, pa.string()))
+        numbers = pc.index_in(store.clips["label"], value_set=pa.array(store.manifest.labels, pa.string()))
         return cls(
             folder=store.folder,
-            meta=store.meta,
+            manifest=store.manifest,
             locations=tuple(BitstreamLocations.read(store, name) for name in plan.conditions),
             clip_ids=store.clips["clip_id"].combine_chunks(),
-            labels=np.asarray(numbers).astype(np.min_scalar_type(len(store.meta.labels))),
+            labels=np.asarray(numbers).astype(np.min_scalar_type(len(store.manifest.labels))),
             samples=_samples(store, plan),
         )
 
@@ -144,7 +144,7 @@ def build_pipeline(opened: OpenedStore, features: Mapping[str, Feature], setting
         opened.locations,
         features,
         kind(settings.threads or _cores()),
-        clip_format=ClipFormat(rate=opened.meta.rate, samples=opened.samples),
+        clip_format=ClipFormat(rate=opened.manifest.rate, samples=opened.samples),
         caches=caches,
         counters=counters,
         is_local=opened.folder.is_local,

@@ -50,7 +50,7 @@ def _provenance(opened: OpenedStore, condition: int, clip: int) -> dict[str, Any
         "condition": location.condition,
         "shard": location.path(clip),
         "sha256": location.sha256[clip].tobytes().hex(),
-        "kbps": float(location.size[clip]) * 8e-3 * opened.meta.rate / opened.samples,
+        "kbps": float(location.size[clip]) * 8e-3 * opened.manifest.rate / opened.samples,
         "settings": location.meta.settings,
         "generations": Condition.parse(location.condition).generations,
         "steps": [step.model_dump() for step in steps],

@@ -14,17 +14,19 @@ class State:
 
     Args:
         identity: Of the plan.
+        snapshot: Snapshot of the store that the rows come from.
         epoch: Number of the epoch.
         rows: Rows of the epoch that have been consumed, over all ranks.
     """
 
     identity: Identity
+    snapshot: str
     epoch: int
     rows: int
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        return {"plan": self.identity.to_dict(), "epoch": self.epoch, "rows": self.rows}
+        return {"plan": self.identity.to_dict(), "snapshot": self.snapshot, "epoch": self.epoch, "rows": self.rows}
 
     @classmethod
     def from_dict(cls, saved: Mapping[str, Any], identity: Identity) -> "State":
@@ -33,11 +35,12 @@ class State:
         Raises StateError, with the difference, for another plan.
         """
         try:
-            state = cls(identity=Identity.from_dict(saved["plan"]), epoch=saved["epoch"], rows=saved["rows"])
+            plan = Identity.from_dict(saved["plan"])
+            state = cls(identity=plan, snapshot=saved["snapshot"], epoch=saved["epoch"], rows=saved["rows"])
             differences = identity.differences(state.identity)
         except (KeyError, TypeError, AttributeError) as error:
             raise StateError(
-                "this is not a saved position of a stream; it needs 'plan', 'epoch' and 'rows' as state_dict() gave them"
+                "this is not a saved position of a stream; it needs 'plan', 'snapshot', 'epoch' and 'rows' as state_dict() gave them"
             ) from error
         if differences:
             raise StateError(

@@ -12,17 +12,18 @@ from typing import Any, Literal, Self
 import numpy as np
 from torch.utils.data import IterableDataset, get_worker_info
 
-from streamaug.errors import StateError, StreamaugError
+from streamaug.errors import RecipeError, StateError, StoreError, StreamaugError
 from streamaug.features.base import cache_text
 from streamaug.features.registry import open_features
 from streamaug.planning import Plan
 from streamaug.planning.check_plan import check_plan
 from streamaug.planning.leakage import warn_of_leakage
-from streamaug.planning.open_plan import open_plan
+from streamaug.planning.open_plan import open_plan, replan
 from streamaug.planning.sequential import PlanLike, SequentialPlan
 from streamaug.reading.cache import CacheBackend
 from streamaug.recipes import Recipe, load_recipe
 from streamaug.store import Store
+from streamaug.store.manifest import read_manifest
 from streamaug.streaming.assembly import OpenedStore, StreamSettings, build_pipeline, open_cache
 from streamaug.streaming.batch import make_batch
 from streamaug.streaming.callers import is_shared_again, loads_out_of_order, stacks_batches
@@ -120,7 +121,7 @@ class Stream(IterableDataset[dict[str, Any]]):
         self._cursor = Cursor(RankPartition(batch_size=batch_size, tail=tail), rank=rank, world=world)
         self._cursor.rank_slice()  # refuses a batch that the ranks cannot share
         self._opened = OpenedStore.of(opened, self.plan)
-        self._features = open_features(features, rate=opened.meta.rate, samples=self._opened.samples)
+        self._features = open_features(features, rate=opened.manifest.rate, samples=self._opened.samples)
         if self._settings.feature_cache is not None:
             for feature in self._features.values():
                 cache_text(feature, self._opened.samples)  # refuses what a cache cannot tell apart
@@ -161,7 +162,7 @@ class Stream(IterableDataset[dict[str, Any]]):
     @property
     def labels(self) -> tuple[str, ...]:
         """The store's labels; `label` in a batch is an index into them."""
-        return self._opened.meta.labels
+        return self._opened.manifest.labels
 
     def batches(self, epoch: int) -> int:
         """Global batches of an epoch; with tail `keep` the last one may leave some ranks without
@@ -247,12 +248,12 @@ class Stream(IterableDataset[dict[str, Any]]):
         asks for it.
         """
         epoch, rows = self._cursor.position
-        return State(identity=self.plan.identity, epoch=epoch, rows=rows).to_dict()
+        return self._state(epoch, rows)
 
     def next_position_dict(self) -> dict[str, Any]:
         """The position where the next iteration will begin, for JSON."""
         epoch, rows = self._cursor.upcoming
-        return State(identity=self.plan.identity, epoch=epoch, rows=rows).to_dict()
+        return self._state(epoch, rows)
 
     def set_epoch(self, epoch: int) -> None:
         """Let the next iteration be an epoch, whole; after `load_state_dict` in the middle of it,
@@ -288,7 +289,7 @@ class Stream(IterableDataset[dict[str, Any]]):
             )
         if self._cursor.rank_slice().is_last(consumed, self.plan.epoch_size(epoch)):
             epoch, consumed = epoch + 1, 0
-        return State(identity=self.plan.identity, epoch=epoch, rows=consumed).to_dict()
+        return self._state(epoch, consumed)
 
     def follows(self, state: Mapping[str, Any], batch: Mapping[str, Any]) -> bool:
         """Whether a batch is the one after a position: for trainers that check what they read.
@@ -309,14 +310,39 @@ class Stream(IterableDataset[dict[str, Any]]):
         """Resume at a saved position with the next iteration, on any number of ranks, workers and
         threads.
 
+        If a build has changed the rows since, the stream resumes on the snapshot that the position
+        was saved on, as long as it is kept.
+
         Args:
             state: From `state_dict` or `state_after`.
 
         Raises:
-            StateError: It belongs to another recipe, store, split or seed; the difference is named.
+            StateError: It belongs to another recipe, store, split or seed, or to a snapshot that
+                was pruned; the difference is named.
         """
-        saved = State.from_dict(state, self.plan.identity)
+        try:
+            saved = State.from_dict(state, self.plan.identity)
+        except StateError as error:
+            store, plan = self._on_snapshot(state, error)
+            saved = State.from_dict(state, plan.identity)
+            self.close()
+            self.plan, self._opened = plan, OpenedStore.of(store, plan)
         self._cursor.set(saved.epoch, saved.rows)
+
+    def _on_snapshot(self, state: Mapping[str, Any], error: StateError) -> tuple[Store, PlanLike]:
+        """The snapshot that a position names, and the plan on it; raises `error` if there is
+        none."""
+        snapshot = state.get("snapshot") if isinstance(state, Mapping) else None
+        if not isinstance(snapshot, str) or snapshot == self._opened.manifest.snapshot or self._cursor.is_ahead:
+            raise error
+        try:
+            store = Store(self._opened.folder, read_manifest(self._opened.folder, snapshot))
+            return store, replan(self.plan, store)
+        except (StoreError, RecipeError) as reason:
+            raise StateError(f"{error}. The store as it was when the position was saved cannot be opened: {reason}") from error
+
+    def _state(self, epoch: int, rows: int) -> dict[str, Any]:
+        return State(identity=self.plan.identity, snapshot=self._opened.manifest.snapshot, epoch=epoch, rows=rows).to_dict()
 
     @property
     def metrics(self) -> StreamMetrics:

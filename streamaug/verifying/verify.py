@@ -1,9 +1,10 @@
 """Verify a store: compare its files with each other and, on request, decode every clip.
 
-Without decoding, it compares the conditions that store.json names with those in the folder; the
-clips table and the indexes with each other; each shard's size, sha256, headers, order and end, and
-each clip's bitstream and JSON, with the index; and it reports shards that no index names. If
-folders cannot be listed, it checks what store.json names.
+Without decoding, it compares store.json with the manifest that was published; the clips table and
+the indexes with their hashes and with each other; each shard's size, sha256, headers, order and
+end, and each clip's bitstream and JSON, with the index; and it reports files that no snapshot
+names, and snapshots that the current one does not lead back to. If folders cannot be listed, it
+checks what store.json names.
 
 With decoding, it also checks for every clip that it decodes to its length; that an original's
 samples have the sha256 of the clips table; and that a coded clip is sample-aligned with what was
@@ -13,7 +14,7 @@ by, only the length is checked.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 
@@ -21,14 +22,13 @@ import numpy as np
 import pyarrow as pa
 
 from streamaug.conditions import Condition
-from streamaug.errors import ConditionError, CorruptError, FetchError, StoreError
+from streamaug.errors import CorruptError
 from streamaug.executors import pool, results
 from streamaug.progress import Progress, Silent
-from streamaug.store.folder import Folder
-from streamaug.store.format import INDEX_FILE, SHARD_NAME, STORE_FILE, shard_number
 from streamaug.store.index import Index
 from streamaug.store.store import Store
 from streamaug.verifying.findings import Finding
+from streamaug.verifying.verify_files import check_files, listed_files
 from streamaug.verifying.verify_shard import ShardReport, VerifyTask, reference_of, verify_shards
 from streamaug.verifying.verify_tables import check_clips, check_index
 
@@ -74,30 +74,27 @@ def verify(
     """
     progress = progress or Silent()
     store = store.reopen()
-    findings = list(check_clips(store.meta, store.clips))
-    folders = _listed(store.folder)
-    if folders is None:
-        progress.say(f"{store.url} does not list its folders: files that no index names are not looked for")
-    names = _conditions(store, folders or {}, conditions, decode=decode)
+    findings: list[Finding] = []
+    clips, is_changed = store.clips_as_they_are()
+    if is_changed:
+        findings.append(
+            Finding(message=f"{store.manifest.clips.file} was changed after it was published; copy it again, or rebuild the store")
+        )
+    findings += check_clips(store.manifest, clips)
+    files = listed_files(store)
+    if files is None:
+        progress.say(f"{store.url} does not list its folders: files that nothing names are not looked for")
+    names = _conditions(store, conditions, decode=decode)
+    findings += () if files is None else check_files(store, files)
     indexes: dict[str, Index] = {}
     for name in names:
-        files = (folders or {}).get(name, [])
-        if name not in store.conditions and files:
-            what = f"{STORE_FILE} does not name it" if INDEX_FILE in files else f"shards without {INDEX_FILE}"
-            findings.append(Finding(condition=name, message=f"{what}: a build was stopped or is still running; run it again"))
-            continue
         try:
             indexes[name] = store.index(name)
         except CorruptError as error:
             findings.append(Finding(condition=name, message=str(error)))
             continue
-        findings += check_index(indexes[name], store.clips, store.meta.rate)
-        indexed = {info.name for info in indexes[name].meta.shards}
-        for file in files:
-            if SHARD_NAME.fullmatch(file) and file not in indexed:
-                message = "no index names it: it is from a build that was stopped, or from another one; run the build again to remove it"
-                findings.append(Finding(condition=name, shard=file, message=message))
-    tasks = list(_tasks(store, indexes, decode=decode))
+        findings += check_index(indexes[name], clips, store.manifest.rate)
+    tasks = list(_tasks(store, clips, indexes, columns=("split", "group") if is_changed else (), decode=decode))
     progress.begin("verifying shards", sum(len(task.shards) for task in tasks))
     reports: list[ShardReport] = []
     with pool(executor, workers) as workforce:
@@ -110,50 +107,30 @@ def verify(
     return Report(indexes=indexes, findings=tuple(findings))
 
 
-def _listed(folder: Folder) -> dict[str, list[str]] | None:
-    """Files of each folder that has an index or shards, by condition; None if the server does not
-    list folders."""
-    try:
-        names = folder.names()
-    except FetchError:  # access denied; if the server does not answer at all, reading the first index shows it
-        return None
-    if STORE_FILE not in names:  # such as the 404 of a web server, or a page of its own
-        return None
-    folders = {}
-    for name in names:
-        try:
-            Condition.parse(name)
-        except ConditionError:
-            continue
-        files = folder.names(name)
-        if any(file == INDEX_FILE or SHARD_NAME.fullmatch(file) for file in files):
-            folders[name] = files
-    return folders
-
-
-def _conditions(store: Store, folders: Iterable[str], requested: Sequence[Condition] | None, *, decode: bool) -> list[str]:
+def _conditions(store: Store, requested: Sequence[Condition] | None, *, decode: bool) -> list[str]:
     """Conditions to check, `original` first: the requested ones, for decoding also those they must
     be aligned with; or all."""
-    present = {*store.conditions, *folders}
-    if not present and requested is None:
-        raise StoreError(f"{store.url} has no condition; build some with 'streamaug build CLIPS.csv {store.url}'")
-    names = present if requested is None else set(map(str, requested))
-    if requested is not None and decode:
-        names |= {str(reference_of(condition)) for condition in requested} & present
+    if requested is None:
+        return list(store.conditions)
+    names = set(map(str, requested))
+    if decode:
+        names |= {str(reference_of(condition)) for condition in requested} & set(store.conditions)
     return sorted(names, key=lambda name: (name != "original", name))
 
 
-def _tasks(store: Store, indexes: Mapping[str, Index], *, decode: bool) -> Iterator[VerifyTask]:
+def _tasks(store: Store, clips: pa.Table, indexes: Mapping[str, Index], *, columns: tuple[str, ...], decode: bool) -> Iterator[VerifyTask]:
     """One task per shard number: the conditions' shards of that number contain the same clips."""
     shards: dict[int, list[Index]] = defaultdict(list)
     # Short chains first, since a condition comes after the one that it must be aligned with.
     for index in sorted(indexes.values(), key=lambda index: (len(Condition.parse(index.meta.condition).steps), index.meta.condition)):
         for position, info in enumerate(index.meta.shards):
-            shards[shard_number(info.name)].append(index.shard(position))
-    numbers = store.clips["shard"].to_numpy()
+            shards[info.number].append(index.shard(position))
+    numbers = clips["shard"].to_numpy()
     for number in sorted(shards):
-        clips = store.clips.take(pa.array(np.flatnonzero(numbers == number)))
-        yield VerifyTask(folder=store.folder, meta=store.meta, clips=clips, shards=tuple(shards[number]), decode=decode)
+        own = clips.take(pa.array(np.flatnonzero(numbers == number)))
+        yield VerifyTask(
+            folder=store.folder, manifest=store.manifest, clips=own, shards=tuple(shards[number]), columns=columns, decode=decode
+        )
 
 
 def _shard_findings(reports: Sequence[ShardReport], indexes: Mapping[str, Index]) -> Iterator[Finding]:

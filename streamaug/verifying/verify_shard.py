@@ -14,9 +14,10 @@ from streamaug.codecs import alignment, pcm
 from streamaug.conditions import Condition
 from streamaug.errors import CorruptError, FetchError
 from streamaug.store.folder import Folder
-from streamaug.store.format import ShardInfo, StoreMeta
+from streamaug.store.format import STORE_FILE, ShardInfo
 from streamaug.store.index import Index
 from streamaug.store.location import Location
+from streamaug.store.manifest import Manifest
 from streamaug.store.tars import Member, members
 from streamaug.verifying.findings import Finding, named
 
@@ -30,16 +31,19 @@ class VerifyTask:
 
     Args:
         folder: The store's folder.
-        meta: Content of store.json.
+        manifest: Manifest of the snapshot.
         clips: The rows of the clips table that belong into these shards.
         shards: For each condition the index of its shard alone, `original` first.
+        columns: Further columns of the clips table that the clips' JSON must agree with; a build
+            may change them later, so only if the table is not the published one.
         decode: Whether to decode every clip.
     """
 
     folder: Folder
-    meta: StoreMeta
+    manifest: Manifest
     clips: pa.Table
     shards: tuple[Index, ...]
+    columns: tuple[str, ...]
     decode: bool
 
 
@@ -87,7 +91,7 @@ class _Listener:
     """Decodes clips, and remembers those that others must be aligned with."""
 
     def __init__(self, task: VerifyTask, clips: Mapping[str, Mapping[str, Any]]) -> None:
-        self._rate = task.meta.rate
+        self._rate = task.manifest.rate
         self._clips = clips
         self._references = {str(reference_of(Condition.parse(index.meta.condition))) for index in task.shards}
         self._excerpts: dict[tuple[str, str], np.ndarray] = {}
@@ -153,6 +157,7 @@ class _ShardCheck:
         self._task, self._index, self._clips, self._listener = task, index, clips, listener
         self._condition = index.meta.condition
         self._findings: list[Finding] = []
+        self._misnumbered: list[str] = []
 
     @property
     def _info(self) -> ShardInfo:
@@ -179,6 +184,8 @@ class _ShardCheck:
             if not folder.is_local:
                 raise
             self._note(str(error))
+        if self._misnumbered:
+            self._note(f"other class numbers than the labels in {STORE_FILE} give: {named(self._misnumbered)}")
         if sha256 != info.sha256 and not self._findings:
             self._note("does not match its sha256 in the index; the difference is outside bitstreams and headers")
         return ShardReport(
@@ -248,7 +255,9 @@ class _ShardCheck:
             yield "its JSON is not an object"
             return
         for key, expected in self._expected_json(location).items():
-            if fields.get(key) != expected:
+            if key == "class_number" and fields.get(key) != expected:
+                self._misnumbered.append(location.clip_id)
+            elif fields.get(key) != expected:
                 yield f"its JSON says {key} {json.dumps(fields.get(key))}, but index and clips table say {json.dumps(expected)}"
 
     def _expected_json(self, location: Location) -> dict[str, Any]:
@@ -256,7 +265,7 @@ class _ShardCheck:
 
         The data set's own columns may have changed since.
         """
-        meta, rate = self._index.meta, self._task.meta.rate
+        meta, rate = self._index.meta, self._task.manifest.rate
         condition = Condition.parse(meta.condition)
         expected = {
             "clip_id": location.clip_id,
@@ -272,7 +281,8 @@ class _ShardCheck:
         }
         clip = self._clips.get(location.clip_id)
         if clip is not None:
-            shard_by = self._task.meta.shard_by
-            expected |= {"label": clip["label"], shard_by: clip[shard_by], "source_sha256": clip["sha256"].hex()}
+            shard_by = self._task.manifest.shard_by
+            expected |= {name: clip[name] for name in ("label", shard_by, *self._task.columns) if clip.get(name) is not None}
+            expected |= {"class_number": self._task.manifest.labels.index(clip["label"]), "source_sha256": clip["sha256"].hex()}
         normal: dict[str, Any] = json.loads(json.dumps(expected, default=str))
         return normal

@@ -9,32 +9,33 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from streamaug.conditions import Condition
-from streamaug.store.format import CLIPS_FILE, FORMAT, INDEX_FILE, StoreMeta, settings_hash, shard_number
+from streamaug.store.format import FORMAT, settings_hash
 from streamaug.store.index import Index
+from streamaug.store.manifest import Manifest
 from streamaug.verifying.findings import Finding, named
 
 _REBUILD = "rebuild the condition with 'streamaug build --replace'"
 
 
-def check_clips(meta: StoreMeta, clips: pa.Table) -> Iterator[Finding]:
+def check_clips(manifest: Manifest, clips: pa.Table) -> Iterator[Finding]:
     """Check the clips table by itself.
 
     Args:
-        meta: Content of store.json.
+        manifest: Manifest of the snapshot.
         clips: The clips table.
     """
     ids = clips["clip_id"].to_pylist()
     if any(before >= after for before, after in pairwise(ids)):
-        yield Finding(message=f"{CLIPS_FILE}: clips are not in the order of their ids, or appear twice; run the build again")
-    if meta.shard_by not in clips.column_names:
-        yield Finding(message=f"{CLIPS_FILE}: no column '{meta.shard_by}', which the store is sharded by; run the build again")
+        yield Finding(message="clips table: clips are not in the order of their ids, or appear twice; rebuild the store")
+    if manifest.shard_by not in clips.column_names:
+        yield Finding(message=f"clips table: no column '{manifest.shard_by}', which the store is sharded by; rebuild the store")
         return
     values: Mapping[int, set[object]] = defaultdict(set)
-    for shard, value in zip(clips["shard"].to_pylist(), clips[meta.shard_by].to_pylist(), strict=True):
+    for shard, value in zip(clips["shard"].to_pylist(), clips[manifest.shard_by].to_pylist(), strict=True):
         values[shard].add(value)
     for shard in sorted(shard for shard in values if len(values[shard]) > 1):
         mixed = ", ".join(sorted(map(str, values[shard])))
-        yield Finding(message=f"{CLIPS_FILE}: shard {shard} mixes values of '{meta.shard_by}' ({mixed}); rebuild the store")
+        yield Finding(message=f"clips table: shard {shard} mixes values of '{manifest.shard_by}' ({mixed}); rebuild the store")
 
 
 def check_index(index: Index, clips: pa.Table, rate: int) -> Iterator[Finding]:
@@ -53,7 +54,7 @@ def check_index(index: Index, clips: pa.Table, rate: int) -> Iterator[Finding]:
     ids = np.array(table["clip_id"].to_pylist(), object)
 
     def finding(message: str, remedy: str = _REBUILD) -> Finding:
-        return Finding(condition=meta.condition, message=f"{INDEX_FILE} {message}; {remedy}")
+        return Finding(condition=meta.condition, message=f"its index {message}; {remedy}")
 
     def refuse(wrong: np.ndarray, message: str) -> Iterator[Finding]:
         if wrong.any():
@@ -69,7 +70,7 @@ def check_index(index: Index, clips: pa.Table, rate: int) -> Iterator[Finding]:
     unrelated = [info.name for info in meta.shards if not info.name.startswith(meta.settings)]
     if unrelated:
         yield finding(f"names a shard with other settings, {unrelated[0]}")
-    numbers = np.array([shard_number(info.name) for info in meta.shards], np.int64)
+    numbers = np.array([info.number for info in meta.shards], np.int64)
     if len(set(numbers.tolist())) < len(numbers):
         yield finding("names a shard twice")
 
@@ -82,12 +83,12 @@ def check_index(index: Index, clips: pa.Table, rate: int) -> Iterator[Finding]:
     yield from refuse(~np.isclose(index.column("kbps"), kbps, rtol=1e-6), "has a bitrate that does not follow from size and length")
     matches = pc.index_in(table["clip_id"], clips["clip_id"])
     known = matches.is_valid().to_numpy(zero_copy_only=False)
-    yield from refuse(~known, f"has clips that are not in {CLIPS_FILE}, as if it came from another build")
+    yield from refuse(~known, "has clips that are not in the clips table, as if it came from another build")
     rows = matches.drop_null().to_numpy()
     for column, values in (("samples", index.column("samples")), ("shard", numbers[shard])):
         wrong = np.zeros(len(ids), bool)
         wrong[known] = clips[column].to_numpy()[rows] != values[known]
-        yield from refuse(wrong, f"and {CLIPS_FILE} differ in {column}, as if it came from another build")
+        yield from refuse(wrong, f"and the clips table differ in {column}, as if it came from another build")
     if all(step.is_codec for step in condition.steps):
         in_shards = np.isin(clips["shard"].to_numpy(), numbers)
         lacking = in_shards & ~pc.is_in(clips["clip_id"], table["clip_id"].combine_chunks()).to_numpy()

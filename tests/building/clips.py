@@ -1,10 +1,13 @@
 """Write small data sets for tests: short clips of noise and tones, and their table."""
 
 import csv
+import json
 from pathlib import Path
 
 import numpy as np
 import soundfile
+
+from streamaug.progress import Silent
 
 RATE = 16_000
 
@@ -32,6 +35,24 @@ def write_table(path: Path, rows: list[tuple]) -> Path:
     return path
 
 
+class Log(Silent):
+    """A progress that keeps what is said."""
+
+    def __init__(self) -> None:
+        self.messages: list[str] = []
+
+    def say(self, message: str) -> None:
+        self.messages.append(message)
+
+
 def content(store: Path) -> dict[str, bytes]:
-    """Content of every file below a folder, by relative path."""
-    return {str(path.relative_to(store)): path.read_bytes() for path in sorted(store.rglob("*")) if path.is_file()}
+    """Content of every file of a store, by relative path; without the times of its snapshots."""
+    return without_times({str(path.relative_to(store)): path.read_bytes() for path in sorted(store.rglob("*")) if path.is_file()})
+
+
+def without_times(files: dict[str, bytes]) -> dict[str, bytes]:
+    """The files of a store without what depends on when it was built, and from what files."""
+    if "store.json" in files:
+        manifest = json.loads(files["store.json"])
+        files["store.json"] = json.dumps({key: manifest[key] for key in manifest if key not in ("created", "parent")}).encode()
+    return {name: data for name, data in files.items() if name != "sources.parquet" and not name.startswith("snapshots/")}

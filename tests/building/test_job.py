@@ -6,15 +6,17 @@ import os
 import re
 
 import numpy as np
+import pyarrow as pa
 import pytest
 import soundfile
 
 from streamaug.building.build import build
-from streamaug.building.clips_table import LARGEST, SMALLEST, assign_shards
+from streamaug.building.clips_table import SHARDS, SMALLEST, assign_shards
 from streamaug.building.job import Job
-from streamaug.building.sources import Originals
+from streamaug.building.recordings import Originals
 from streamaug.errors import ClipsError, StreamaugError
 from streamaug.executors import pool, results
+from streamaug.store.folder import Folder
 from tests.building.clips import RATE
 
 
@@ -36,9 +38,9 @@ def test_build_and_job_describe_their_parameters_in_the_same_words():
     assert of_job.items() <= descriptions(build.__doc__).items()
 
 
-@pytest.mark.parametrize(("clips", "largest"), [(10, 10), (200, 25), (5_000, LARGEST)])
+@pytest.mark.parametrize(("clips", "largest"), [(10, 10), (200, 25), (5_000, 128), (5_000, 5_000 // SHARDS)])
 def test_shards_hold_an_eighth_of_a_value_within_limits_and_differ_by_one_clip(clips, largest):
-    sizes = np.bincount(assign_shards([f"clip{number}" for number in range(clips)], ["train"] * clips))
+    sizes = np.bincount(assign_shards([f"clip{number}" for number in range(clips)], ["train"] * clips, largest))
     assert sizes.max() <= largest
     assert sizes.max() - sizes.min() <= 1
     assert sizes.min() >= min(clips, SMALLEST)
@@ -46,7 +48,8 @@ def test_shards_hold_an_eighth_of_a_value_within_limits_and_differ_by_one_clip(c
 
 def test_a_clip_whose_original_is_gone_is_named_to_an_effect_that_listens_to_it(tmp_path):
     soundfile.write(tmp_path / "a.wav", np.full(RATE, 0.25), RATE)
-    originals = Originals(paths={"a": str(tmp_path / "a.wav"), "b": str(tmp_path / "b.wav")}, rate=RATE, samples=RATE // 2)
+    clips = pa.table({"clip_id": ["a", "b"], "path": [str(tmp_path / "a.wav"), str(tmp_path / "b.wav")]})
+    originals = Originals.staged(Folder.at(tmp_path), "build", clips, RATE, RATE // 2)
     np.testing.assert_array_equal(originals.signal("a"), np.full(RATE // 2, 0.25, np.float32))
     with pytest.raises(ClipsError, match=r"clip 'b' \(.*b\.wav\): missing"):
         originals.signal("b")

@@ -25,6 +25,7 @@ from streamaug.quality.peaq import VARIABLES, peaq
 from streamaug.quality.summary import summarise
 from streamaug.quality.table import QUALITY_FILE, load_quality
 from streamaug.store import Index, Store
+from streamaug.testing import replace_tables
 from tests.quality.stores import CODED, build_store
 
 
@@ -65,7 +66,7 @@ def test_every_clip_is_graded_against_its_original(store: Store, thread: ThreadP
         index = store.index(condition)
         assert quality.table["clip_id"].to_pylist() == index.table["clip_id"].to_pylist()
         row = quality.table.to_pylist()[3]
-        pair = (at_48_khz(store.read(name, row["clip_id"]).samples, store.meta.rate) for name in ("original", condition))
+        pair = (at_48_khz(store.read(name, row["clip_id"]).samples, store.manifest.rate) for name in ("original", condition))
         by_hand = peaq(*pair, 48_000)
         assert row["odg"] == pytest.approx(by_hand.odg, abs=1e-9)
         assert [row[name] for name in VARIABLES] == pytest.approx(list(by_hand.movs.values()), rel=1e-9, abs=1e-9)
@@ -168,8 +169,7 @@ def test_altered_bytes_are_refused_with_shard_and_clip(store: Store, thread: Thr
 
 def test_a_clip_without_an_original_is_refused(store: Store, thread: ThreadPoolExecutor):
     original = store.index("original")
-    store.folder.write("original/index.parquet", Index(meta=original.meta, table=original.table.slice(1)).to_bytes())
-    store = store.reopen()
+    store = replace_tables(store, indexes=[Index(meta=original.meta, table=original.table.slice(1))])
     lost = original.table["clip_id"][0].as_py()
     with pytest.raises(StoreError, match=f"clip '{lost}' of 'mp3_32' has no original"):
         measure(store, ["mp3_32"], executor=thread)

@@ -18,7 +18,8 @@ from streamaug.building.build import build
 from streamaug.codecs import load_settings
 from streamaug.conditions import parse_conditions
 from streamaug.store import Store
-from streamaug.store.format import CLIPS_SCHEMA, FORMAT, INDEX_SCHEMA, CodingStep, IndexMeta, ShardInfo, StoreMeta
+from streamaug.store.format import CLIPS_SCHEMA, FORMAT, INDEX_SCHEMA, CodingStep, IndexMeta, ShardInfo
+from streamaug.store.manifest import ClipsFile, IndexFile, Manifest
 from tests.building.clips import write_clips
 
 README = (Path(__file__).parents[2] / "shards" / "README.md").read_text("utf-8")
@@ -43,17 +44,19 @@ def table(title: str) -> dict[str, list[str]]:
     return {re.findall(r"`([^`]+)`", row[0])[0]: row[1:] for row in rows}
 
 
-@pytest.mark.parametrize(("title", "schema"), [("clips.parquet", CLIPS_SCHEMA), ("index.parquet", INDEX_SCHEMA)])
+@pytest.mark.parametrize(("title", "schema"), [("The clips table", CLIPS_SCHEMA), ("The index", INDEX_SCHEMA)])
 def test_the_columns_are_those_of_the_schema_in_its_order(title: str, schema: pa.Schema) -> None:
     described = {name: cells[0] for name, cells in table(title).items() if len(cells) == 2}
     assert described == {field.name: f"{field.type}{' or null' if field.nullable else ''}" for field in schema}
 
 
 def test_the_keys_are_those_of_the_models() -> None:
-    assert list(table("store.json")) == list(StoreMeta.model_fields)
-    assert [name for name, cells in table("index.parquet").items() if len(cells) == 1] == list(IndexMeta.model_fields)
+    assert list(table("store.json")) == list(Manifest.model_fields)
+    assert [name for name, cells in table("The index").items() if len(cells) == 1] == list(IndexMeta.model_fields)
     for name in (*CodingStep.model_fields, *ShardInfo.model_fields):
-        assert f"`{name}`" in section("index.parquet")
+        assert f"`{name}`" in section("The index")
+    for name in (*ClipsFile.model_fields, *IndexFile.model_fields):
+        assert f"`{name}`" in section("store.json")
     assert f"version {FORMAT}" in README
 
 
@@ -71,7 +74,7 @@ def test_its_examples_read_a_clip(store: Path) -> None:
     with_library, without = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
     names: dict[str, Any] = {"store": str(store)}
     exec(with_library, names)  # shards/README.md is part of this repository; its examples must run unchanged
-    assert names["audio"].rate == Store.open(store).meta.rate
+    assert names["audio"].rate == Store.open(store).manifest.rate
     exec(without, names)
     assert hashlib.sha256(names["bitstream"]).digest() == names["row"]["sha256"]
     assert names["bitstream"] == Store.open(store).location("mp3_64", names["row"]["clip_id"]).read(Store.open(store).folder)
@@ -86,18 +89,19 @@ def first_member(store: Path, condition: str, extension: str) -> tuple[str, byte
 
 def test_the_hashes_are_computed_as_it_says(store: Path) -> None:
     clip_id, payload = first_member(store, "original", "flac")
-    (clip,) = (clip for clip in pq.read_table(store / "clips.parquet").to_pylist() if clip["clip_id"] == clip_id)
+    (clip,) = (clip for clip in Store.open(store).clips.to_pylist() if clip["clip_id"] == clip_id)
     samples, _ = soundfile.read(io.BytesIO(payload), dtype="int32")
     assert clip["depth"] == 24
     assert hashlib.sha256(b"24" + samples.astype("<i4").tobytes()).digest() == clip["sha256"]
-    footer = json.loads(pq.read_schema(store / "mp3_64" / "index.parquet").metadata[b"streamaug"])
+    path = store / "mp3_64" / Store.open(store).manifest.conditions["mp3_64"].file
+    footer = json.loads(pq.read_schema(path).metadata[b"streamaug"])
     assert hashlib.sha256(json.dumps(footer["steps"], sort_keys=True).encode()).hexdigest()[:8] == footer["settings"]
     assert all(shard["name"].startswith(footer["settings"]) for shard in footer["shards"])
 
 
 def test_the_json_has_the_keys_that_it_lists(store: Path) -> None:
     clip_id, data = first_member(store, "mp3_64", "json")
-    (clip,) = (clip for clip in pq.read_table(store / "clips.parquet").to_pylist() if clip["clip_id"] == clip_id)
+    (clip,) = (clip for clip in Store.open(store).clips.to_pylist() if clip["clip_id"] == clip_id)
     description = section("Shards").split("The JSON contains")[1]
     keys = set(re.findall(r"`([a-z0-9_]+)`", description.split(":", 1)[1]))
     own = {name for name, value in clip.items() if value is not None and name not in ("shard", "samples", "depth", "sha256")}

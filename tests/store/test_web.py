@@ -36,7 +36,7 @@ def url(request: pytest.FixtureRequest, served: Path, tmp_path: Path) -> Iterato
 
 def test_a_store_on_a_web_server_reads_as_it_does_on_disk(url: str, served: Path) -> None:
     local, remote = Store.open(served / "store"), Store.open(f"{url}/store/")
-    assert remote.meta == local.meta
+    assert remote.manifest == local.manifest
     assert remote.clips.equals(local.clips)
     assert remote.conditions == local.conditions == CONDITIONS
     for condition in CONDITIONS:

@@ -7,11 +7,12 @@ import warnings
 from pathlib import Path
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import pytest
 
 from streamaug import Store, Stream
 from streamaug.errors import LeakageWarning
+from streamaug.store.folder import Folder
+from streamaug.testing import replace_tables
 
 PROGRAM = """
 import sys
@@ -53,8 +54,10 @@ def test_groups_on_both_sides_are_warned_of_and_the_clips_are_served(store_path:
         (tmp_path / "store" / path.name).symlink_to(path)
     clips = Store.open(store_path).clips
     groups = pa.array([f"g{number % 8}" for number in range(len(clips))])
-    (tmp_path / "store" / "clips.parquet").unlink()
-    pq.write_table(clips.set_column(clips.column_names.index("group"), "group", groups), tmp_path / "store" / "clips.parquet")
+    (tmp_path / "store" / "store.json").unlink()
+    (tmp_path / "store" / "snapshots").unlink()
+    opened = Store(Folder.at(tmp_path / "store"), Store.open(store_path).manifest)
+    replace_tables(opened, clips=clips.set_column(clips.column_names.index("group"), "group", groups))
     with pytest.warns(LeakageWarning, match="trained on split 'train': 8 groups are on both sides, for example 'g0'") as caught:
         stream = Stream.evaluation(tmp_path / "store", "original", batch_size=4, features="waveform")
     assert caught[0].filename == __file__

@@ -34,7 +34,7 @@ def test_a_batch_holds_what_is_documented(store: Store, recipe: Recipe) -> None:
     assert batch["position"].tolist() == list(range(8))
     assert (batch["epoch"], batch["consumed"]) == (0, 8)
     labels = dict(zip(store.clips["clip_id"].to_pylist(), store.clips["label"].to_pylist(), strict=True))
-    assert [store.meta.labels[number] for number in batch["label"]] == [labels[clip] for clip in batch["clip_id"]]
+    assert [store.manifest.labels[number] for number in batch["label"]] == [labels[clip] for clip in batch["clip_id"]]
 
 
 def test_rows_are_the_plans_rows_and_their_features_those_of_their_bitstreams(store: Store, recipe: Recipe) -> None:

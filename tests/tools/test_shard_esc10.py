@@ -33,7 +33,7 @@ def test_a_store_of_real_recordings_is_sharded_by_fold_and_grouped_by_source(som
     done = subprocess.run([*command, "--conditions", "mp3_32", "--workers", "1"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     store = Store.open(tmp_path / "store")
-    assert (store.meta.name, store.meta.shard_by, store.conditions) == ("esc10", "fold", ("original", "mp3_32"))
+    assert (store.manifest.name, store.manifest.shard_by, store.conditions) == ("esc10", "fold", ("original", "mp3_32"))
     assert set(store.clips["samples"].to_pylist()) == {220_500}
     assert (len(Split.parse("train").rows(store.clips)), len(Split.parse("evaluate").rows(store.clips))) == (6, 2)
     assert len(Split.parse("fold=1,2").rows(store.clips)) == 4

@@ -80,7 +80,7 @@ def test_the_store_keeps_scene_city_location_device_and_segment(tmp_path):
     done = shard(write_tau(tmp_path / "tau"), tmp_path / "store")
     assert done.returncode == 0, done.stderr
     store = Store.open(tmp_path / "store")
-    assert (store.meta.name, store.meta.rate, store.meta.shard_by) == ("tau2020", RATE, "split")
+    assert (store.manifest.name, store.manifest.rate, store.manifest.shard_by) == ("tau2020", RATE, "split")
     assert store.clips.num_rows == 6
     assert set(store.clips["depth"].to_pylist()) == {24}
     assert len(Split.parse("evaluate").rows(store.clips)) == 2

@@ -15,6 +15,7 @@ import yaml
 from streamaug.errors import RecipeError, StoreError
 from streamaug.store import Store
 from streamaug.streaming import Stream
+from streamaug.testing import replace_tables
 from tests.train.runs import config_of
 from train.checkpoint import load_model
 from train.config import read_config
@@ -58,7 +59,7 @@ def test_every_clip_stands_once_under_every_condition_in_the_same_order(finished
 
 def test_the_checkpoint_gives_the_predictions_that_were_saved(finished):
     store = Store.open(finished.store)
-    model, _ = load_model(finished.run / "model.safetensors", store.meta.labels)
+    model, _ = load_model(finished.run / "model.safetensors", store.manifest.labels)
     predictions = read_predictions(finished.run / "predictions.parquet")
     again = probabilities_of(model, store, "mp3_64", "evaluate")
     saved = np.stack(predictions["probabilities"].to_numpy())[24:48]
@@ -205,7 +206,7 @@ def test_a_condition_that_lacks_evaluation_clips_is_refused(store, finished):
     model, _ = load_model(finished.run / "model.safetensors")
     index = opened.index("mp3_64")
     keep = pa.array([clip_id != "hum-28" for clip_id in index.table["clip_id"].to_pylist()])
-    (store / "mp3_64" / "index.parquet").write_bytes(type(index)(meta=index.meta, table=index.table.filter(keep)).to_bytes())
+    replace_tables(opened, indexes=[type(index)(meta=index.meta, table=index.table.filter(keep))])
     with pytest.raises(RunError, match=r"'mp3_64' of .* has 23 of the 24 clips of split 'evaluate'"):
         probabilities_of(model, Store.open(store), "mp3_64", "evaluate")
 

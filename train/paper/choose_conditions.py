@@ -114,7 +114,7 @@ def measure(store: Store, conditions: Sequence[str], split: str, clips: int, *, 
     # Every row shows its clip under all conditions.
     recipe = Recipe(title="all conditions of a clip", draw="views", options={"views": len(conditions)}, mixture=mixture, allow_leakage=True)
     stream = Stream(recipe, store, split=split, seed=seed, batch_size=_BATCH, features="static", tail="keep", threads=threads)
-    labels = store.meta.labels
+    labels = store.manifest.labels
     squared, counts = None, np.zeros(len(labels), np.int64)
     for batch in stream:
         for static, names, label in zip(batch["static"], batch["condition"], batch["label"].tolist(), strict=True):
@@ -207,7 +207,7 @@ def main(
         Section(title="By class", parts=[classes]),
     ]
     lead = (
-        f"{int(distances.counts.sum())} clips of '{split}' of {opened.meta.name}; "
+        f"{int(distances.counts.sum())} clips of '{split}' of {opened.manifest.name}; "
         "root-mean-square difference of log-mel features scaled to 0 to 1."
     )
     write_whole(out / "report.html", page("Choice of conditions for training", lead, sections))

@@ -144,7 +144,7 @@ def experiment(
     Raises:
         RunError: A condition lacks clips of the split.
     """
-    groups = coarse_groups(store.meta.labels) if coarse else []
+    groups = coarse_groups(store.manifest.labels) if coarse else []
     tables = []
     for condition in conditions:
         first, second = (
@@ -179,7 +179,7 @@ def main(
     if ORIGINAL not in names:
         raise RunError("--conditions lacks 'original', which the others are compared with; add it")
     check_labels(opened, split)
-    labels = opened.meta.labels
+    labels = opened.manifest.labels
     scenes, three = load_models(model, labels, accelerator), load_models(coarse, COARSE, accelerator)
     title = " + ".join(path.stem for path in (*model, *coarse))
     predictions = experiment(
@@ -203,7 +203,7 @@ def main(
         Table(header=["library", "version"], rows=list(versions().items())),
     ]
     sections += [Section(title="Confusion matrices", parts=pictures), Section(title="How to repeat this experiment", parts=repeat)]
-    lead = f"{title}, evaluated on '{split}' of {opened.meta.name}, {len(predictions) // len(names)} clips in each condition."
+    lead = f"{title}, evaluated on '{split}' of {opened.manifest.name}, {len(predictions) // len(names)} clips in each condition."
     write_predictions(out / "predictions.parquet", predictions)
     write_whole(out / "table2.csv", table.csv())
     write_whole(out / "table2.md", table.markdown() + "\n")

@@ -197,7 +197,7 @@ def _lead(store: Store, seeds: Sequence[int], folds: Sequence[str | None], colum
         if column
         else f"trained on '{common.get('train_on', 'train')}', evaluated on '{common.get('evaluate_on', 'evaluate')}'"
     )
-    return f"Data set {store.meta.name}; {splits}; seeds {', '.join(map(str, seeds))}. Mean ± standard deviation over seeds."
+    return f"Data set {store.manifest.name}; {splits}; seeds {', '.join(map(str, seeds))}. Mean ± standard deviation over seeds."
 
 
 def _report(lead: str, tables: Tables, curves: bytes) -> str:

@@ -114,7 +114,7 @@ def test_experiment_a_evaluates_a_checkpoint_and_writes_table_2(store, tmp_path)
     with (out / "table2.csv").open() as file:
         rows = list(csv.DictReader(file))
     opened = Store.open(store)
-    labels = [opened.meta.labels.index(clip["label"]) for clip in opened.clips.to_pylist() if clip["split"] == "evaluate"]
+    labels = [opened.manifest.labels.index(clip["label"]) for clip in opened.clips.to_pylist() if clip["split"] == "evaluate"]
     for row in rows:
         predicted = probabilities_of(model, opened, row["condition"], "evaluate").argmax(1)
         assert row["accuracy"] == f"{np.mean(predicted == labels):.3f}"

@@ -1,0 +1,110 @@
+"""What a worker needs of clips: their rows, where their audio is, and what it must sound like."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from streamaug.building.sources import load
+from streamaug.codecs.pcm import digest, to_float
+from streamaug.errors import ClipsError
+from streamaug.store.folder import Folder
+from streamaug.store.parquet import from_parquet, to_parquet
+
+_FILE = "originals.parquet"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recording:
+    """A clip of a shard.
+
+    Args:
+        clip: Its row of the clips table, without the store's own columns.
+        path: Its audio file.
+        sha256: Hash of the PCM that the check of the sources saw.
+    """
+
+    clip: Mapping[str, Any]
+    path: str
+    sha256: bytes
+
+    @property
+    def clip_id(self) -> str:
+        return str(self.clip["clip_id"])
+
+    def unchanged_pcm(self, rate: int, samples: int) -> np.ndarray:
+        """The samples that the check of the sources saw, as integers of shape (samples,).
+
+        Args:
+            rate: Sample rate of the store in Hz.
+            samples: Length of the clip at that rate.
+
+        Raises:
+            ClipsError: The file cannot be used, or has changed since it was checked; names the
+                clip.
+            FetchError: A remote file cannot be read at the moment.
+        """
+        pcm = _load(self.clip_id, self.path, rate, samples)
+        if digest(pcm) != self.sha256:
+            raise ClipsError(
+                f"clip '{self.clip_id}' ({self.path}) has changed since it was checked; run the build again, with --recheck "
+                "if its size and time of modification are as before"
+            )
+        return pcm
+
+
+@dataclass(frozen=True, kw_only=True)
+class Originals:
+    """The audio of all clips of a build, by clip_id. Small and picklable: the list of the files is
+    read from the build's folder, once per process.
+
+    Args:
+        folder: The store.
+        path: Path of the list in the store.
+        rate: Sample rate of the store in Hz.
+        samples: Length of each clip at that rate.
+    """
+
+    folder: Folder
+    path: str
+    rate: int
+    samples: int
+
+    @classmethod
+    def staged(cls, folder: Folder, staging: str, clips: pa.Table, rate: int, samples: int) -> "Originals":
+        """Write the list of the files into a build's folder.
+
+        Args:
+            folder: The store.
+            staging: Path of the build's folder in it.
+            clips: The clips, with the columns clip_id and path.
+            rate: Sample rate of the store in Hz.
+            samples: Length of each clip at that rate.
+        """
+        folder.write(f"{staging}/{_FILE}", to_parquet(clips.select(["clip_id", "path"])))
+        return cls(folder=folder, path=f"{staging}/{_FILE}", rate=rate, samples=samples)
+
+    def signal(self, clip_id: str) -> np.ndarray:
+        """A clip's samples as effects get them: float32 of shape (samples,) in [-1, 1).
+
+        Raises:
+            ClipsError: The file cannot be used; names the clip.
+            FetchError: A remote file cannot be read at the moment.
+        """
+        return to_float(_load(clip_id, _paths(self.folder, self.path)[clip_id], self.rate, self.samples))
+
+
+@lru_cache(4)
+def _paths(folder: Folder, path: str) -> dict[str, str]:
+    table = from_parquet(folder.read(path), f"{folder.url}/{path}", "run the build again")
+    return dict(zip(table["clip_id"].to_pylist(), table["path"].to_pylist(), strict=True))
+
+
+def _load(clip_id: str, path: str, rate: int, samples: int) -> np.ndarray:
+    try:
+        return load(path, rate, samples).pcm
+    except ClipsError as error:
+        raise ClipsError(f"clip '{clip_id}' ({path}): {error}") from error

@@ -1,0 +1,28 @@
+"""List the clips that a build left out, for people and spreadsheets."""
+
+import csv
+import io
+from collections.abc import Sequence
+
+from streamaug.building.checks import Problem
+from streamaug.store.folder import Folder
+
+REJECTED_FILE = "rejected.csv"
+
+
+def write_rejected(folder: Folder, errors: Sequence[Problem]) -> None:
+    """Write rejected.csv, or remove it if no clip is left out: clips may have been fixed since an
+    earlier build.
+
+    Args:
+        folder: The store.
+        errors: Problems of the clips that are left out.
+    """
+    if not errors:
+        folder.remove(REJECTED_FILE)
+        return
+    text = io.StringIO()
+    writer = csv.writer(text)
+    writer.writerow(["row", "clip_id", "path", "problem"])
+    writer.writerows([problem.row, problem.clip_id, problem.path, problem.message] for problem in errors)
+    folder.write(REJECTED_FILE, text.getvalue().encode())
