@@ -15,7 +15,7 @@ class Location:
 
     Args:
         clip_id: The clip.
-        shard: The shard's path in the store, such as `mp3_64/0123abcd-000002.tar`.
+        shard: The shard's path in the store, such as `mp3_64/0123abcd-0123456789abcdef.tar`.
         offset: First byte of the bitstream in the shard.
         size: Bytes of the bitstream.
         sha256: Hash of the bitstream, 32 bytes.

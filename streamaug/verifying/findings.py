@@ -17,8 +17,8 @@ class Finding:
         shard: The shard, likewise.
         clip: The clip, likewise.
 
-    >>> print(Finding(condition="mp3_64", shard="0123abcd-000002.tar", clip="dog-1", message="its bitstream is damaged"))
-    mp3_64/0123abcd-000002.tar: clip 'dog-1': its bitstream is damaged
+    >>> print(Finding(condition="mp3_64", shard="0123abcd-0123456789abcdef.tar", clip="dog-1", message="its bitstream is damaged"))
+    mp3_64/0123abcd-0123456789abcdef.tar: clip 'dog-1': its bitstream is damaged
     """
 
     message: str

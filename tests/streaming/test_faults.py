@@ -49,7 +49,7 @@ def flip(store: Path, condition: str, clip: str) -> None:
 def test_a_flipped_byte_is_noticed_and_named(copy: Path, recipe: Recipe) -> None:
     flip(copy, "mp3_64", "clip07")
     with pytest.raises(
-        CorruptError, match=r"copy/mp3_64/\w+-\d+\.tar: clip 'clip07' does not match its sha256 in the index.*streamaug verify"
+        CorruptError, match=r"copy/mp3_64/\w+-\w+\.tar: clip 'clip07' does not match its sha256 in the index.*streamaug verify"
     ):
         list(Stream(recipe, copy, **SETTINGS))
 
