@@ -3,6 +3,7 @@
 Any `concurrent.futures.Executor` does the work; by default processes on this machine.
 """
 
+import dataclasses
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
@@ -20,6 +21,7 @@ from streamaug.building.existing import ExistingStore, check_compatible, existin
 from streamaug.building.job import Job
 from streamaug.building.prepare import fit_chain, has_effects, prepare_conditions
 from streamaug.building.publish import locked, publish, write_clips
+from streamaug.building.reading import LONGEST_S, Channel, Reading
 from streamaug.building.shard import ShardTask, build_shard
 from streamaug.building.sources import Originals, Recording, common_rate, read_table
 from streamaug.codecs import Settings, load_settings
@@ -61,6 +63,8 @@ def build(
     name: str | None = None,
     rate: int | None = None,
     seconds: float | None = None,
+    channel: Channel = "mix",
+    longest: float = LONGEST_S,
     shard_by: str = "split",
     clips_per_shard: int | None = None,
     settings: Settings | None = None,
@@ -87,6 +91,9 @@ def build(
             common rate of the sources.
         seconds: Clip length; longer clips are cut, shorter ones padded. Default: all clips must
             have the same length.
+        channel: What becomes the store's one channel: "mix" for the mean of a source's channels,
+            "left" for the first, "right" for the second. Default: "mix".
+        longest: Length in seconds beyond which a source is refused. Default: one hour.
         shard_by: Column to shard by: each shard holds clips of one value.
         clips_per_shard: Largest number of clips in a shard. Default: 1/8 of the clips with the same
             `shard_by` value, between 16 and 128.
@@ -114,6 +121,8 @@ def build(
         name=name,
         rate=rate,
         seconds=seconds,
+        channel=channel,
+        longest=longest,
         shard_by=shard_by,
         clips_per_shard=clips_per_shard,
         settings=settings or load_settings(),
@@ -137,7 +146,8 @@ def run_job(job: Job, executor: Executor, progress: Progress) -> Built:
     rate = job.rate or (existing.meta.rate if existing else common_rate(table["path"].to_pylist()))
     prepared, skipped_conditions = prepare_conditions(job, rate, progress)
 
-    clips, errors = _check_sources(job, table, rate, existing, executor, progress)
+    reading = job.reading(rate)
+    clips, errors = _check_sources(job, table, reading, existing, executor, progress)
     meta = StoreMeta(
         format=FORMAT,
         name=job.name or (existing.meta.name if existing else job.clips.stem),
@@ -151,8 +161,7 @@ def run_job(job: Job, executor: Executor, progress: Progress) -> Built:
     clips = add_shard_column(clips, job.shard_by, job.clips_per_shard, existing)
     originals = Originals(
         paths=dict(zip(clips["clip_id"].to_pylist(), clips["path"].to_pylist(), strict=True)),
-        rate=rate,
-        samples=int(clips["samples"][0].as_py()),
+        reading=dataclasses.replace(reading, samples=int(clips["samples"][0].as_py())),
     )
     chains = [fit_chain(condition, steps, clips, originals, job.effects) for condition, steps in prepared.items()]
     for chain in chains:
@@ -178,11 +187,10 @@ def run_job(job: Job, executor: Executor, progress: Progress) -> Built:
 
 
 def _check_sources(
-    job: Job, table: pa.Table, rate: int, existing: ExistingStore | None, executor: Executor, progress: Progress
+    job: Job, table: pa.Table, reading: Reading, existing: ExistingStore | None, executor: Executor, progress: Progress
 ) -> tuple[pa.Table, list[Problem]]:
     """The clips without errors, with what the check found out about them, and all errors."""
-    length = round(job.seconds * rate) if job.seconds else None
-    sources = inspect_sources(executor, table["path"].to_pylist(), rate, length, progress)
+    sources = inspect_sources(executor, table["path"].to_pylist(), reading, progress)
     problems = find_problems(table, sources, job.shard_by, existing.samples if existing else None)
     for problem in problems:
         progress.say(f"{problem.severity}: clip '{problem.clip_id}' ({problem.path}): {problem.message}")
@@ -192,7 +200,7 @@ def _check_sources(
         raise BrokenSourcesError(problems)
     good_rows = [row for row in range(table.num_rows) if row not in bad_rows]
     good = table.take(np.array(good_rows))
-    for message in (*split_warnings(good), *summarize_changes(sources, rate)):
+    for message in (*split_warnings(good), *summarize_changes(sources, reading.rate)):
         progress.say(message)
     return add_source_columns(good, [sources[row] for row in good_rows]), errors
 

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from streamaug.building.reading import Reading
 from streamaug.building.sources import id_problem, load
 from streamaug.codecs.pcm import depth_of, digest
 from streamaug.errors import ClipsError
@@ -87,14 +88,13 @@ class BrokenSourcesError(ClipsError):
         )
 
 
-def inspect_sources(workers: Executor, paths: Sequence[str], rate: int, samples: int | None, progress: Progress) -> list[SourceInfo]:
+def inspect_sources(workers: Executor, paths: Sequence[str], reading: Reading, progress: Progress) -> list[SourceInfo]:
     """Decode every source on the workers.
 
     Args:
         workers: Who does the work.
         paths: Audio files.
-        rate: Sample rate of the store in Hz.
-        samples: Length that sources are cut or padded to, or None.
+        reading: How they are read.
         progress: Advances by one step per clip.
 
     Raises:
@@ -103,20 +103,20 @@ def inspect_sources(workers: Executor, paths: Sequence[str], rate: int, samples:
     progress.begin("checking sources", len(paths))
     tasks = [paths[start : start + _CLIPS_PER_TASK] for start in range(0, len(paths), _CLIPS_PER_TASK)]
     inspected: list[list[SourceInfo]] = [[] for _ in tasks]
-    for number, sources in results(workers, [(inspect, (task, rate, samples)) for task in tasks]):
+    for number, sources in results(workers, [(inspect, (task, reading)) for task in tasks]):
         inspected[number] = sources
         progress.advance(len(sources))
     return [source for sources in inspected for source in sources]
 
 
-def inspect(paths: Sequence[str], rate: int, samples: int | None) -> list[SourceInfo]:
+def inspect(paths: Sequence[str], reading: Reading) -> list[SourceInfo]:
     """Decode some sources; this runs in a worker."""
-    return [_inspect(path, rate, samples) for path in paths]
+    return [_inspect(path, reading) for path in paths]
 
 
-def _inspect(path: str, rate: int, samples: int | None) -> SourceInfo:
+def _inspect(path: str, reading: Reading) -> SourceInfo:
     try:
-        source = load(path, rate, samples)
+        source = load(path, reading)
     except ClipsError as error:
         return SourceInfo(error=str(error))
     depth = depth_of(source.pcm)

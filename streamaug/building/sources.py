@@ -15,6 +15,7 @@ import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
 import soundfile
 
+from streamaug.building.reading import Reading
 from streamaug.codecs.decoding import resample
 from streamaug.codecs.pcm import to_float, to_pcm
 from streamaug.errors import ClipsError, FetchError, StoreError
@@ -136,19 +137,18 @@ def _read(path: str) -> bytes:
         raise  # a failing server does not make the file a bad one
 
 
-def load(path: str, rate: int, samples: int | None = None) -> Source:
+def load(path: str, reading: Reading) -> Source:
     """Read a WAV, FLAC, Ogg or MP3 file of any rate, depth and channel count as mono at one rate.
 
     Args:
         path: Local path or fsspec URL.
-        rate: Sample rate in Hz to resample to.
-        samples: Length at that rate; longer files are cut, shorter ones padded with silence.
-            Default: the file's own length.
+        reading: The rate and length to bring it to, and which channel to take.
 
     Raises:
         ClipsError: What is wrong with the file, without its name.
         FetchError: A remote file cannot be read at the moment.
     """
+    rate, samples = reading.rate, reading.samples
     data = _read(path)
     if not data:
         raise ClipsError("empty (0 bytes); restore it or remove it from the table")
@@ -202,13 +202,16 @@ class Originals:
 
     Args:
         paths: Audio file of each clip.
-        rate: Sample rate of the store in Hz.
-        samples: Length of each clip.
+        reading: How they are read: the store's rate and length, and which channel is taken.
     """
 
     paths: Mapping[str, str]
-    rate: int
-    samples: int
+    reading: Reading
+
+    @property
+    def rate(self) -> int:
+        """Sample rate of the store in Hz."""
+        return self.reading.rate
 
     def select(self, clip_ids: Iterable[str]) -> "Originals":
         """The audio of some of the clips."""
@@ -223,7 +226,7 @@ class Originals:
         """
         path = self.paths[clip_id]
         try:
-            return load(path, self.rate, self.samples).pcm
+            return load(path, self.reading).pcm
         except ClipsError as error:
             raise ClipsError(f"clip '{clip_id}' ({path}): {error}") from error
 
