@@ -1,7 +1,7 @@
 """Check every source before anything is written, and report all problems together."""
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Literal
@@ -23,6 +23,12 @@ _CLIPS_PER_TASK = 16
 _CLIPPED = 0.001
 """Share of samples at full scale above which a clip is called clipped."""
 
+_PADDED = 0.1
+"""Share of a clip above which silence at its end is worth a warning."""
+
+_LOST_DB = 6.0
+"""Loss of the mean of channels above which they are said to cancel."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class SourceInfo:
@@ -38,6 +44,9 @@ class SourceInfo:
         padding: Samples at the store's rate that were added at the end; negative: that were cut.
         silent: Whether all samples are zero.
         clipped: Whether more than 0.1% of the samples are at full scale.
+        lost_db: What the mean of the channels lost because they cancel, in dB.
+        dead_channels: Names of channels that were taken and hold no sound, or "".
+        unread: Bytes after the sound that belong to nothing that the header names.
     """
 
     error: str | None = None
@@ -49,6 +58,14 @@ class SourceInfo:
     padding: int = 0
     silent: bool = False
     clipped: bool = False
+    lost_db: float = 0.0
+    dead_channels: str = ""
+    unread: int = 0
+
+    @property
+    def padded_share(self) -> float:
+        """Share of the clip that is silence added at its end."""
+        return max(0, self.padding) / max(1, self.samples)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,6 +148,9 @@ def _inspect(path: str, reading: Reading) -> SourceInfo:
         padding=source.padding,
         silent=not peak.any(),
         clipped=bool((peak >= full_scale).mean() > _CLIPPED),
+        lost_db=source.lost_db,
+        dead_channels=source.dead_channels,
+        unread=source.unread,
     )
 
 
@@ -161,12 +181,10 @@ def find_problems(table: pa.Table, sources: Sequence[SourceInfo], shard_by: str,
             add([row], "error", source.error)
             continue
         lengths[source.samples] += 1
-        if source.silent:
-            add([row], "warning", "silence")
-        else:
+        if not source.silent:
             by_audio[source.sha256].append(row)
-        if source.clipped:
-            add([row], "warning", f"clipping: more than {_CLIPPED:.1%} of its samples are at full scale")
+        for warning in _warnings(source):
+            add([row], "warning", warning)
     for clip_id, rows in by_id.items():
         if len(rows) > 1:
             add(rows[1:], "error", f"its id '{clip_id}' is in rows {_row_numbers(rows)}; write a unique id into the column 'clip_id'")
@@ -185,6 +203,23 @@ def find_problems(table: pa.Table, sources: Sequence[SourceInfo], shard_by: str,
                     [row], "error", f"has {source.samples} samples, not {usual} like the others; cut or pad it, or all clips with --seconds"
                 )
     return sorted(problems, key=lambda problem: (problem.severity, problem.row))
+
+
+def _warnings(source: SourceInfo) -> Iterator[str]:
+    """What may be wrong with a source that can be used."""
+    if source.lost_db > _LOST_DB:
+        loss = "all of its sound is lost" if source.silent else f"{source.lost_db:.0f} dB are lost"
+        yield f"its channels cancel in the mix, {loss}: one has the opposite polarity; use --channel left or --channel right"
+    elif source.silent:
+        yield "silence"
+    if source.dead_channels:
+        yield f"no sound in its channel {source.dead_channels}, which makes the mix quieter; choose another with --channel"
+    if source.clipped:
+        yield f"clipping: more than {_CLIPPED:.1%} of its samples are at full scale"
+    if source.padded_share > _PADDED:
+        yield f"padding: {source.padded_share:.0%} of the clip is silence added at its end; is it whole? If so, choose less --seconds"
+    if source.unread:
+        yield f"{source.unread} bytes after its sound are not read; if they are sound, its header was never finished"
 
 
 def split_warnings(clips: pa.Table) -> list[str]:

@@ -24,6 +24,11 @@ def to_float(pcm: np.ndarray) -> np.ndarray:
     return pcm.astype(np.float32) / np.float32(32_768 if pcm.dtype == np.int16 else 2_147_483_648)
 
 
+def to_float64(pcm: np.ndarray) -> np.ndarray:
+    """PCM, or a signal that is float64 already, as float64 in [-1, 1)."""
+    return pcm if pcm.dtype == np.float64 else pcm / (32_768.0 if pcm.dtype == np.int16 else 2_147_483_648.0)
+
+
 def to_pcm(signal: np.ndarray, depth: int) -> np.ndarray:
     """Round a float signal to PCM of 16 or 24 bits; values outside [-1, 1) are clipped, as a
     converter does.
