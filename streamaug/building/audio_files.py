@@ -12,6 +12,7 @@ import numpy as np
 import soundfile
 
 from streamaug.building.containers import Container
+from streamaug.codecs.pcm import to_float64
 from streamaug.errors import ClipsError
 
 _BLOCK = 1 << 16
@@ -168,26 +169,28 @@ def _open_pyav(data: bytes, demuxer: str | None) -> Iterator[AudioFile]:
 
 
 def _pyav_blocks(frames: Iterator[av.AudioFrame], length: int | None) -> Iterator[np.ndarray]:
-    """The frames as blocks; the last one is cut where the sound of this length ends."""
-    kind, waiting, count = None, None, 0
+    """The frames, joined to larger blocks; the last frame is cut where the sound of this length
+    ends."""
+    kind, pieces, joined, count = None, list[np.ndarray](), 0, 0
     for frame in frames:
-        if waiting is not None:
-            yield waiting
         if kind not in (None, (frame.sample_rate, frame.layout.nb_channels)):
             raise _changing_format()
         kind = (frame.sample_rate, frame.layout.nb_channels)
-        waiting = _block(frame)
-        count += len(waiting)
-    if waiting is not None:
-        excess = count - length if length else 0
-        yield waiting[:-excess] if 0 < excess < len(waiting) else waiting
+        if joined >= _BLOCK:
+            yield np.concatenate(pieces)
+            pieces, joined = [], 0
+        pieces.append(_piece(frame))
+        joined, count = joined + len(pieces[-1]), count + len(pieces[-1])
+    excess = count - length if length else 0
+    if 0 < excess < len(pieces[-1]):
+        pieces[-1] = pieces[-1][:-excess]
+    yield np.concatenate(pieces)
 
 
-def _block(frame: av.AudioFrame) -> np.ndarray:
+def _piece(frame: av.AudioFrame) -> np.ndarray:
     values = frame.to_ndarray()
-    block = values.T if frame.format.is_planar else values.reshape(-1, frame.layout.nb_channels)
-    if block.dtype == np.int16:
-        return block
-    if block.dtype == np.uint8:
-        return (block.astype(np.float64) - 128) / 128
-    return block / -float(np.iinfo(block.dtype).min) if block.dtype.kind == "i" else block.astype(np.float64)
+    piece = values.T if frame.format.is_planar else values.reshape(-1, frame.layout.nb_channels)
+    if piece.dtype == np.uint8:
+        return (piece.astype(np.float64) - 128) / 128
+    # 32 bits are more than a store keeps; int32 would be taken for 24 bits.
+    return piece if piece.dtype == np.int16 else to_float64(piece)

@@ -213,7 +213,7 @@ def _warnings(source: SourceInfo) -> Iterator[str]:
     elif source.silent:
         yield "silence"
     if source.dead_channels:
-        yield f"no sound in its channel {source.dead_channels}, which makes the mix quieter; choose another with --channel"
+        yield f"dead channel: {source.dead_channels}, at least 60 dB below the loudest; choose a live one with --channel"
     if source.clipped:
         yield f"clipping: more than {_CLIPPED:.1%} of its samples are at full scale"
     if source.padded_share > _PADDED:

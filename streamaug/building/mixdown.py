@@ -5,10 +5,11 @@ from collections.abc import Sequence
 import numpy as np
 
 from streamaug.building.reading import Channel
+from streamaug.codecs.pcm import to_float64
 from streamaug.errors import ClipsError
 
-MOST_LOST_DB = 200.0
-"""Loss of channels that cancel altogether."""
+MOST_LOST_DB = 100.0
+"""Loss of channels that cancel altogether; more than this is rounding."""
 
 _DEAD = 1e-6
 """Power of a channel that counts as dead, relative to the loudest one: 60 dB below it."""
@@ -30,7 +31,7 @@ class MixDown:
         self._channels = channels
         self._taken = {"left": 0, "right": min(1, channels - 1)}.get(channel)
         self._blocks: list[np.ndarray] = []
-        self._sums, self._squares = np.zeros(channels + 1), np.zeros(channels + 1)
+        self._sums, self._products = np.zeros(channels), np.zeros((channels, channels))
         self._peak, self._is_whole = 0.0, True
         self.samples = 0
 
@@ -48,11 +49,10 @@ class MixDown:
         if self._channels == 1:
             mono = block[:, 0]
         else:
-            values = _as_float(block)
-            mixed = values.mean(1)
-            mono = mixed if self._taken is None else block[:, self._taken]
-            for sums, power in ((self._sums, 1), (self._squares, 2)):
-                sums += [*(values**power).sum(0), (mixed**power).sum()]
+            values = to_float64(block)
+            mono = values.mean(1) if self._taken is None else block[:, self._taken]
+            self._sums += np.ones(len(values)) @ values
+            self._products += values.T @ values
         self._blocks.append(np.ascontiguousarray(mono))
         self.samples += len(block)
 
@@ -78,8 +78,8 @@ class MixDown:
     @property
     def dead_channels(self) -> str:
         """The dead ones among the channels that were taken, such as "right" or "3, 4"; else ""."""
-        powers = self._powers()[:-1]
-        if self._channels == 1 or not powers.max() > 0:
+        powers = self._covariance().diagonal()
+        if not powers.max() > 0:
             return ""
         taken = range(self._channels) if self._taken is None else [self._taken]
         dead = [number for number in taken if powers[number] <= _DEAD * powers.max()]
@@ -94,19 +94,17 @@ class MixDown:
         """
         if self._channels == 1 or self._taken is not None:
             return 0.0
-        powers, mixed = np.split(self._powers(), [-1])
-        if not powers.max() > 0:
+        covariance = self._covariance()
+        expected = 2 * covariance.trace() / self._channels**2
+        if not expected > 0:
             return 0.0
-        expected = 2 * powers.sum() / self._channels**2
-        return float(np.clip(10 * np.log10(expected / max(mixed[0], expected * 10 ** (-MOST_LOST_DB / 10))), 0, MOST_LOST_DB))
+        left = covariance.sum() / self._channels**2 / expected
+        return float(np.clip(-10 * np.log10(max(left, 10 ** (-MOST_LOST_DB / 10))), 0, MOST_LOST_DB))
 
-    def _powers(self) -> np.ndarray:
-        """Power of each channel and of their mean, without what is constant in them."""
-        return np.maximum(self._squares / self.samples - (self._sums / self.samples) ** 2, 0)
-
-
-def _as_float(block: np.ndarray) -> np.ndarray:
-    return block if block.dtype.kind == "f" else block / -float(np.iinfo(block.dtype).min)
+    def _covariance(self) -> np.ndarray:
+        """Of the channels, shape (channels, channels): power without what is constant in them."""
+        means = self._sums / max(1, self.samples)
+        return self._products / max(1, self.samples) - np.outer(means, means)
 
 
 def _channel_name(number: int, channels: int) -> str:

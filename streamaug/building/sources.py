@@ -177,6 +177,8 @@ def load(path: str, reading: Reading) -> Source:
         pcm = to_pcm(resample(to_float64(mono), audio.rate, reading.rate), audio.depth)
     else:
         pcm = mono
+    if not len(pcm):
+        raise ClipsError(f"no samples: {mix.samples} at {audio.rate} Hz are none at {reading.rate} Hz; remove it from the table")
     padding = 0 if reading.samples is None else reading.samples - len(pcm)
     return Source(
         pcm=np.pad(pcm, (0, padding)) if padding > 0 else pcm[: reading.samples],
@@ -268,15 +270,14 @@ def common_rate(paths: list[str]) -> int:
         ClipsError: None of these files can be read.
     """
     rates: Counter[int] = Counter()
+    problem = ""
     for path in paths[:: max(1, len(paths) // _RATE_FILES)]:
         try:
             with open_audio(examine(_read(path))) as audio:
                 _check_rate(audio.rate)
                 rates[audio.rate] += 1
-        except ClipsError:
-            continue
+        except ClipsError as error:
+            problem = problem or f"'{path}': {error}"
     if not rates:
-        raise ClipsError(
-            f"none of the audio files could be read to find the sample rate (the first is '{paths[0]}'); check the column 'path'"
-        )
+        raise ClipsError(f"none of the audio files could be read to find the sample rate; check the column 'path'; {problem}")
     return rates.most_common(1)[0][0]

@@ -25,8 +25,14 @@ def to_float(pcm: np.ndarray) -> np.ndarray:
 
 
 def to_float64(pcm: np.ndarray) -> np.ndarray:
-    """PCM, or a signal that is float64 already, as float64 in [-1, 1)."""
-    return pcm if pcm.dtype == np.float64 else pcm / (32_768.0 if pcm.dtype == np.int16 else 2_147_483_648.0)
+    """PCM as float64 in [-1, 1), exactly; a float signal stays as it is.
+
+    >>> to_float64(np.array([-32768, 16384], np.int16))
+    array([-1. ,  0.5])
+    """
+    if pcm.dtype.kind == "f":
+        return pcm.astype(np.float64, copy=False)
+    return pcm / (32_768.0 if pcm.dtype == np.int16 else 2_147_483_648.0)
 
 
 def to_pcm(signal: np.ndarray, depth: int) -> np.ndarray:

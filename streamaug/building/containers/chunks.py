@@ -10,10 +10,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from streamaug.building.containers.base import Container, truncated_error
+from streamaug.errors import ClipsError
 
 _NEAR_LIMITS = (0x7F00_0000, 1 << 31, 1 << 32)
 """Sizes that programs write when they do not know the size, up to 4 kB less or a few bytes more:
 SoX, arecord, FFmpeg and others subtract headers, or round down to a block."""
+
+
+_MOST_UNREAD = 0.1
+"""Bytes after the sound, relative to it, that may belong to no chunk."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,12 +136,18 @@ def _examine_sound(data: bytes, layout: _Layout, sound: _Chunk, ds64: _Chunk | N
     empty = size <= 0 or (layout.sound == b"SSND" and size <= 8)
     if (empty and not _is_list_of_chunks(data, sound.start, layout)) or _is_unknown(size):
         return Container(parts=(_with_sizes(data, layout, sound, ds64, there),), reader="soundfile")
-    if size > there:
+    # One byte is the padding to an even size; some writers count the header as sound, too.
+    if size > there + 1 and size not in (len(data), len(data) - 8):
         raise truncated_error(f"{there} bytes of sound of {size} that its header promises")
     ends = {sound.start + -(-size // step) * step for step in (1, layout.alignment)}  # some writers forget to align
     rest = data[sound.start + size :]
-    stray = len(rest) if rest.strip(b"\0") and not any(_is_list_of_chunks(data, end, layout) for end in ends) else 0
-    return Container(parts=(data,), reader="soundfile", unread=stray)
+    unread = len(rest) if rest.strip(b"\0") and not any(_is_list_of_chunks(data, end, layout) for end in ends) else 0
+    if unread > size * _MOST_UNREAD:
+        raise ClipsError(
+            f"its header says {size} bytes of sound, but {there} are there, so it was perhaps never finished; "
+            "correct its header or remove it from the table"
+        )
+    return Container(parts=(data,), reader="soundfile", unread=unread)
 
 
 def _with_sizes(data: bytes, layout: _Layout, sound: _Chunk, ds64: _Chunk | None, size: int) -> bytes:
