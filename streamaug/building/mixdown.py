@@ -14,6 +14,9 @@ MOST_LOST_DB = 100.0
 _DEAD = 1e-6
 """Power of a channel that counts as dead, relative to the loudest one: 60 dB below it."""
 
+_ROUNDING = 1e-12
+"""Part of a channel's power that may be rounding, where all of it is constant."""
+
 _INTEGER_PEAK = 10.0
 """Peak of a float file, with full scale at 1, beyond which its samples must be integers that were
 cast: 20 dB more than any converter gives. Sound that was mixed too loud stays below."""
@@ -103,8 +106,9 @@ class MixDown:
 
     def _covariance(self) -> np.ndarray:
         """Of the channels, shape (channels, channels): power without what is constant in them."""
-        means = self._sums / max(1, self.samples)
-        return self._products / max(1, self.samples) - np.outer(means, means)
+        means, products = self._sums / max(1, self.samples), self._products / max(1, self.samples)
+        covariance = products - np.outer(means, means)
+        return np.where(np.abs(covariance) > _ROUNDING * np.abs(products), covariance, 0.0)
 
 
 def _channel_name(number: int, channels: int) -> str:
