@@ -217,7 +217,10 @@ def _warnings(source: SourceInfo) -> Iterator[str]:
     if source.clipped:
         yield f"clipping: more than {_CLIPPED:.1%} of its samples are at full scale"
     if source.padded_share > _PADDED:
-        yield f"padding: {source.padded_share:.0%} of the clip is silence added at its end; is it whole? If so, choose less --seconds"
+        yield (
+            f"padding: {source.padded_share:.0%} of the clip is silence that was added at its end; "
+            "check that the file is whole, or use a smaller --seconds"
+        )
     if source.unread:
         yield f"{source.unread} bytes after its sound are not read; if they are sound, its header was never finished"
 

@@ -26,7 +26,8 @@ class Reading:
         longest: Length in seconds beyond which a source is refused. Default: one hour.
 
     Raises:
-        ClipsError: The channel is none of these, or the longest length is not positive.
+        ClipsError: The channel is none of these, or the longest length is not positive or below
+            the clips' length.
     """
 
     rate: int
@@ -38,4 +39,9 @@ class Reading:
         if self.channel not in get_args(Channel):
             raise ClipsError(f"channel '{self.channel}' does not exist; use one of {', '.join(get_args(Channel))}")
         if not self.longest > 0:
-            raise ClipsError(f"the longest length is {self.longest:g} s; it must be more than 0")
+            raise ClipsError(f"the longest length of a source is {self.longest:g} s; it must be more than 0")
+        if self.samples and self.samples > self.longest * self.rate:
+            raise ClipsError(
+                f"clips of {self.samples / self.rate:g} s are longer than the longest source that is read, {self.longest:g} s; "
+                "use a smaller --seconds or a larger --longest"
+            )

@@ -63,3 +63,10 @@ def test_the_channel_that_is_chosen_is_read_as_it_is(read):
 def test_a_channel_that_does_not_exist_is_refused():
     with pytest.raises(ClipsError, match="channel 'middle' does not exist; use one of mix, left, right"):
         Reading(rate=RATE, channel="middle")  # type: ignore[arg-type]
+
+
+def test_clips_that_are_longer_than_any_source_are_refused():
+    with pytest.raises(ClipsError, match=r"clips of 2 s are longer than the longest source that is read, 1.5 s; use a smaller --seconds"):
+        Reading(rate=RATE, samples=2 * RATE, longest=1.5)
+    with pytest.raises(ClipsError, match="more than 0"):
+        Reading(rate=RATE, longest=0)

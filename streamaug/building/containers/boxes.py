@@ -9,6 +9,10 @@ def _check(end: int, size: int) -> None:
         raise truncated_error(f"{size} bytes of {end} that its header promises")
 
 
+_SOUND = (b"mdat", b"moov", b"moof")
+"""Boxes of MP4 that are needed to decode it."""
+
+
 def check_mp4(data: bytes) -> None:
     """Raise an error if an MP4, M4A or MOV file is truncated.
 
@@ -16,7 +20,7 @@ def check_mp4(data: bytes) -> None:
         data: The whole file.
 
     Raises:
-        ClipsError: It ends inside a box.
+        ClipsError: It ends inside a box that is needed to decode it.
     """
     at = 0
     while at + 8 <= len(data):
@@ -27,8 +31,9 @@ def check_mp4(data: bytes) -> None:
             return
         if size < 8:
             return  # not a box: something else after the last one
+        if data[at + 4 : at + 8] in _SOUND:
+            _check(at + size, len(data))
         at += size
-        _check(at, len(data))
 
 
 def check_asf(data: bytes) -> None:
