@@ -37,6 +37,7 @@ LOSSLESS = {
     "W64 from a pipe": lambda: by_ffmpeg(SOUND, "w64", "pcm_s16le", pipe=True),
     "RF64": lambda: by_ffmpeg(SOUND, "wav", "pcm_s16le", rf64="always"),
     "RF64 from a pipe": lambda: by_ffmpeg(SOUND, "wav", "pcm_s16le", pipe=True, rf64="always"),
+    "BW64": lambda: b"BW64" + by_ffmpeg(SOUND, "wav", "pcm_s16le", rf64="always")[4:],
     "WAV from a pipe": lambda: by_ffmpeg(SOUND, "wav", "pcm_s16le", pipe=True),
     "big-endian WAV": lambda: b"RIFX" + _big_endian_wav()[4:],
     "Matroska": lambda: by_ffmpeg(SOUND, "matroska", "flac"),
@@ -175,6 +176,12 @@ def test_sound_that_a_wav_header_does_not_count_is_never_dropped_in_silence(read
         read(riff(BYTES, size=len(BYTES) // 2))
     source = read(riff(BYTES, size=len(BYTES) - 2000))
     assert (len(source.pcm), source.unread) == (len(SOUND) - 1000, 2000)
+
+
+def test_an_mp4_that_was_never_finished_is_refused(read):
+    data = by_ffmpeg(SOUND, "mp4", "aac")
+    with pytest.raises(ClipsError, match="truncated: the index of its sound is missing"):
+        read(data[: data.index(b"moov") - 4])
 
 
 def test_a_wav_without_sound_is_refused(read):

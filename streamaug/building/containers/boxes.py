@@ -20,20 +20,22 @@ def check_mp4(data: bytes) -> None:
         data: The whole file.
 
     Raises:
-        ClipsError: It ends inside a box that is needed to decode it.
+        ClipsError: It ends inside a box that is needed to decode it, or lacks its index.
     """
     at = 0
+    names = set[bytes]()
     while at + 8 <= len(data):
-        size = int.from_bytes(data[at : at + 4], "big")
+        name, size = data[at + 4 : at + 8], int.from_bytes(data[at : at + 4], "big")
+        names.add(name)
         if size == 1:
             size = int.from_bytes(data[at + 8 : at + 16], "big")
-        if size == 0:  # to the end of the file
-            return
-        if size < 8:
-            return  # not a box: something else after the last one
-        if data[at + 4 : at + 8] in _SOUND:
+        if size < 8:  # 0: to the end of the file; else not a box, but something after the last one
+            break
+        if name in _SOUND:
             _check(at + size, len(data))
         at += size
+    if b"moov" not in names:
+        raise truncated_error("the index of its sound is missing (box 'moov'), which is written last")
 
 
 def check_asf(data: bytes) -> None:
