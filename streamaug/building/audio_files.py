@@ -16,7 +16,7 @@ from streamaug.codecs.pcm import to_float64
 from streamaug.errors import ClipsError
 
 _BLOCK = 1 << 16
-"""Samples per channel that are decoded at a time."""
+"""Samples of all channels that are decoded at a time."""
 
 _DEPTHS = {"PCM_24": 24, "PCM_32": 24, "FLOAT": 24, "DOUBLE": 24, "ALAC_24": 24, "ALAC_32": 24}
 """Bits per sample that `original` keeps of libsndfile's sample formats; any other keeps 16."""
@@ -26,6 +26,12 @@ _INTEGERS = {"PCM_16": "int16", "PCM_24": "int32"}
 
 _UNKNOWN_FORMAT, _UNKNOWN_ENCODING = 1, 4
 """libsndfile's codes of errors about files that are not for it."""
+
+_CAUSES = {
+    "SF_INFO struct incomplete": "its header has no sample rate, or one that no recording has",
+    "flac decoder": "truncated or damaged FLAC",
+}
+"""What errors of libsndfile mean, by a part of their text."""
 
 _LENGTH_UNKNOWN = 1 << 60
 """libsndfile gives a larger number of samples where a header does not say it."""
@@ -73,11 +79,12 @@ def open_audio(container: Container) -> Iterator[AudioFile]:
         raise ClipsError(f"unreadable as audio: {_reason(error)}; convert it to WAV or FLAC, or remove it from the table") from error
 
 
-def _reason(error: Exception) -> object:
+def _reason(error: Exception) -> str:
     # The exceptions' own texts name the buffer, by an address that differs from run to run.
     if isinstance(error, soundfile.LibsndfileError):
-        return error.error_string
-    return error.strerror if isinstance(error, av.FFmpegError) else error
+        causes = [cause for text, cause in _CAUSES.items() if text in error.error_string]
+        return f"{causes[0]} ({error.error_string})" if causes else str(error.error_string)
+    return (isinstance(error, av.FFmpegError) and error.strerror) or str(error)
 
 
 def _joined(parts: list[AudioFile]) -> AudioFile:
@@ -140,7 +147,8 @@ def _from_soundfile(file: soundfile.SoundFile) -> AudioFile:
 
 def _soundfile_blocks(file: soundfile.SoundFile) -> Iterator[np.ndarray]:
     dtype = _INTEGERS.get(file.subtype, "float64")
-    while len(block := file.read(_BLOCK, dtype=dtype, always_2d=True)):
+    size = max(1, _BLOCK // file.channels)
+    while len(block := file.read(size, dtype=dtype, always_2d=True)):
         yield block
 
 

@@ -99,7 +99,7 @@ def test_all_sound_of_a_lossy_file_is_read(read, kind):
 @pytest.mark.parametrize("share", [0.15, 0.6, 0.97])
 def test_a_truncated_file_is_refused(read, kind, share):
     data = {**LOSSLESS, **LOSSY}[kind]()
-    with pytest.raises(ClipsError, match=r"truncated|unreadable as audio: .*flac decoder"):
+    with pytest.raises(ClipsError, match="truncated"):
         read(data[: int(len(data) * share)], samples=len(SOUND))
 
 
@@ -195,6 +195,13 @@ def test_a_wav_without_sound_is_refused(read):
 def test_a_sample_rate_that_no_recording_has_is_refused(read, rate):
     with pytest.raises(ClipsError, match=rf"sample rate of {rate} Hz"):
         read(riff(BYTES, rate=rate))
+
+
+def test_a_sample_rate_that_no_number_of_libsndfile_holds_is_named_as_the_cause(read):
+    data = bytearray(riff(BYTES))
+    data[24:28] = b"\xff" * 4
+    with pytest.raises(ClipsError, match="no sample rate, or one that no recording has"):
+        read(bytes(data))
 
 
 def test_a_source_longer_than_the_longest_is_refused_whether_its_header_says_so_or_not(read):
