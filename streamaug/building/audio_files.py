@@ -110,7 +110,7 @@ def _open_part(data: bytes, container: Container) -> Iterator[AudioFile]:
     unknown = None
     if container.reader == "soundfile":
         try:
-            file = _Sequential(io.BytesIO(data))
+            file = _Sequential(_Bytes(data))
         except soundfile.LibsndfileError as error:
             if error.code not in (_UNKNOWN_FORMAT, _UNKNOWN_ENCODING):
                 raise
@@ -125,6 +125,14 @@ def _open_part(data: bytes, container: Container) -> Iterator[AudioFile]:
         except av.FFmpegError as error:
             raise unknown or error from error  # of bytes that are no audio, libsndfile says so
         yield audio
+
+
+class _Bytes(io.BytesIO):
+    """Bytes that libsndfile reads. In a broken file it may seek to before the start, and Python
+    would print a traceback about that."""
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return super().seek(max(0, offset) if whence == io.SEEK_SET else offset, whence)
 
 
 class _Sequential(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no type hints

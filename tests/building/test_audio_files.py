@@ -229,6 +229,22 @@ def test_integers_that_were_cast_to_float_are_refused_with_their_peak(read):
     assert read(as_floats(square)).pcm.min() == -0x80000000
 
 
+@pytest.mark.parametrize("kind", [*LOSSLESS, *LOSSY])
+def test_damaged_files_are_read_or_refused_and_nothing_else(read, kind, capfd):
+    data, generator = {**LOSSLESS, **LOSSY}[kind](), np.random.default_rng(1)
+    refused = 0
+    for trial in range(12):
+        damaged = bytearray(data)
+        for at in generator.integers(0, 200 if trial % 2 else len(data), 4):
+            damaged[at] = generator.integers(256)
+        try:
+            read(bytes(damaged if trial % 3 else damaged[: generator.integers(1, 300)]))
+        except ClipsError:
+            refused += 1
+    assert refused
+    assert "Traceback" not in capfd.readouterr().err
+
+
 def test_a_list_of_files_to_open_is_not_audio(read, tmp_path):
     (tmp_path / "other.wav").write_bytes(riff(BYTES))
     with pytest.raises(ClipsError, match="Format not recognised"):

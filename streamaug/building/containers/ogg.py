@@ -61,5 +61,6 @@ def examine_ogg(data: bytes) -> Container:
             open_streams.discard(page.stream)
     if open_streams:
         raise truncated_error("its Ogg stream has no last page")
+    starts = starts or [0]
     parts = tuple(data[start:stop] for start, stop in zip(starts, [*starts[1:], len(data)], strict=True))
-    return Container(parts=parts or (data,), reader="pyav" if is_flac else "soundfile", demuxer="ogg" if is_flac else None)
+    return Container(parts=parts, reader="pyav" if is_flac else "soundfile", demuxer="ogg" if is_flac else None)
