@@ -23,6 +23,7 @@ import psutil  # type: ignore[import-untyped]  # it has no type hints
 import soundfile
 import typer
 
+from streamaug.building.reading import Reading
 from streamaug.building.sources import load, read_table
 from streamaug.codecs import calibrate, load_settings
 from streamaug.codecs.encoders import fdkaac, ffmpeg, pyav
@@ -95,7 +96,7 @@ def time_builder(table: Path, conditions: list[str], store: Path) -> tuple[float
 
 def time_encoders(wavs: list[Path], conditions: list[str], rate: int) -> float:
     codings = [calibrate(Condition.parse(condition).steps[0], load_settings(), rate) for condition in conditions if condition != "original"]
-    signals = [load(str(wav), rate).pcm for wav in wavs]
+    signals = [load(str(wav), Reading(rate=rate)).pcm for wav in wavs]
     began = time.perf_counter()
     for signal in signals:
         if "original" in conditions:
@@ -119,7 +120,7 @@ def main(
         wavs, rate = [], 44_100
         for path in read_table(clips, "label")["path"].to_pylist()[:count]:
             wavs.append(folder / f"{Path(path).stem}.wav")
-            soundfile.write(wavs[-1], load(path, rate, round(seconds * rate)).pcm, rate)
+            soundfile.write(wavs[-1], load(path, Reading(rate=rate, samples=round(seconds * rate))).pcm, rate)
         table = folder / "clips.csv"
         table.write_text("path,label,split\n" + "".join(f"{wav.name},{number % 10},train\n" for number, wav in enumerate(wavs)))
         peak = 0.0

@@ -3,6 +3,7 @@
 Any `concurrent.futures.Executor` does the work; by default processes on this machine.
 """
 
+import dataclasses
 import hashlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -30,6 +31,7 @@ from streamaug.building.facts import FACTS_FILE, Facts, FactWriter, is_facts, re
 from streamaug.building.job import SHARD_MB, Job
 from streamaug.building.prepare import fit_chain, have_effects, prepare_conditions
 from streamaug.building.publish import Changes, publish
+from streamaug.building.reading import LONGEST_S, Channel, Reading
 from streamaug.building.recordings import Originals, Recording
 from streamaug.building.rejected import write_rejected
 from streamaug.building.shard import ShardTask, build_shard
@@ -76,6 +78,8 @@ def build(
     name: str | None = None,
     rate: int | None = None,
     seconds: float | None = None,
+    channel: Channel = "mix",
+    longest: float = LONGEST_S,
     shard_by: str = "split",
     shard_mb: float = SHARD_MB,
     clips_per_shard: int | None = None,
@@ -104,6 +108,9 @@ def build(
             common rate of the sources.
         seconds: Clip length; longer clips are cut, shorter ones padded. Default: all clips must
             have the same length.
+        channel: What becomes the store's one channel: "mix" for the mean of a source's channels,
+            "left" for the first, "right" for the second. Default: "mix".
+        longest: Length in seconds beyond which a source is refused. Default: one hour.
         shard_by: Column to shard by: each shard holds clips of one value.
         shard_mb: Size of a shard of `original` in MB, by estimate; at least eight shards per value
             of `shard_by` if there are clips enough. Default: 64.
@@ -134,6 +141,8 @@ def build(
         name=name,
         rate=rate,
         seconds=seconds,
+        channel=channel,
+        longest=longest,
         shard_by=shard_by,
         shard_mb=shard_mb,
         clips_per_shard=clips_per_shard,
@@ -161,21 +170,22 @@ def run_job(job: Job, executor: Executor, progress: Progress) -> Built:
     prepared, skipped_conditions = prepare_conditions(job, rate, progress)
 
     with staging(folder) as staged:
-        clips, errors, facts = _check_sources(job, table, rate, existing, staged, executor, progress)
+        reading = job.reading(rate)
+        clips, errors, facts = _check_sources(job, table, reading, existing, staged, executor, progress)
         name = job.name or (existing.manifest.name if existing else job.clips.stem)
         if existing:
             check_compatible(existing, name=name, rate=rate, shard_by=job.shard_by, clips=clips)
         labels = ordered_labels(clips, existing)
         clips = add_shard_column(clips, job, existing)
-        samples = int(clips["samples"][0].as_py())
-        originals = Originals.staged(folder, staged.name, clips, rate, samples) if have_effects(prepared) else None
+        reading = dataclasses.replace(reading, samples=int(clips["samples"][0].as_py()))
+        originals = Originals.staged(folder, staged.name, clips, reading) if have_effects(prepared) else None
         chains = [fit_chain(condition, steps, clips, rate, originals, job.effects) for condition, steps in prepared.items()]
         indexes = {chain.name: existing_index(existing, chain, replace=job.replace) for chain in chains}  # raises if settings differ
 
         table_of_clips, recordings = stored_columns(clips), _recordings(clips)
         all_clips = hashlib.sha256(to_parquet(table_of_clips)).digest() if originals else b""
         plans = [plan_shards(chain, indexes[chain.name], recordings, labels, all_clips, staged) for chain in chains]
-        task = partial(ShardTask, folder=staged.folder, staging=staged.name, rate=rate, samples=samples, originals=originals, labels=labels)
+        task = partial(ShardTask, folder=staged.folder, staging=staged.name, reading=reading, originals=originals, labels=labels)
         built = _build_shards(list(_shard_tasks(task, recordings, plans)), executor, progress)
         for plan in plans:
             for message in plan.finish(staged):
@@ -205,13 +215,12 @@ def run_job(job: Job, executor: Executor, progress: Progress) -> Built:
 
 
 def _check_sources(
-    job: Job, table: pa.Table, rate: int, existing: ExistingStore | None, staged: Staging, executor: Executor, progress: Progress
+    job: Job, table: pa.Table, reading: Reading, existing: ExistingStore | None, staged: Staging, executor: Executor, progress: Progress
 ) -> tuple[pa.Table, list[Problem], bytes]:
     """The clips without errors, with what the check found out about them; all errors; the facts
     about all sources as a file."""
-    length = round(job.seconds * rate) if job.seconds else None
     paths = table["path"].to_pylist()
-    keys = source_keys(paths, f"{rate} {length}")
+    keys = source_keys(paths, repr(reading))
     known = Facts() if job.recheck else read_facts(staged.folder, [FACTS_FILE, *(path for path in staged.found if is_facts(path))])
     sources = known.of(keys)
     unknown = [row for row, source in enumerate(sources) if source is None]
@@ -223,7 +232,7 @@ def _check_sources(
             sources[row] = source
         notes.add([keys[row] for row in own], inspected)
 
-    inspect_sources(executor, [paths[row] for row in unknown], rate, length, progress, learnt)
+    inspect_sources(executor, [paths[row] for row in unknown], reading, progress, learnt)
     checked = [source for source in sources if source is not None]
     problems = find_problems(table, checked, job.shard_by, existing.samples if existing else None)
     for problem in problems:
@@ -234,7 +243,7 @@ def _check_sources(
         raise BrokenSourcesError(problems)
     good_rows = [row for row in range(table.num_rows) if row not in bad_rows]
     good = table.take(np.array(good_rows))
-    for message in (*split_warnings(good), *summarize_changes(checked, rate)):
+    for message in (*split_warnings(good), *summarize_changes(checked, reading.rate)):
         progress.say(message)
     return add_source_columns(good, [checked[row] for row in good_rows]), errors, to_bytes(keys, checked)
 

@@ -1,7 +1,7 @@
 """Check every source before anything is written, and report all problems together."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Literal
@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from streamaug.building.reading import Reading
 from streamaug.building.sources import id_problem, load
 from streamaug.codecs.pcm import depth_of, digest
 from streamaug.errors import ClipsError
@@ -21,6 +22,12 @@ _CLIPS_PER_TASK = 16
 
 _CLIPPED = 0.001
 """Share of samples at full scale above which a clip is called clipped."""
+
+_PADDED = 0.1
+"""Share of a clip above which silence at its end is worth a warning."""
+
+_LOST_DB = 6.0
+"""Loss of the mean of channels above which they are said to cancel."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,6 +44,9 @@ class SourceInfo:
         padding: Samples at the store's rate that were added at the end; negative: that were cut.
         silent: Whether all samples are zero.
         clipped: Whether more than 0.1% of the samples are at full scale.
+        lost_db: What the mean of the channels lost because they cancel, in dB.
+        dead_channels: Names of channels that were taken and hold no sound, or "".
+        unread: Bytes after the sound that belong to nothing that the header names.
     """
 
     error: str | None = None
@@ -48,6 +58,14 @@ class SourceInfo:
     padding: int = 0
     silent: bool = False
     clipped: bool = False
+    lost_db: float = 0.0
+    dead_channels: str = ""
+    unread: int = 0
+
+    @property
+    def padded_share(self) -> float:
+        """Share of the clip that is silence added at its end."""
+        return max(0, self.padding) / max(1, self.samples)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,8 +108,7 @@ class BrokenSourcesError(ClipsError):
 def inspect_sources(
     workers: Executor,
     paths: Sequence[str],
-    rate: int,
-    samples: int | None,
+    reading: Reading,
     progress: Progress,
     learnt: Callable[[Sequence[int], Sequence[SourceInfo]], None],
 ) -> list[SourceInfo]:
@@ -100,8 +117,7 @@ def inspect_sources(
     Args:
         workers: Who does the work.
         paths: Audio files.
-        rate: Sample rate of the store in Hz.
-        samples: Length that sources are cut or padded to, or None.
+        reading: How they are read.
         progress: Advances by one step per clip.
         learnt: Gets the numbers of some paths and what the check found out about them, as the work
             goes on.
@@ -112,7 +128,7 @@ def inspect_sources(
     progress.begin("checking sources", len(paths))
     tasks = [range(start, min(start + _CLIPS_PER_TASK, len(paths))) for start in range(0, len(paths), _CLIPS_PER_TASK)]
     sources: list[SourceInfo | None] = [None] * len(paths)
-    calls = [(inspect, ([paths[row] for row in task], rate, samples)) for task in tasks]
+    calls = [(inspect, ([paths[row] for row in task], reading)) for task in tasks]
     for number, inspected in results(workers, calls):
         task = tasks[number]
         sources[task.start : task.stop] = inspected
@@ -121,14 +137,14 @@ def inspect_sources(
     return [source for source in sources if source is not None]
 
 
-def inspect(paths: Sequence[str], rate: int, samples: int | None) -> list[SourceInfo]:
+def inspect(paths: Sequence[str], reading: Reading) -> list[SourceInfo]:
     """Decode some sources; this runs in a worker."""
-    return [_inspect(path, rate, samples) for path in paths]
+    return [_inspect(path, reading) for path in paths]
 
 
-def _inspect(path: str, rate: int, samples: int | None) -> SourceInfo:
+def _inspect(path: str, reading: Reading) -> SourceInfo:
     try:
-        source = load(path, rate, samples)
+        source = load(path, reading)
     except ClipsError as error:
         return SourceInfo(error=str(error))
     depth = depth_of(source.pcm)
@@ -143,6 +159,9 @@ def _inspect(path: str, rate: int, samples: int | None) -> SourceInfo:
         padding=source.padding,
         silent=not peak.any(),
         clipped=bool((peak >= full_scale).mean() > _CLIPPED),
+        lost_db=source.lost_db,
+        dead_channels=source.dead_channels,
+        unread=source.unread,
     )
 
 
@@ -173,12 +192,10 @@ def find_problems(table: pa.Table, sources: Sequence[SourceInfo], shard_by: str,
             add([row], "error", source.error)
             continue
         lengths[source.samples] += 1
-        if source.silent:
-            add([row], "warning", "silence")
-        else:
+        if not source.silent:
             by_audio[source.sha256].append(row)
-        if source.clipped:
-            add([row], "warning", f"clipping: more than {_CLIPPED:.1%} of its samples are at full scale")
+        for warning in _warnings(source):
+            add([row], "warning", warning)
     for clip_id, rows in by_id.items():
         if len(rows) > 1:
             add(rows[1:], "error", f"its id '{clip_id}' is in rows {_row_numbers(rows)}; write a unique id into the column 'clip_id'")
@@ -197,6 +214,26 @@ def find_problems(table: pa.Table, sources: Sequence[SourceInfo], shard_by: str,
                     [row], "error", f"has {source.samples} samples, not {usual} like the others; cut or pad it, or all clips with --seconds"
                 )
     return sorted(problems, key=lambda problem: (problem.severity, problem.row))
+
+
+def _warnings(source: SourceInfo) -> Iterator[str]:
+    """What may be wrong with a source that can be used."""
+    if source.lost_db > _LOST_DB:
+        loss = "all of its sound is lost" if source.silent else f"{source.lost_db:.0f} dB are lost"
+        yield f"its channels cancel in the mix, {loss}: one has the opposite polarity; use --channel left or --channel right"
+    elif source.silent:
+        yield "silence"
+    if source.dead_channels:
+        yield f"dead channel: {source.dead_channels}, at least 60 dB below the loudest; choose a live one with --channel"
+    if source.clipped:
+        yield f"clipping: more than {_CLIPPED:.1%} of its samples are at full scale"
+    if source.padded_share > _PADDED:
+        yield (
+            f"padding: {source.padded_share:.0%} of the clip is silence that was added at its end; "
+            "check that the file is whole, or use a smaller --seconds"
+        )
+    if source.unread:
+        yield f"{source.unread} bytes after its sound are not read; if they are sound, its header was never finished"
 
 
 def split_warnings(clips: pa.Table) -> list[str]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from streamaug.building.reading import LONGEST_S, Channel, Reading
 from streamaug.codecs import Settings, load_settings
 from streamaug.conditions import Condition
 from streamaug.effects import Effect
@@ -29,6 +30,9 @@ class Job:
             common rate of the sources.
         seconds: Clip length; longer clips are cut, shorter ones padded. Default: all clips must
             have the same length.
+        channel: What becomes the store's one channel: "mix" for the mean of a source's channels,
+            "left" for the first, "right" for the second. Default: "mix".
+        longest: Length in seconds beyond which a source is refused. Default: one hour.
         shard_by: Column to shard by: each shard holds clips of one value.
         shard_mb: Size of a shard of `original` in MB, by estimate; at least eight shards per value
             of `shard_by` if there are clips enough. Default: 64.
@@ -48,6 +52,8 @@ class Job:
     name: str | None = None
     rate: int | None = None
     seconds: float | None = None
+    channel: Channel = "mix"
+    longest: float = LONGEST_S
     shard_by: str = "split"
     shard_mb: float = SHARD_MB
     clips_per_shard: int | None = None
@@ -57,3 +63,8 @@ class Job:
     skip_bad: bool = False
     recheck: bool = False
     storage_options: Mapping[str, Any] = field(default_factory=dict)
+
+    def reading(self, rate: int) -> Reading:
+        """How the sources are read for a store of a sample rate in Hz."""
+        samples = round(self.seconds * rate) if self.seconds else None
+        return Reading(rate=rate, samples=samples, channel=self.channel, longest=self.longest)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from streamaug.building.reading import Reading
 from streamaug.building.sources import load
 from streamaug.codecs.pcm import digest, to_float
 from streamaug.errors import ClipsError
@@ -35,19 +36,18 @@ class Recording:
     def clip_id(self) -> str:
         return str(self.clip["clip_id"])
 
-    def unchanged_pcm(self, rate: int, samples: int) -> np.ndarray:
+    def unchanged_pcm(self, reading: Reading) -> np.ndarray:
         """The samples that the check of the sources saw, as integers of shape (samples,).
 
         Args:
-            rate: Sample rate of the store in Hz.
-            samples: Length of the clip at that rate.
+            reading: How the file is read.
 
         Raises:
             ClipsError: The file cannot be used, or has changed since it was checked; names the
                 clip.
             FetchError: A remote file cannot be read at the moment.
         """
-        pcm = _load(self.clip_id, self.path, rate, samples)
+        pcm = _load(self.clip_id, self.path, reading)
         if digest(pcm) != self.sha256:
             raise ClipsError(
                 f"clip '{self.clip_id}' ({self.path}) has changed since it was checked; run the build again, with --recheck "
@@ -64,28 +64,25 @@ class Originals:
     Args:
         folder: The store.
         path: Path of the list in the store.
-        rate: Sample rate of the store in Hz.
-        samples: Length of each clip at that rate.
+        reading: How the files are read.
     """
 
     folder: Folder
     path: str
-    rate: int
-    samples: int
+    reading: Reading
 
     @classmethod
-    def staged(cls, folder: Folder, staging: str, clips: pa.Table, rate: int, samples: int) -> "Originals":
+    def staged(cls, folder: Folder, staging: str, clips: pa.Table, reading: Reading) -> "Originals":
         """Write the list of the files into a build's folder.
 
         Args:
             folder: The store.
             staging: Path of the build's folder in it.
             clips: The clips, with the columns clip_id and path.
-            rate: Sample rate of the store in Hz.
-            samples: Length of each clip at that rate.
+            reading: How the files are read.
         """
         folder.write(f"{staging}/{_FILE}", to_parquet(clips.select(["clip_id", "path"])))
-        return cls(folder=folder, path=f"{staging}/{_FILE}", rate=rate, samples=samples)
+        return cls(folder=folder, path=f"{staging}/{_FILE}", reading=reading)
 
     def signal(self, clip_id: str) -> np.ndarray:
         """A clip's samples as effects get them: float32 of shape (samples,) in [-1, 1).
@@ -94,7 +91,7 @@ class Originals:
             ClipsError: The file cannot be used; names the clip.
             FetchError: A remote file cannot be read at the moment.
         """
-        return to_float(_load(clip_id, _paths(self.folder, self.path)[clip_id], self.rate, self.samples))
+        return to_float(_load(clip_id, _paths(self.folder, self.path)[clip_id], self.reading))
 
 
 @lru_cache(4)
@@ -103,8 +100,8 @@ def _paths(folder: Folder, path: str) -> dict[str, str]:
     return dict(zip(table["clip_id"].to_pylist(), table["path"].to_pylist(), strict=True))
 
 
-def _load(clip_id: str, path: str, rate: int, samples: int) -> np.ndarray:
+def _load(clip_id: str, path: str, reading: Reading) -> np.ndarray:
     try:
-        return load(path, rate, samples).pcm
+        return load(path, reading).pcm
     except ClipsError as error:
         raise ClipsError(f"clip '{clip_id}' ({path}): {error}") from error

@@ -16,6 +16,7 @@ from functools import lru_cache, partial
 import numpy as np
 
 from streamaug.building.chains import Chain, check_versions, encode_clip
+from streamaug.building.reading import Reading
 from streamaug.building.recordings import Originals, Recording
 from streamaug.building.tar_writer import TarWriter
 from streamaug.store.folder import Folder
@@ -34,8 +35,7 @@ class ShardTask:
         staging: Path of the build's folder in it.
         number: Number of the shard.
         recordings: Clips of the shard.
-        rate: Sample rate of the store in Hz.
-        samples: Length of each clip at that rate.
+        reading: How the clips are read.
         originals: Audio of other clips; None if no condition has an effect.
         labels: The store's labels.
         chains: Conditions to build, with the key of each one's part.
@@ -45,8 +45,7 @@ class ShardTask:
     staging: str
     number: int
     recordings: tuple[Recording, ...]
-    rate: int
-    samples: int
+    reading: Reading
     originals: Originals | None
     labels: tuple[str, ...]
     chains: tuple[tuple[Chain, str], ...]
@@ -100,7 +99,7 @@ def build_shard(task: ShardTask) -> int:
             path = stack.enter_context(task.folder.staged(partial(_tar_path, tars, len(tars))))
             tars.append(TarWriter(chain, task.number, task.labels, path))
         for recording in sorted(task.recordings, key=lambda recording: recording.clip_id):
-            signal = recording.unchanged_pcm(task.rate, task.samples)
+            signal = recording.unchanged_pcm(task.reading)
             clip_tars = [tar for tar in tars if tar.chain.holds(recording.clip)]
             encoded_clips = encode_clip([tar.chain for tar in clip_tars], signal, recording.clip, load_original)
             for tar, encoded in zip(clip_tars, encoded_clips, strict=True):

@@ -1,6 +1,5 @@
 """Read the clips table that a store is built from, and the audio files that it names."""
 
-import io
 import re
 from collections import Counter
 from dataclasses import dataclass
@@ -11,10 +10,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv as pacsv
 import pyarrow.parquet as pq
-import soundfile
 
+from streamaug.building.audio_files import open_audio
+from streamaug.building.containers import examine
+from streamaug.building.containers.base import truncated_error
+from streamaug.building.mixdown import MixDown
+from streamaug.building.reading import Reading
 from streamaug.codecs.decoding import resample
-from streamaug.codecs.pcm import to_pcm
+from streamaug.codecs.pcm import to_float64, to_pcm
 from streamaug.errors import ClipsError, FetchError, StoreError
 from streamaug.files import absolute_path
 from streamaug.store.folder import Folder
@@ -24,8 +27,9 @@ MAX_ID_BYTES = 90
 """Largest size of a clip_id in UTF-8, so that it fits into a tar header with its extension."""
 
 _ID = re.compile(r"[^./\\\x00-\x1f]+")
-_DEPTHS = {"PCM_24": 24, "PCM_32": 24, "FLOAT": 24, "DOUBLE": 24, "ALAC_24": 24, "ALAC_32": 24}
-"""Bits per sample that `original` keeps of a source's sample format; any other keeps 16."""
+
+LOWEST_RATE, HIGHEST_RATE = 1_000, 1_000_000
+"""Sample rates in Hz that a header can be right about."""
 
 _RATE_FILES = 256
 """Files that are opened to find the most common sample rate."""
@@ -111,12 +115,18 @@ class Source:
         rate: Sample rate of the file in Hz.
         channels: Channels of the file.
         padding: Samples at the store's rate that were added at the end; negative: that were cut.
+        lost_db: What the mean of the channels lost because they cancel, in dB; see `MixDown`.
+        dead_channels: Names of channels that were taken and hold no sound, or "".
+        unread: Bytes after the sound that belong to nothing that the header names.
     """
 
     pcm: np.ndarray
     rate: int
     channels: int
     padding: int = 0
+    lost_db: float = 0.0
+    dead_channels: str = ""
+    unread: int = 0
 
 
 def _read(path: str) -> bytes:
@@ -134,14 +144,12 @@ def _read(path: str) -> bytes:
         raise  # a failing server does not make the file a bad one
 
 
-def load(path: str, rate: int, samples: int | None = None) -> Source:
-    """Read a WAV, FLAC, Ogg or MP3 file of any rate, depth and channel count as mono at one rate.
+def load(path: str, reading: Reading) -> Source:
+    """Read an audio file of any format, rate, depth and channel count as mono at one rate.
 
     Args:
         path: Local path or fsspec URL.
-        rate: Sample rate in Hz to resample to.
-        samples: Length at that rate; longer files are cut, shorter ones padded with silence.
-            Default: the file's own length.
+        reading: The rate and length to bring it to, and which channel to take.
 
     Raises:
         ClipsError: What is wrong with the file, without its name.
@@ -150,31 +158,51 @@ def load(path: str, rate: int, samples: int | None = None) -> Source:
     data = _read(path)
     if not data:
         raise ClipsError("empty (0 bytes); restore it or remove it from the table")
-    if data[:4] == b"RIFF" and len(data) >= 8:
-        size = int.from_bytes(data[4:8], "little") + 8
-        # Programs that write into a pipe leave the size open: 0 or all ones.
-        if len(data) < size and size not in (8, 0xFFFFFFFF + 8):
-            raise ClipsError(f"truncated: {len(data)} bytes of {size}; restore it or remove it from the table")
-    try:
-        with soundfile.SoundFile(io.BytesIO(data)) as file:
-            own_rate, channels, depth, length = file.samplerate, file.channels, _DEPTHS.get(file.subtype, 16), file.frames
-            exact = file.subtype in ("PCM_16", "PCM_24") and channels == 1 and own_rate == rate
-            dtype = "float64" if not exact else "int16" if depth == 16 else "int32"
-            signal = file.read(dtype=dtype, always_2d=True)
-    except (soundfile.SoundFileError, RuntimeError, ValueError) as error:
-        # The exception's own text names the buffer by an address that differs from run to run.
-        reason = error.error_string if isinstance(error, soundfile.LibsndfileError) else error
-        raise ClipsError(f"unreadable as audio: {reason}; convert it to WAV or FLAC, or remove it from the table") from error
-    if not len(signal):
+    container = examine(data)
+    with open_audio(container) as audio:
+        _check_rate(audio.rate)
+        _check_length(audio.length or 0, audio.rate, reading.longest)
+        mix = MixDown(audio.channels, reading.channel)
+        for block in audio.blocks:
+            mix.add(block)
+            _check_length(mix.samples, audio.rate, reading.longest)
+    if not mix.samples:
         raise ClipsError("no samples; restore it or remove it from the table")
-    if len(signal) < length:
-        raise ClipsError(f"truncated: {len(signal)} samples of {length}; restore it or remove it from the table")
-    if not np.isfinite(signal).all():
-        raise ClipsError("NaN or infinite samples; repair it or remove it from the table")
-    pcm = signal[:, 0] if exact else to_pcm(resample(signal.mean(1), own_rate, rate), depth)
-    padding = 0 if samples is None else samples - len(pcm)
-    pcm = np.pad(pcm, (0, padding)) if padding > 0 else pcm[:samples]
-    return Source(pcm=pcm, rate=own_rate, channels=channels, padding=padding)
+    if audio.length and mix.samples < audio.length:
+        raise truncated_error(f"{mix.samples} samples of {audio.length} that its header promises")
+    mono = mix.mono()
+    if mono.dtype.kind == "f" or audio.rate != reading.rate:
+        pcm = to_pcm(resample(to_float64(mono), audio.rate, reading.rate), audio.depth)
+    else:
+        pcm = mono
+    if not len(pcm):
+        raise ClipsError(f"no samples: {mix.samples} at {audio.rate} Hz are none at {reading.rate} Hz; remove it from the table")
+    padding = 0 if reading.samples is None else reading.samples - len(pcm)
+    return Source(
+        pcm=np.pad(pcm, (0, padding)) if padding > 0 else pcm[: reading.samples],
+        rate=audio.rate,
+        channels=audio.channels,
+        padding=padding,
+        lost_db=mix.lost_db,
+        dead_channels=mix.dead_channels,
+        unread=container.unread,
+    )
+
+
+def _check_rate(rate: int) -> None:
+    if not LOWEST_RATE <= rate <= HIGHEST_RATE:
+        raise ClipsError(
+            f"its header says a sample rate of {rate} Hz, which no recording has (at least {LOWEST_RATE}, at most {HIGHEST_RATE}); "
+            "correct the header or remove it from the table"
+        )
+
+
+def _check_length(samples: int, rate: int, longest: float) -> None:
+    if samples > longest * rate:
+        raise ClipsError(
+            f"has {samples / rate:.1f} s of sound or more, and {longest:g} s is the longest that is read; "
+            "cut it, or allow longer ones with --longest"
+        )
 
 
 def common_rate(paths: list[str]) -> int:
@@ -184,13 +212,14 @@ def common_rate(paths: list[str]) -> int:
         ClipsError: None of these files can be read.
     """
     rates: Counter[int] = Counter()
+    problem = ""
     for path in paths[:: max(1, len(paths) // _RATE_FILES)]:
         try:
-            rates[soundfile.info(io.BytesIO(_read(path))).samplerate] += 1
-        except (ClipsError, soundfile.SoundFileError, RuntimeError):
-            continue
+            with open_audio(examine(_read(path))) as audio:
+                _check_rate(audio.rate)
+                rates[audio.rate] += 1
+        except ClipsError as error:
+            problem = problem or f"'{path}': {error}"
     if not rates:
-        raise ClipsError(
-            f"none of the audio files could be read to find the sample rate (the first is '{paths[0]}'); check the column 'path'"
-        )
+        raise ClipsError(f"none of the audio files could be read to find the sample rate; check the column 'path'; {problem}")
     return rates.most_common(1)[0][0]

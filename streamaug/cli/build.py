@@ -5,6 +5,7 @@ from typing import Annotated
 
 import typer
 
+from streamaug.building.reading import LONGEST_S, Channel
 from streamaug.cli.cluster import Cluster, executor_of
 from streamaug.conditions import parse_conditions
 
@@ -26,6 +27,13 @@ def build(
             help="Clip length in seconds; longer clips are cut, shorter ones padded. Default: all clips must have the same length.",
         ),
     ] = None,
+    channel: Annotated[
+        Channel,
+        typer.Option(help="What to take of sources with several channels: the mean of all (mix), the first (left) or the second (right)."),
+    ] = "mix",
+    longest: Annotated[
+        float, typer.Option(min=0.05, help="Length in seconds beyond which a source is refused, before it takes memory.")
+    ] = LONGEST_S,
     shard_by: Annotated[str, typer.Option(help="Column to shard by: each shard holds clips of one value.")] = "split",
     shard_mb: Annotated[
         float,
@@ -63,6 +71,8 @@ def build(
         name=name,
         rate=rate,
         seconds=seconds,
+        channel=channel,
+        longest=longest,
         shard_by=shard_by,
         shard_mb=shard_mb,
         clips_per_shard=clips_per_shard,

@@ -24,6 +24,17 @@ def to_float(pcm: np.ndarray) -> np.ndarray:
     return pcm.astype(np.float32) / np.float32(32_768 if pcm.dtype == np.int16 else 2_147_483_648)
 
 
+def to_float64(pcm: np.ndarray) -> np.ndarray:
+    """PCM as float64 in [-1, 1), exactly; a float signal stays as it is.
+
+    >>> to_float64(np.array([-32768, 16384], np.int16))
+    array([-1. ,  0.5])
+    """
+    if pcm.dtype.kind == "f":
+        return pcm.astype(np.float64, copy=False)
+    return pcm / (32_768.0 if pcm.dtype == np.int16 else 2_147_483_648.0)
+
+
 def to_pcm(signal: np.ndarray, depth: int) -> np.ndarray:
     """Round a float signal to PCM of 16 or 24 bits; values outside [-1, 1) are clipped, as a
     converter does.

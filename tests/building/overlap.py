@@ -88,7 +88,7 @@ def refusable(action: Callable[[], None]) -> None:
     try:
         action()
     except StoreError as error:
-        print(f"refused: {error}", flush=True)
+        sys.stdout.write(f"refused: {error}\n")
         sys.exit(REFUSED)
 
 
@@ -160,4 +160,5 @@ class Trial:
 def main(url: str, trials: int, seed: int) -> None:
     for number in range(seed, seed + trials):
         with tempfile.TemporaryDirectory() as folder:
-            print(f"trial {number}: {Trial(f'{url}/{number}', Path(folder), number).run()}", flush=True)
+            result = Trial(f"{url}/{number}", Path(folder), number).run()
+            sys.stdout.write(f"trial {number}: {result}\n")

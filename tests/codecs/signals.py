@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import soundfile
 
+from streamaug.building.reading import Reading
 from streamaug.building.sources import load
 from streamaug.codecs.pcm import to_pcm
 
@@ -30,7 +31,7 @@ def chirp(seconds: float = 2.0) -> np.ndarray:
 
 @cache
 def recordings(folder: Path, names: tuple[str, ...]) -> tuple[np.ndarray, ...]:
-    return tuple(load(str(folder / f"{name}.ogg"), RATE).pcm for name in names)
+    return tuple(load(str(folder / f"{name}.ogg"), Reading(rate=RATE)).pcm for name in names)
 
 
 def as_wav(pcm: np.ndarray, rate: int = RATE, subtype: str = "PCM_16") -> bytes:

@@ -1,0 +1,212 @@
+"""Decode an audio file block by block, to its end: with libsndfile, or with FFmpeg where libsndfile
+does not read the format or not all of the sound."""
+
+import io
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from itertools import chain
+
+import av
+import numpy as np
+import soundfile
+
+from streamaug.building.containers import Container
+from streamaug.codecs.pcm import to_float64
+from streamaug.errors import ClipsError
+
+_BLOCK = 1 << 16
+"""Samples of all channels that are decoded at a time."""
+
+_DEPTHS = {"PCM_24": 24, "PCM_32": 24, "FLOAT": 24, "DOUBLE": 24, "ALAC_24": 24, "ALAC_32": 24}
+"""Bits per sample that `original` keeps of libsndfile's sample formats; any other keeps 16."""
+
+_INTEGERS = {"PCM_16": "int16", "PCM_24": "int32"}
+"""Sample formats that are read as they are, as integers."""
+
+_UNKNOWN_FORMAT, _UNKNOWN_ENCODING = 1, 4
+"""libsndfile's codes of errors about files that are not for it."""
+
+_CAUSES = {
+    "SF_INFO struct incomplete": "its header has no sample rate, or one that no recording has",
+    "flac decoder": "truncated or damaged FLAC",
+}
+"""What errors of libsndfile mean, by a part of their text."""
+
+_LENGTH_UNKNOWN = 1 << 60
+"""libsndfile gives a larger number of samples where a header does not say it."""
+
+_DEMUXERS = "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dsf,eac3,flac,flv,matroska,mov,mp3,mpc,mpc8,mpegts,ogg,tta,voc,w64,wav,wv"
+"""Formats that FFmpeg may find in a file. Others, such as playlists, would make it open further
+files."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class AudioFile:
+    """An audio file that is open.
+
+    Args:
+        rate: Sample rate in Hz.
+        channels: Number of channels.
+        depth: Bits per sample that `original` keeps: 16 or 24.
+        length: Samples per channel that the header says, or None.
+        blocks: The sound, in arrays of shape (samples, channels): int16, int32 with 24 bits
+            left-justified, or float64 with full scale at 1.
+    """
+
+    rate: int
+    channels: int
+    depth: int
+    length: int | None
+    blocks: Iterator[np.ndarray]
+
+
+@contextmanager
+def open_audio(container: Container) -> Iterator[AudioFile]:
+    """Open an audio file; errors of the libraries become `ClipsError`, while it is read, too.
+
+    Args:
+        container: What to decode.
+
+    Raises:
+        ClipsError: It cannot be decoded; says why, without the file's name.
+    """
+    try:
+        with ExitStack() as stack:
+            parts = [stack.enter_context(_open_part(part, container)) for part in container.parts]
+            yield parts[0] if len(parts) == 1 else _joined(parts)
+    except (soundfile.SoundFileError, av.FFmpegError, RuntimeError, ValueError) as error:
+        raise ClipsError(f"unreadable as audio: {_reason(error)}; convert it to WAV or FLAC, or remove it from the table") from error
+
+
+def _reason(error: Exception) -> str:
+    # The exceptions' own texts name the buffer, by an address that differs from run to run.
+    if isinstance(error, soundfile.LibsndfileError):
+        causes = [cause for text, cause in _CAUSES.items() if text in error.error_string]
+        return f"{causes[0]} ({error.error_string})" if causes else str(error.error_string)
+    return (isinstance(error, av.FFmpegError) and error.strerror) or str(error)
+
+
+def _joined(parts: list[AudioFile]) -> AudioFile:
+    first = parts[0]
+    if any((part.rate, part.channels) != (first.rate, first.channels) for part in parts):
+        raise _changing_format()
+    lengths = [part.length for part in parts]
+    return AudioFile(
+        rate=first.rate,
+        channels=first.channels,
+        depth=max(part.depth for part in parts),
+        length=None if None in lengths else sum(length for length in lengths if length),
+        blocks=chain.from_iterable(part.blocks for part in parts),
+    )
+
+
+def _changing_format() -> ClipsError:
+    return ClipsError("its sample rate or channels change in the middle; convert it to WAV or FLAC, or remove it from the table")
+
+
+@contextmanager
+def _open_part(data: bytes, container: Container) -> Iterator[AudioFile]:
+    unknown = None
+    if container.reader == "soundfile":
+        try:
+            file = _Sequential(_Bytes(data))
+        except soundfile.LibsndfileError as error:
+            if error.code not in (_UNKNOWN_FORMAT, _UNKNOWN_ENCODING):
+                raise
+            unknown = error
+        else:
+            with file:
+                yield _from_soundfile(file)
+            return
+    with ExitStack() as stack:
+        try:
+            audio = stack.enter_context(_open_pyav(data, container.demuxer))
+        except av.FFmpegError as error:
+            raise unknown or error from error  # of bytes that are no audio, libsndfile says so
+        yield audio
+
+
+class _Bytes(io.BytesIO):
+    """Bytes that libsndfile reads. In a broken file it may seek to before the start, and Python
+    would print a traceback about that."""
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        return super().seek(max(0, offset) if whence == io.SEEK_SET else offset, whence)
+
+
+class _Sequential(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no type hints
+    """A sound file that is read from its start to its end. soundfile seeks after each read where it
+    can, which resets decoders that depend on the past."""
+
+    def seekable(self) -> bool:
+        return False
+
+
+def _from_soundfile(file: soundfile.SoundFile) -> AudioFile:
+    return AudioFile(
+        rate=file.samplerate,
+        channels=file.channels,
+        depth=_DEPTHS.get(file.subtype, 16),
+        length=file.frames if file.frames < _LENGTH_UNKNOWN else None,
+        blocks=_soundfile_blocks(file),
+    )
+
+
+def _soundfile_blocks(file: soundfile.SoundFile) -> Iterator[np.ndarray]:
+    dtype = _INTEGERS.get(file.subtype, "float64")
+    size = max(1, _BLOCK // file.channels)
+    while len(block := file.read(size, dtype=dtype, always_2d=True)):
+        yield block
+
+
+@contextmanager
+def _open_pyav(data: bytes, demuxer: str | None) -> Iterator[AudioFile]:
+    with av.open(io.BytesIO(data), mode="r", format=demuxer, options={"format_whitelist": _DEMUXERS}) as container:
+        if not container.streams.audio:
+            raise ClipsError("no sound in it; remove it from the table")
+        stream = container.streams.audio[0]
+        frames = container.decode(stream)
+        first = next(frames, None)
+        if first is None:
+            raise ClipsError("no samples; restore it or remove it from the table")
+        # MP4 says how much of the last frame is sound; the rest is the encoder's padding.
+        length = None
+        if "mp4" in container.format.name and stream.duration and stream.time_base:
+            length = round(stream.duration * stream.time_base * first.sample_rate)
+        is_exact = stream.codec_context.codec.lossless and not stream.codec_context.codec.lossy
+        yield AudioFile(
+            rate=first.sample_rate,
+            channels=first.layout.nb_channels,
+            depth=24 if is_exact and first.format.bytes > 2 else 16,
+            length=None,
+            blocks=_pyav_blocks(chain([first], frames), length),
+        )
+
+
+def _pyav_blocks(frames: Iterator[av.AudioFrame], length: int | None) -> Iterator[np.ndarray]:
+    """The frames, joined to larger blocks; the last frame is cut where the sound of this length
+    ends."""
+    kind, pieces, joined, count = None, list[np.ndarray](), 0, 0
+    for frame in frames:
+        if kind not in (None, (frame.sample_rate, frame.layout.nb_channels)):
+            raise _changing_format()
+        kind = (frame.sample_rate, frame.layout.nb_channels)
+        if joined >= _BLOCK:
+            yield np.concatenate(pieces)
+            pieces, joined = [], 0
+        pieces.append(_piece(frame))
+        joined, count = joined + len(pieces[-1]), count + len(pieces[-1])
+    excess = count - length if length else 0
+    if 0 < excess < len(pieces[-1]):
+        pieces[-1] = pieces[-1][:-excess]
+    yield np.concatenate(pieces)
+
+
+def _piece(frame: av.AudioFrame) -> np.ndarray:
+    values = frame.to_ndarray()
+    piece = values.T if frame.format.is_planar else values.reshape(-1, frame.layout.nb_channels)
+    if piece.dtype == np.uint8:
+        return (piece.astype(np.float64) - 128) / 128
+    # 32 bits are more than a store keeps; int32 would be taken for 24 bits.
+    return piece if piece.dtype == np.int16 else to_float64(piece)
