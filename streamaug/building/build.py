@@ -21,7 +21,8 @@ from streamaug.building.job import Job
 from streamaug.building.prepare import fit_chain, has_effects, prepare_conditions
 from streamaug.building.publish import locked, publish, write_clips
 from streamaug.building.shard import ShardTask, build_shard
-from streamaug.building.sources import Originals, Recording, common_rate, read_table
+from streamaug.building.sources import Originals, Recording, common_rate
+from streamaug.building.table_reading import read_table
 from streamaug.codecs import Settings, load_settings
 from streamaug.conditions import Condition
 from streamaug.effects import Effect

@@ -10,7 +10,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from streamaug.building.sources import id_problem, load
+from streamaug.building.sources import load
+from streamaug.building.table_reading import id_problem
 from streamaug.codecs.pcm import depth_of, digest
 from streamaug.errors import ClipsError
 from streamaug.executors import results
@@ -138,7 +139,7 @@ def find_problems(table: pa.Table, sources: Sequence[SourceInfo], shard_by: str,
     """Everything that is wrong with the clips of a table, errors first.
 
     Args:
-        table: Clips as `sources.read_table` returns them.
+        table: Clips as `table_reading.read_table` returns them.
         sources: One per row of the table.
         shard_by: Column to shard by.
         samples: Length that all clips must have. Default: the most common one.
