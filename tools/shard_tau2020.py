@@ -105,7 +105,7 @@ def report_missing(dataset: Path, clips: list[Clip]) -> list[Clip]:
     for split, name in LISTS.items():
         of_list = [clip.path for clip in missing if clip.split == split]
         if of_list:
-            stderr.print(f"{name}: {len(of_list)} listed files are missing:", *of_list, sep="\n  ", highlight=False, markup=False)
+            stderr.print(f"{name}: {len(of_list)} listed files are missing:", *of_list, sep="\n  ")
     return missing
 
 

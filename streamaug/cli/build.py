@@ -67,9 +67,8 @@ def build(
     stdout.print(
         f"{store}: {built.clips} clips in {len(built.conditions)} conditions; "
         f"{built.shards_built} shards built, {built.shards_reused} already present",
-        highlight=False,
     )
     if built.rejected:
-        stdout.print(f"{built.rejected} clips rejected, listed in {store}/rejected.csv", highlight=False)
+        stdout.print(f"{built.rejected} clips rejected, listed in {store}/rejected.csv")
     for condition, reason in built.skipped_conditions.items():
-        stdout.print(f"skipped {condition}: {reason}", highlight=False, markup=False)
+        stdout.print(f"skipped {condition}: {reason}")

@@ -16,9 +16,8 @@ def info(store: Annotated[str, typer.Argument(help="Folder or URL of the store."
     meta, clips = opened.meta, opened.clips
     seconds = sum(clips["samples"].to_pylist()) / meta.rate
     stdout.print(
-        f"[bold]{meta.name}[/]: {clips.num_rows} clips, {seconds / 3600:.2f} h at {meta.rate} Hz, "
+        f"{meta.name}: {clips.num_rows} clips, {seconds / 3600:.2f} h at {meta.rate} Hz, "
         f"{len(meta.labels)} labels, sharded by '{meta.shard_by}'",
-        highlight=False,
     )
     groups = [str(value) for value in clips[meta.shard_by].to_pylist()]
     counts = Counter(zip(clips["label"].to_pylist(), groups, strict=True))

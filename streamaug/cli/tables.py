@@ -23,9 +23,10 @@ _WIDEST = 10_000
 
 def print_lines(lines: Sequence[Sequence[str]]) -> None:
     """Print a table, its head first, numbers to the right; a narrow terminal does not cut it."""
-    from rich.console import Console
     from rich.measure import Measurement
     from rich.table import Table
+
+    from streamaug.cli.console import Terminal
 
     table = Table(*lines[0])
     for number, column in enumerate(table.columns):
@@ -33,7 +34,7 @@ def print_lines(lines: Sequence[Sequence[str]]) -> None:
             column.justify = "right"
     for line in lines[1:]:
         table.add_row(*line)
-    console = Console(width=_WIDEST)
+    console = Terminal(width=_WIDEST)
     console.print(table, width=Measurement.get(console, console.options, table).maximum)
 
 
