@@ -1,7 +1,5 @@
 """Publish clips and conditions atomically: a condition is visible once store.json names it."""
 
-import csv
-import io
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
@@ -13,6 +11,7 @@ from streamaug.building.chains import Chain
 from streamaug.building.checks import Problem
 from streamaug.building.existing import existing_index, read_part
 from streamaug.building.shard import part_name, shard_name
+from streamaug.building.spreadsheet import safe_csv
 from streamaug.errors import StoreError
 from streamaug.store.folder import STAGING, Folder
 from streamaug.store.format import CLIPS_FILE, CLIPS_SCHEMA, INDEX_FILE, INDEX_SCHEMA, SHARD_NAME, STORE_FILE, StoreMeta, shard_number
@@ -61,11 +60,8 @@ def write_clips(folder: Folder, meta: StoreMeta, clips: pa.Table, errors: Sequen
     table = clips.select([*CLIPS_SCHEMA.names, *own])
     schema = pa.schema([*CLIPS_SCHEMA, *(table.schema.field(name) for name in own)])
     if errors:
-        text = io.StringIO()
-        writer = csv.writer(text)
-        writer.writerow(["row", "clip_id", "path", "problem"])
-        writer.writerows([problem.row, problem.clip_id, problem.path, problem.message] for problem in errors)
-        folder.write(REJECTED_FILE, text.getvalue().encode())
+        rows = ([problem.row, problem.clip_id, problem.path, problem.message] for problem in errors)
+        folder.write(REJECTED_FILE, safe_csv(["row", "clip_id", "path", "problem"], rows))
     else:  # an earlier build may have listed clips that have been fixed since
         folder.remove(REJECTED_FILE)
     _write_meta(folder, meta.with_conditions(_complete_conditions(folder)))

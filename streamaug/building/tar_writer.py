@@ -2,7 +2,6 @@
 
 import hashlib
 import io
-import json
 import tarfile
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ import pyarrow as pa
 from typing_extensions import Buffer
 
 from streamaug.building.chains import Chain, EncodedClip
+from streamaug.building.member_json import member_json
 from streamaug.building.sources import Recording
 from streamaug.codecs import alignment
 from streamaug.errors import EncoderError
@@ -81,7 +81,7 @@ class TarWriter:
             "sha256": sha256.hexdigest(),
         }
         self._add_member(f"{recording.clip_id}.{chain.extension}", payload)
-        self._add_member(f"{recording.clip_id}.json", json.dumps(metadata, sort_keys=True, ensure_ascii=False, default=str).encode())
+        self._add_member(f"{recording.clip_id}.json", member_json(metadata))
 
     def close(self) -> None:
         """Write what ends a tar, and close the file."""
