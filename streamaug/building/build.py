@@ -7,6 +7,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from dataclasses import replace as replaced
 from pathlib import Path
 from typing import Any
 
@@ -14,19 +15,21 @@ import numpy as np
 import pyarrow as pa
 
 from streamaug.building.chains import Chain
-from streamaug.building.checks import BrokenSourcesError, Problem, find_problems, inspect_sources, split_warnings, summarize_changes
+from streamaug.building.checks import find_problems, inspect_sources, split_warnings, summarize_changes
 from streamaug.building.clips_table import add_shard_column, add_source_columns, ordered_labels
 from streamaug.building.existing import ExistingStore, check_compatible, existing_index, existing_shards, read_existing
 from streamaug.building.job import Job
 from streamaug.building.prepare import fit_chain, has_effects, prepare_conditions
+from streamaug.building.problems import BrokenSourcesError, Problem, report
 from streamaug.building.publish import locked, publish, write_clips
 from streamaug.building.shard import ShardTask, build_shard
 from streamaug.building.sources import Originals, Recording, common_rate
-from streamaug.building.table_reading import read_table
+from streamaug.building.table_reading import near_name_warnings, read_table, renamed
 from streamaug.codecs import Settings, load_settings
 from streamaug.conditions import Condition
 from streamaug.effects import Effect
 from streamaug.executors import pool, results
+from streamaug.files import absolute_path
 from streamaug.progress import Progress, Silent
 from streamaug.store.folder import Folder
 from streamaug.store.format import FORMAT, StoreMeta
@@ -71,6 +74,7 @@ def build(
     workers: int | None = None,
     executor: Executor | None = None,
     storage_options: Mapping[str, Any] | None = None,
+    columns: Mapping[str, str] | None = None,
     progress: Progress | None = None,
 ) -> Built:
     """Build a store, or add what an existing one lacks.
@@ -98,6 +102,8 @@ def build(
         workers: Number of processes. Default: one per core.
         executor: Who does the work instead of processes on this machine; it stays open.
         storage_options: Arguments for the store's fsspec file system.
+        columns: The table's own names of path, label, split, group and clip_id, where they differ,
+            such as {"path": "filename"}.
         progress: Who gets to see the progress.
 
     Raises:
@@ -122,6 +128,7 @@ def build(
         replace=replace,
         skip_bad=skip_bad,
         storage_options=storage_options or {},
+        columns=columns or {},
     )
     with pool(executor, workers) as opened:
         return run_job(job, opened, progress or Silent())
@@ -134,7 +141,8 @@ def run_job(job: Job, executor: Executor, progress: Progress) -> Built:
     """
     folder = Folder.at(job.store, job.storage_options)
     existing = read_existing(folder)
-    table = read_table(job.clips, job.shard_by)
+    job = replaced(job, shard_by=renamed(job.shard_by, job.columns))
+    table = _read_clips(job, progress)
     rate = job.rate or (existing.meta.rate if existing else common_rate(table["path"].to_pylist()))
     prepared, skipped_conditions = prepare_conditions(job, rate, progress)
 
@@ -178,15 +186,33 @@ def run_job(job: Job, executor: Executor, progress: Progress) -> Built:
     )
 
 
+def _read_clips(job: Job, progress: Progress) -> pa.Table:
+    """The table of clips; names in it that somebody probably meant to be the same are logged."""
+    try:
+        table = read_table(job.clips, job.shard_by, job.columns)
+    except BrokenSourcesError as error:
+        if len(error.problems) > 1:
+            report(error.problems, progress, _problems_file(job))
+        raise
+    for message in near_name_warnings(table):
+        progress.say(message)
+    return table
+
+
+def _problems_file(job: Job) -> Path:
+    """Where the problems are listed if they are too many to print: next to a local store. For a URL
+    there is no such folder, and `report` takes a temporary file."""
+    return absolute_path(f"{job.store.rstrip('/')}-problems.csv")
+
+
 def _check_sources(
     job: Job, table: pa.Table, rate: int, existing: ExistingStore | None, executor: Executor, progress: Progress
 ) -> tuple[pa.Table, list[Problem]]:
     """The clips without errors, with what the check found out about them, and all errors."""
     length = round(job.seconds * rate) if job.seconds else None
     sources = inspect_sources(executor, table["path"].to_pylist(), rate, length, progress)
-    problems = find_problems(table, sources, job.shard_by, existing.samples if existing else None)
-    for problem in problems:
-        progress.say(f"{problem.severity}: clip '{problem.clip_id}' ({problem.path}): {problem.message}")
+    problems = find_problems(table, sources, job.shard_by, existing.samples if existing else None, job.known_problems)
+    report(problems, progress, _problems_file(job))
     errors = [problem for problem in problems if problem.severity == "error"]
     bad_rows = {problem.row - 1 for problem in errors}
     if errors and (not job.skip_bad or len(bad_rows) == table.num_rows):

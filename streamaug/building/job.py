@@ -33,6 +33,8 @@ class Job:
         replace: Rebuild conditions whose stored settings differ.
         skip_bad: Build without the clips that have errors, and list them in STORE/rejected.csv.
         storage_options: Arguments for the store's fsspec file system.
+        columns: The table's own names of path, label, split, group and clip_id, where they differ.
+        known_problems: Errors of clips that the table's maker knows, by path.
     """
 
     clips: Path
@@ -48,3 +50,5 @@ class Job:
     replace: bool = False
     skip_bad: bool = False
     storage_options: Mapping[str, Any] = field(default_factory=dict)
+    columns: Mapping[str, str] = field(default_factory=dict)
+    known_problems: Mapping[str, str] = field(default_factory=dict)

@@ -8,8 +8,8 @@ import pyarrow as pa
 from filelock import FileLock, Timeout
 
 from streamaug.building.chains import Chain
-from streamaug.building.checks import Problem
 from streamaug.building.existing import existing_index, read_part
+from streamaug.building.problems import Problem
 from streamaug.building.shard import part_name, shard_name
 from streamaug.building.spreadsheet import safe_csv
 from streamaug.errors import StoreError
