@@ -23,7 +23,9 @@ MAX_ID_BYTES = 90
 NAMED_COLUMNS = ("path", "label", "split", "group", "clip_id")
 """Columns that mean something to a build, by the names that a table's own columns may stand for."""
 
-_RESERVED = {field.name for field in CLIPS_SCHEMA} - set(NAMED_COLUMNS)
+RESERVED = frozenset(field.name for field in CLIPS_SCHEMA) - set(NAMED_COLUMNS)
+"""Columns that the store adds; a table must not have them."""
+
 _MOST_SPLITS = 100
 """Splits above which they are numbers rather than words, so that no spelling is checked."""
 
@@ -59,7 +61,7 @@ def read_table(path: Path, shard_by: str, columns: Mapping[str, str] | None = No
         *(_missing(name, table.column_names) for name in needed if name not in table.column_names),
     ]
     messages += [
-        f"the column name '{name}' is reserved for the store; rename the column" for name in sorted(_RESERVED & {*table.column_names})
+        f"the column name '{name}' is reserved for the store; rename the column" for name in sorted(RESERVED & {*table.column_names})
     ]
     table, type_problems = _convert(table, shard_by)
     messages += type_problems
@@ -166,7 +168,7 @@ def _without_nan(column: pa.ChunkedArray) -> pa.ChunkedArray:
 
 def _complete(table: pa.Table, folder: Path) -> pa.Table:
     """The columns of a store in their order, with defaults, then the table's own."""
-    paths = [_resolved(name, str(folder)) for name in _values(table, "path")]
+    paths = [resolve_path(name, str(folder)) for name in _values(table, "path")]
     ids = _values(table, "clip_id") if "clip_id" in table.column_names else [_stem(name) for name in paths]
     full: dict[str, pa.Array | pa.ChunkedArray] = {"clip_id": text_array(ids), "path": text_array(paths, has_nulls=False)}
     for name in ("label", "split", "group"):
@@ -179,7 +181,12 @@ def _values(table: pa.Table, name: str) -> list[str | None]:
     return values
 
 
-def _resolved(name: str | None, folder: str) -> str:
+def resolve_path(name: str | None, folder: str) -> str:
+    """The absolute path or URL of an audio file, "" where there is none.
+
+    >>> resolve_path("a.wav", "/data"), resolve_path("s3://bucket/a.wav", "/data"), resolve_path(None, "/data")
+    ('/data/a.wav', 's3://bucket/a.wav', '')
+    """
     if not name or "://" in name:
         return name or ""
     return os.path.join(folder, os.path.expanduser(name) if name.startswith("~/") else name)  # noqa: PTH111, PTH118  200 000 of them

@@ -17,6 +17,7 @@ from streamaug.cli.plan import plan
 from streamaug.cli.quality import quality
 from streamaug.cli.recipe import recipe
 from streamaug.cli.stream import stream
+from streamaug.cli.table import table
 from streamaug.cli.verify import verify
 from streamaug.cli.warm import warm
 
@@ -46,6 +47,7 @@ app.command()(info)
 app.command()(plan)
 app.command()(quality)
 app.command()(stream)
+app.command()(table)
 app.command()(verify)
 app.command()(warm)
 app.add_typer(recipe, name="recipe")
