@@ -24,7 +24,7 @@ from streamaug.building.problems import BrokenSourcesError, Problem, report
 from streamaug.building.publish import locked, publish, write_clips
 from streamaug.building.shard import ShardTask, build_shard
 from streamaug.building.sources import Originals, Recording, common_rate
-from streamaug.building.table_reading import near_name_warnings, read_table, renamed
+from streamaug.building.table_reading import check_any_file_exists, near_name_warnings, read_table, renamed
 from streamaug.codecs import Settings, load_settings
 from streamaug.conditions import Condition
 from streamaug.effects import Effect
@@ -190,6 +190,7 @@ def _read_clips(job: Job, progress: Progress) -> pa.Table:
     """The table of clips; names in it that somebody probably meant to be the same are logged."""
     try:
         table = read_table(job.clips, job.shard_by, job.columns)
+        check_any_file_exists(table, job.shard_by)
     except BrokenSourcesError as error:
         if len(error.problems) > 1:
             report(error.problems, progress, _problems_file(job))
@@ -202,7 +203,7 @@ def _read_clips(job: Job, progress: Progress) -> pa.Table:
 def _problems_file(job: Job) -> Path:
     """Where the problems are listed if they are too many to print: next to a local store. For a URL
     there is no such folder, and `report` takes a temporary file."""
-    return absolute_path(f"{job.store.rstrip('/')}-problems.csv")
+    return absolute_path(f"{str(job.store).rstrip('/')}-problems.csv")
 
 
 def _check_sources(

@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
 import pyarrow as pa
@@ -54,24 +54,34 @@ def read_table(path: Path, shard_by: str, columns: Mapping[str, str] | None = No
     names = {name: own for name, own in (columns or {}).items() if own != name}
     table, column_problems = _rename(table, names)
     shard_by = renamed(shard_by, names)
+    known = table.column_names
     needed = dict.fromkeys(("path", "label", shard_by))
-    messages = [
-        *line_problems,
-        *column_problems,
-        *(_missing(name, table.column_names) for name in needed if name not in table.column_names),
-    ]
-    messages += [
-        f"the column name '{name}' is reserved for the store; rename the column" for name in sorted(RESERVED & {*table.column_names})
-    ]
+    messages = [*line_problems, *column_problems, *(_missing(name, known) for name in needed if name not in known)]
+    messages += [f"the column name '{name}' is reserved for the store; rename the column" for name in sorted(RESERVED & {*known})]
     table, type_problems = _convert(table, shard_by)
-    messages += type_problems
+    messages += [f"the column '{name}' has {problem}" for name, problem in type_problems.items()]
     if not table.num_rows and not messages:
         raise ClipsError(f"clips table {path} lists no clips; add one row per clip")
     table = _complete(table, path.parent)
     if messages:
         of_table = [Problem(row=0, clip_id="", path=str(path), severity="error", message=message) for message in messages]
-        raise BrokenSourcesError([*of_table, *_problems_without_decoding(table, set(needed) & set(table.column_names))])
+        usable = [name for name in needed if name in known and name not in type_problems]
+        raise BrokenSourcesError([*of_table, *_problems_without_decoding(table, usable)])
     return table
+
+
+def check_any_file_exists(table: pa.Table, shard_by: str) -> None:
+    """Refuse a table none of whose files exists: its paths are relative to another folder.
+
+    Args:
+        table: Clips as `read_table` returns them.
+        shard_by: Column to shard by.
+
+    Raises:
+        BrokenSourcesError: Lists all clips, and what else is wrong with them.
+    """
+    if all(not path or _missing_file(path) for path in table["path"].to_pylist()):
+        raise BrokenSourcesError(list(_problems_without_decoding(table, ["path", "label", shard_by])))
 
 
 def renamed(column: str, columns: Mapping[str, str]) -> str:
@@ -93,9 +103,9 @@ def _rename(table: pa.Table, names: Mapping[str, str]) -> tuple[pa.Table, list[s
     table = table.select(first)
     for name, own in names.items():
         if own not in table.column_names:
-            problems.append(f"has no column '{own}', which was named for '{name}'. {nearest(own, table.column_names)}")
+            problems.append(f"no column '{own}', which was named for '{name}'. {nearest(own, table.column_names)}")
         elif name in table.column_names:
-            problems.append(f"has a column '{name}' besides '{own}', which was named for it; rename or remove one")
+            problems.append(f"a column '{name}' besides '{own}', which was named for it; rename or remove one")
     renamed = {own: name for name, own in names.items() if name not in table.column_names}
     return table.rename_columns([renamed.get(name, name) for name in table.column_names]), problems
 
@@ -103,19 +113,19 @@ def _rename(table: pa.Table, names: Mapping[str, str]) -> tuple[pa.Table, list[s
 def _missing(name: str, known: list[str]) -> str:
     shown = ", ".join(known[:20]) + (", …" if len(known) > 20 else "")
     option = f"name it with --{name}-column" if name in ("path", "label", "split", "group") else "choose another with --shard-by"
-    return f"has no column '{name}'; it has {shown or 'none'}; {option}, or add it"
+    return f"no column '{name}'; it has {shown or 'none'}; {option}, or add it"
 
 
-def _convert(table: pa.Table, shard_by: str) -> tuple[pa.Table, list[str]]:
-    """A table whose columns with a meaning are text, and which of them cannot be."""
-    problems = []
+def _convert(table: pa.Table, shard_by: str) -> tuple[pa.Table, dict[str, str]]:
+    """A table whose columns with a meaning are text, and for those that cannot be, what they have."""
+    problems = {}
     for number, name in enumerate(table.column_names):
         column = _decoded(table[name])
         if name in NAMED_COLUMNS or name == shard_by:
             kind = column.type
             column, problem = _as_text(column, is_path=name == "path")
             if problem:
-                problems.append(f"the column '{name}' has {problem}")
+                problems[name] = problem
             elif name not in NAMED_COLUMNS and not _is_text(kind):
                 column = _without_nan(_decoded(table[name]))  # keeps its type: folds are numbers
         table = table.set_column(number, name, column)
@@ -200,11 +210,11 @@ def _stem(path: str) -> str:
     return os.path.splitext(path.rpartition("/")[2])[0]  # noqa: PTH122  as above
 
 
-def _problems_without_decoding(table: pa.Table, needed: set[str]) -> Iterator[Problem]:
+def _problems_without_decoding(table: pa.Table, needed: Sequence[str]) -> Iterator[Problem]:
     """What is wrong with single clips, for a report about a table that will not be built."""
     checks: dict[str, Callable[[str], str | None]] = {"clip_id": id_problem, "path": _missing_file}
-    for row, clip in enumerate(table.select(list({"clip_id", "path", *needed})).to_pylist(), start=1):
-        messages = [empty_cell(name) for name in sorted(needed) if clip[name] in (None, "")]
+    for row, clip in enumerate(table.select(list(dict.fromkeys(("clip_id", "path", *needed)))).to_pylist(), start=1):
+        messages = [empty_cell(name) for name in dict.fromkeys(needed) if clip[name] in (None, "")]
         messages += [problem for name, check in checks.items() if clip[name] and (problem := check(clip[name]))]
         for message in messages:
             yield Problem(row=row, clip_id=clip["clip_id"] or "", path=clip["path"], severity="error", message=message)

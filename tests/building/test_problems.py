@@ -85,3 +85,14 @@ def test_the_error_of_a_build_survives_the_way_from_a_worker():
 
     error = BrokenSourcesError(missing(2))
     assert str(pickle.loads(pickle.dumps(error))) == str(error)
+
+
+def test_a_table_none_of_whose_files_exists_is_one_report_at_once(tmp_path):
+    table = write_clips(tmp_path / "audio", 3)
+    moved = tmp_path / "clips.csv"
+    moved.write_text(table.read_text().replace("clip002.wav,a", "clip002.wav,"))
+    log = Log()
+    with pytest.raises(BrokenSourcesError, match="and 3 more problems"):
+        build(moved, str(tmp_path / "store"), conditions=(), workers=1, progress=log)
+    causes = sorted(line.split(": ")[-1].split(";")[0] for line in log.lines)
+    assert causes == ["an empty cell, or NaN, in the column 'label'", "missing", "missing", "missing"]

@@ -98,7 +98,7 @@ def test_a_table_that_cannot_be_used_names_the_line_or_column(tmp_path, text, me
     [
         (b"path,label,split\n\xe9.wav,a,train\n", "not UTF-8 text"),
         ('path,label,split\n"a.wav,a,train\n', "line 2"),
-        (b"PAR1 is no table", "has no column"),
+        (b"PAR1 is no table", "no column"),
     ],
 )
 def test_a_file_that_is_no_table_is_refused_in_one_line(tmp_path, text, message):
