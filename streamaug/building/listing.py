@@ -31,7 +31,7 @@ def list_audio(source: str, pattern: str | None = None) -> tuple[list[Row], Coun
 
     Args:
         source: A folder with one folder per class, perhaps inside folders that are named like
-            splits; or a glob such as `data/**/*.wav`, where the last folder is the class.
+            splits; or a glob such as `data/**/*.wav`, where the folder of each file is its class.
         pattern: What the end of each path means, such as `{label}/{speaker}-{take}`. Without an
             extension. Default: the folders give label and split.
 
@@ -53,7 +53,10 @@ def list_audio(source: str, pattern: str | None = None) -> tuple[list[Row], Coun
     odd = [name for name in names if any("\ud800" <= sign <= "\udfff" for sign in name)]
     if odd:
         raise ClipsError(f"{source}: {len(odd)} names of files are not UTF-8, such as '{odd[0]}'; rename them")
-    read = _by_pattern(pattern, names) if pattern else [_by_folders(name, source) for name in names]
+    if pattern:
+        read = _by_pattern(pattern, names)
+    else:
+        read = [_by_folders(name, source) if is_folder else {"label": path.split("/")[-2]} for name, path in zip(names, audio, strict=True)]
     skipped = Counter(_extension(path) for path in files if _extension(path) not in AUDIO_EXTENSIONS)
     rows = [{"path": path, **row} for path, row in zip(audio, read, strict=True)]
     return add_ids(rows, names), skipped
@@ -123,7 +126,7 @@ def _extension(path: str) -> str:
 
 def _by_folders(name: str, source: str) -> Row:
     *folders, _ = name.split("/")
-    if not folders or folders == [".."]:
+    if not folders:
         raise ClipsError(f"{source}: '{name}' is in no class folder; move it into one, or name its columns with --pattern")
     if len(folders) > 1 and folders[0].lower() in SPLIT_NAMES:
         return {"label": folders[1], "split": folders[0]}

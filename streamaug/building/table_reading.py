@@ -259,6 +259,6 @@ def near_name_warnings(table: pa.Table) -> list[str]:
         if column == "split" and len(counts) <= _MOST_SPLITS:
             near += [(names, "differ only by a letter") for names in misspelt(counts)]
         for names, what in near:
-            shown = " and ".join(f"'{name}' ({counts[name]} clips)" for name in names)
+            shown = " and ".join(f"'{name}' ({counts[name]} clip{'s' if counts[name] > 1 else ''})" for name in names)
             lines.append(f"warning: {column}s {shown} {what}; write them in the same way if they mean the same")
     return lines

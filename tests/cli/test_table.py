@@ -77,10 +77,12 @@ def test_groups_of_a_pattern_stay_whole_in_new_splits(folder):
     assert rows_of(table(folder / "data", folder / "again.csv", *options), folder / "again.csv") == rows
 
 
-def test_a_quoted_glob_takes_the_class_from_the_folder_before_it(folder):
+def test_a_quoted_glob_takes_the_class_from_the_folder_of_each_file(folder):
     rows = rows_of(table(folder / "data" / "**" / "*-1*.wav", folder / "clips.csv"), folder / "clips.csv")
     assert len(rows) == 22
     assert {row["label"] for row in rows} == {"cat", "dog"}
+    rows = rows_of(table(folder / "data" / "dog" / "[ab]-*.wav", folder / "dogs.csv"), folder / "dogs.csv")
+    assert [(row["label"], row["path"][:10]) for row in rows] == [("dog", "data/dog/a")] * 4 + [("dog", "data/dog/b")] * 4
 
 
 def test_folders_that_are_named_like_splits_are_splits(tmp_path):
