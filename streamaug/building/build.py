@@ -75,6 +75,7 @@ def build(
     executor: Executor | None = None,
     storage_options: Mapping[str, Any] | None = None,
     columns: Mapping[str, str] | None = None,
+    known_problems: Mapping[str, str] | None = None,
     progress: Progress | None = None,
 ) -> Built:
     """Build a store, or add what an existing one lacks.
@@ -102,8 +103,8 @@ def build(
         workers: Number of processes. Default: one per core.
         executor: Who does the work instead of processes on this machine; it stays open.
         storage_options: Arguments for the store's fsspec file system.
-        columns: The table's own names of path, label, split, group and clip_id, where they differ,
-            such as {"path": "filename"}.
+        columns: The table's own names of path, label, split, group and clip_id, where they differ.
+        known_problems: Errors of clips that the table's maker knows, by path.
         progress: Who gets to see the progress.
 
     Raises:
@@ -129,6 +130,7 @@ def build(
         skip_bad=skip_bad,
         storage_options=storage_options or {},
         columns=columns or {},
+        known_problems=known_problems or {},
     )
     with pool(executor, workers) as opened:
         return run_job(job, opened, progress or Silent())

@@ -26,16 +26,16 @@ from streamaug.store import Store
 from tests.building.clips import RATE, write_table
 
 TARS = {
-    "original": "544736860ca8786b",
-    "quieter": "7b9e248792df9b8f",
-    "evaluated+quieter": "30854cabfdbfcb15",
+    "original": "e4a3a8219947adaf",
+    "quieter": "5ce9e529c78de432",
+    "evaluated+quieter": "a857928a90ef57cc",
 }
 INDEXES = {
-    "original": "cf4faeef70773a96",
-    "quieter": "c9cc5d1fe1a7fc62",
-    "evaluated+quieter": "97ffc514a60da6eb",
+    "original": "129998e6c1247743",
+    "quieter": "1340117c5908e54d",
+    "evaluated+quieter": "0b0e00614519c300",
 }
-CLIPS = "3dd8decb4df121d6"
+CLIPS = "99aba8b970cbe7a5"
 
 
 @dataclass(frozen=True)
