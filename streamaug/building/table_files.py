@@ -22,6 +22,7 @@ import pyarrow.parquet as pq
 from streamaug.errors import ClipsError
 
 _DELIMITERS = (",", "\t", ";", "|")
+_KNOWN_NAMES = {"path", "label", "split", "group", "clip_id"}
 _ENCODINGS = {codecs.BOM_UTF8: "utf-8-sig", codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"}
 """Encoding by the mark at the beginning of a file; without one it is UTF-8."""
 
@@ -113,9 +114,16 @@ def text_array(cells: Sequence[str | None], *, has_nulls: bool = True) -> pa.Str
 def sniff(header: str) -> tuple[str, bool]:
     """The delimiter of a table, and whether blanks follow it, from its first line.
 
-    >>> sniff("path;label;split"), sniff("path, label, split"), sniff("path")
+    It is the one that gives most of the names that a build knows, and then most columns.
+
+    >>> sniff("path;label;split"), sniff("path, label, split"), sniff("path,label,a;b;c;d")
     ((';', False), (',', True), (',', False))
     """
-    delimiter = max(_DELIMITERS, key=lambda sign: len(next(csv.reader([header], delimiter=sign), [])))
+
+    def names_and_columns(sign: str) -> tuple[int, int]:
+        cells = [cell.strip() for cell in next(csv.reader([header], delimiter=sign), [])]
+        return len(_KNOWN_NAMES & {*cells}), len(cells)
+
+    delimiter = max(_DELIMITERS, key=names_and_columns)
     others = header.split(delimiter)[1:]
     return delimiter, bool(others) and all(name.startswith(" ") for name in others)
