@@ -1,9 +1,18 @@
 """The exception hierarchy. Each message says what is wrong, where, and what to do."""
 
+from streamaug.printable import escape_lines
+
 
 class StreamaugError(Exception):
     """Base of all errors that streamaug raises on purpose; the command line prints it without a
-    traceback."""
+    traceback.
+
+    Messages name files, clips and recipes of other people, and end in terminals and logs. So
+    control characters in them are escaped.
+    """
+
+    def __str__(self) -> str:
+        return escape_lines(super().__str__())
 
 
 class ConditionError(StreamaugError):

@@ -63,7 +63,7 @@ class Split:
         """
         if self.column not in clips.column_names:
             raise StoreError(f"split '{self}': the clips table has no column '{self.column}'; choose from {', '.join(clips.column_names)}")
-        column = pc.cast(clips[self.column], pa.string())
+        column = text_column(clips, self.column)
         known = set(column.unique().to_pylist())
         unknown = [value for value in self.values if value not in known]
         if unknown:
@@ -71,3 +71,19 @@ class Split:
             raise StoreError(f"split '{self}': no clip has {self.column} = {', '.join(unknown)}; choose from {available}")
         chosen = pc.is_in(column, pa.array(self.values, pa.string()))
         return np.flatnonzero(np.asarray(chosen) == self.keep)
+
+
+def text_column(clips: pa.Table, name: str) -> pa.ChunkedArray:
+    """A column of the clips table as text, whatever its type.
+
+    Args:
+        clips: The store's clips table.
+        name: The column.
+
+    Raises:
+        StoreError: Its values have no text: they are lists, records or bytes.
+    """
+    try:
+        return pc.cast(clips[name], pa.string())
+    except pa.ArrowException:
+        raise StoreError(f"the column '{name}' has values of type {clips[name].type}, which are not names; choose another column") from None

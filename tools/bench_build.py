@@ -24,7 +24,8 @@ import soundfile
 import typer
 
 from streamaug.building.reading import Reading
-from streamaug.building.sources import load, read_table
+from streamaug.building.sources import load
+from streamaug.building.table_reading import read_table
 from streamaug.codecs import calibrate, load_settings
 from streamaug.codecs.encoders import fdkaac, ffmpeg, pyav
 from streamaug.codecs.pcm import encode_flac

@@ -14,10 +14,9 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from rich.console import Console
 
 from streamaug.building.build import Built, build
-from streamaug.cli.console import ProgressBar, run
+from streamaug.cli.console import ProgressBar, run, stdout
 from streamaug.files import write_whole
 from streamaug.planning.open_plan import open_plan
 from streamaug.recipes import load_recipe
@@ -106,7 +105,7 @@ def main(
     """Build a small data set in every condition, train rows 1 and 6 of Table 3, and show the
     results.
     """
-    console, begun = Console(), time.monotonic()
+    console, begun = stdout, time.monotonic()
     clips = scenes(folder / "scenes")
     with ProgressBar() as progress:
         built = build(clips, str(folder / "store"), name="synthetic scenes", progress=progress)
@@ -123,10 +122,8 @@ def main(
     }
     tables = experiment(rows, [0], None, folder / "runs", common, console, quiet=False)
     index = write_page(folder, store, built, tables, rows)
-    console.print(
-        "", tables.main.markdown(), "", tables.summary, skipped_conditions(built), sep="\n", highlight=False, soft_wrap=True, markup=False
-    )
-    console.print(f"report with figures: {index} ({time.monotonic() - begun:.0f} s)", highlight=False, soft_wrap=True)
+    console.print("", tables.main.markdown(), "", tables.summary, skipped_conditions(built), sep="\n")
+    console.print(f"report with figures: {index} ({time.monotonic() - begun:.0f} s)")
 
 
 if __name__ == "__main__":

@@ -68,9 +68,7 @@ def fetch(dataset: Path, *, archives: Mapping[str, str] = ARCHIVES, url: str = U
     Raises:
         FetchError: A download fails for good, or an archive is damaged.
     """
-    stderr.print(
-        "TAU Urban Acoustic Scenes 2020 Mobile: for experimental, non-commercial use; see the licence in its README", highlight=False
-    )
+    stderr.print("TAU Urban Acoustic Scenes 2020 Mobile: for experimental, non-commercial use; see the licence in its README")
     pooch.get_logger().setLevel("WARNING")
     cabinet = pooch.create(path=dataset / "archives", base_url=url, registry=dict(archives))
     with Progress(

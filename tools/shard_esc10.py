@@ -1,68 +1,68 @@
-"""Build a store from ESC-10 (folds 1 to 4 with a clips.csv), sharded by fold.
+"""Build a store from ESC-10, sharded by fold.
 
     python tools/shard_esc10.py FOLDER STORE [--conditions original,mp3_64,...]
 
-Excerpts of one recording share its Freesound number, which becomes `group`. Folds 1 to 3 are the
-split `train`, fold 4 is `evaluate`; other splits are written as `fold=1,2`.
+FOLDER is the data set as published: a folder per class, `001 - Dog bark` for example, with
+`FOLD-RECORDING-TAKE.ogg` in it. A folder with a clips.csv (path, label, fold, freesound_id) and
+audio/ is read, too. Excerpts of one recording share its Freesound number, which becomes `group`.
+The highest fold is the split `evaluate`, all others are `train`; other splits are written as
+`fold=1,2`.
 """
 
+import re
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Annotated
 
 import pyarrow as pa
-import pyarrow.csv as pacsv
-import pyarrow.parquet as pq
 import typer
 
-from streamaug.cli.build import build
+from streamaug.building.table_files import read_file
 from streamaug.cli.console import run
 from streamaug.errors import ClipsError
+from tools.esc_folds import build_by_fold, clips_by_fold
 
-TRAIN_FOLDS = {1, 2, 3}
-EVALUATE_FOLDS = {4}
-SECONDS = 5.0
-"""Nominal clip length; most files have a few samples more, and 17 are between 3.6 and 7.2 s long.
-"""
+CLASS_FOLDER = re.compile(r"\d+ - (?P<label>.+)")
+FILE_NAME = re.compile(r"(?P<fold>\d+)-(?P<recording>\d+)-(?P<take>[A-Z]+)\.ogg")
 
 
 def clips_table(folder: Path) -> pa.Table:
-    """The data set's clips.csv with absolute paths, and the split and group of every clip. Raises
+    """The clips of the data set with absolute paths, label, fold, split and group. Raises
     ClipsError.
     """
     listed = folder / "clips.csv"
-    names = {"freesound_id": pa.string(), "take": pa.string()}
-    try:
-        table = pacsv.read_csv(listed, convert_options=pacsv.ConvertOptions(column_types=names))
-    except FileNotFoundError:
-        raise ClipsError(f"{folder} has no clips.csv; name the folder with ESC-10's clips.csv and audio/") from None
-    except pa.ArrowInvalid as error:
-        raise ClipsError(f"{listed}: not readable: {error}; repair the table") from error
+    if not listed.exists():
+        return _published(folder)
+    table, problems = read_file(listed)
     lacking = {"path", "label", "fold", "freesound_id"} - set(table.column_names)
-    if lacking:
-        raise ClipsError(f"{listed}: no column '{min(lacking)}', only {', '.join(table.column_names)}; add it")
-    folds = table["fold"].to_pylist()
-    unknown = set(folds) - TRAIN_FOLDS - EVALUATE_FOLDS
-    if unknown:
-        fold = min(map(str, unknown))
-        raise ClipsError(f"{listed}: fold {fold} is neither a training fold (1 to 3) nor the evaluation fold (4); leave its clips out")
-    table = table.set_column(0, "path", pa.array([str((folder / path).absolute()) for path in table["path"].to_pylist()]))
-    table = table.append_column("split", pa.array(["train" if fold in TRAIN_FOLDS else "evaluate" for fold in folds]))
-    return table.append_column("group", table["freesound_id"])
+    if problems or lacking:
+        problem = problems[0] if problems else f"no column '{min(lacking)}', only {', '.join(table.column_names)}; add it"
+        raise ClipsError(f"{listed}: {problem}")
+    return clips_by_fold(table, folder, listed, path="path", label="label", group="freesound_id")
+
+
+def _published(folder: Path) -> pa.Table:
+    rows = []
+    for path in sorted(folder.glob("*/*.ogg")):
+        parts, named = FILE_NAME.fullmatch(path.name), CLASS_FOLDER.fullmatch(path.parent.name)
+        if named is None or parts is None:
+            raise ClipsError(f"{path} is not named like '001 - Dog bark/1-30226-A.ogg'; name the folder that holds ESC-10's class folders")
+        label = named["label"].strip().lower().replace(" ", "_")
+        rows.append({"path": str(path.relative_to(folder)), "label": label, "fold": parts["fold"], "freesound_id": parts["recording"],
+                     "take": parts["take"]})  # fmt: skip
+    if not rows:
+        raise ClipsError(f"{folder} has no clips.csv and no class folders with Ogg files; name the folder of ESC-10")
+    return clips_by_fold(pa.Table.from_pylist(rows), folder, folder, path="path", label="label", group="freesound_id")
 
 
 def shard(
-    folder: Annotated[Path, typer.Argument(help="Folder of the data set: clips.csv and audio/.")],
+    folder: Annotated[Path, typer.Argument(help="Folder of the data set: class folders, or clips.csv and audio/.")],
     store: Annotated[str, typer.Argument(help="Folder or URL of the store.")],
     conditions: Annotated[str | None, typer.Option(help="Comma-separated conditions. Default: those of the paper.")] = None,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out broken clips, and list them in STORE/rejected.csv.")] = False,
     workers: Annotated[int | None, typer.Option(min=1, help="Number of processes. Default: one per core.")] = None,
 ) -> None:
-    """Build a store from ESC-10, sharded by fold: folds 1 to 3 train, fold 4 evaluates."""
-    with TemporaryDirectory() as scratch:
-        table = Path(scratch) / "esc10.parquet"
-        pq.write_table(clips_table(folder), table)
-        build(table, store, conditions=conditions, seconds=SECONDS, shard_by="fold", skip_bad=skip_bad, workers=workers)
+    """Build a store from ESC-10, sharded by fold: the highest fold evaluates, the others train."""
+    build_by_fold(clips_table(folder), "esc10", store, conditions=conditions, skip_bad=skip_bad, workers=workers)
 
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)

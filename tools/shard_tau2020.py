@@ -2,7 +2,8 @@
 
     python tools/shard_tau2020.py DATASET STORE [--download] [--conditions original,mp3_64,...]
 
-DATASET is the folder with meta.csv, evaluation_setup/ and audio/. The split is the data set's own
+DATASET is the folder with meta.csv, evaluation_setup/ and audio/, or the one that soundata has put
+it into. The split is the data set's own
 fold 1; clips of meta.csv in neither of its lists are left out. `--download` first downloads missing
 archives (27 GB in all) and unpacks them there.
 """
@@ -18,18 +19,25 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import typer
 
-from streamaug.cli.build import build
+from streamaug.building.job import Job
+from streamaug.cli.build import run_build
 from streamaug.cli.console import run, stderr
+from streamaug.conditions import parse_conditions
 from streamaug.errors import ClipsError
 
 LISTS = {"train": "fold1_train.csv", "evaluate": "fold1_evaluate.csv"}
 """The list of each split, in evaluation_setup/."""
 
+SOUNDATA_FOLDER = "TAU-urban-acoustic-scenes-2020-mobile-development"
+"""What the archives call their folder, and where soundata leaves it."""
+
+NOT_IN_META = "not in the data set's meta.csv; use the data set's own lists, or remove it from this one"
+
 
 @dataclass(frozen=True, kw_only=True)
 class Clip:
     """A row of the clips table. segment: number that distinguishes excerpts of one recording.
-    group: city-location.
+    group: city-location. is_known: whether meta.csv has the clip.
     """
 
     path: str
@@ -40,6 +48,7 @@ class Clip:
     location: str
     segment: str
     device: str
+    is_known: bool
 
 
 def read_list(path: Path, columns: tuple[str, ...]) -> list[dict[str, str]]:
@@ -76,9 +85,7 @@ def read_clips(dataset: Path) -> list[Clip]:
             filename = row["filename"]
             if filename in clips:
                 raise ClipsError(f"{listed}: {filename} is listed twice, also in {LISTS[clips[filename].split]}; remove one")
-            if filename not in meta:
-                raise ClipsError(f"{listed}: {filename} is not in meta.csv; download the data set's meta archive again")
-            clips[filename] = _clip(filename, split, meta[filename], row["scene_label"], listed)
+            clips[filename] = _clip(filename, split, meta.get(filename), row["scene_label"], listed)
     tested = {row["filename"] for row in read_list(dataset / "evaluation_setup" / "fold1_test.csv", ("filename",))}
     odd = tested ^ {clip.path for clip in clips.values() if clip.split == "evaluate"}
     if odd:
@@ -86,27 +93,42 @@ def read_clips(dataset: Path) -> list[Clip]:
     return list(clips.values())
 
 
-def _clip(filename: str, split: str, meta: Mapping[str, str], scene: str, listed: Path) -> Clip:
+def _clip(filename: str, split: str, meta: Mapping[str, str] | None, scene: str, listed: Path) -> Clip:
     parts = filename.removeprefix("audio/").removesuffix(".wav").split("-")
     if len(parts) != 5 or filename != f"audio/{'-'.join(parts)}.wav" or {"", "..", "/", "\\"} & {*parts, *filename[6:]}:
         raise ClipsError(f"{listed}: {filename} is not named audio/SCENE-CITY-LOCATION-SEGMENT-DEVICE.wav; download the meta archive again")
     named, city, location, segment, device = parts
-    described = (meta["scene_label"], meta["identifier"], meta["source_label"])
+    described = (meta["scene_label"], meta["identifier"], meta["source_label"]) if meta else (scene, f"{city}-{location}", device)
     if (scene, scene, f"{city}-{location}", device) != (named, *described):
         raise ClipsError(f"{listed}: {filename} is {scene} in this list and {', '.join(described)} in meta.csv, which contradicts its name")
     return Clip(
-        path=filename, label=scene, split=split, group=f"{city}-{location}", city=city, location=location, segment=segment, device=device
-    )
+        path=filename, label=scene, split=split, group=f"{city}-{location}", city=city, location=location, segment=segment, device=device,
+        is_known=meta is not None,
+    )  # fmt: skip
 
 
-def report_missing(dataset: Path, clips: list[Clip]) -> list[Clip]:
-    """Print the listed clips that have no file, and return them."""
-    missing = [clip for clip in clips if not (dataset / clip.path).is_file()]
-    for split, name in LISTS.items():
-        of_list = [clip.path for clip in missing if clip.split == split]
-        if of_list:
-            stderr.print(f"{name}: {len(of_list)} listed files are missing:", *of_list, sep="\n  ", highlight=False, markup=False)
-    return missing
+def dataset_folder(folder: Path) -> Path:
+    """The folder that has meta.csv: the given one, or the one inside that soundata has made."""
+    inner = folder / SOUNDATA_FOLDER
+    return inner if not (folder / "meta.csv").exists() and (inner / "meta.csv").exists() else folder
+
+
+def report_unusable(dataset: Path, clips: list[Clip]) -> list[str]:
+    """Print the listed clips that have no file or that meta.csv lacks; returns one phrase per kind
+    with their number and the first of them."""
+    kinds = {
+        "are missing": [clip for clip in clips if not (dataset / clip.path).is_file()],
+        "are not in meta.csv": [clip for clip in clips if not clip.is_known],
+    }
+    phrases = []
+    for kind, unusable in kinds.items():
+        for split, name in LISTS.items():
+            of_list = [clip.path for clip in unusable if clip.split == split]
+            if of_list:
+                stderr.print(f"{name}: {len(of_list)} listed files {kind}:", *of_list, sep="\n  ")
+        if unusable:
+            phrases.append(f"{len(unusable)} of {len(clips)} listed files {kind}, such as {unusable[0].path}")
+    return phrases
 
 
 def shard(
@@ -126,17 +148,26 @@ def shard(
         from tools.download_tau2020 import fetch
 
         fetch(dataset)
+    dataset = dataset_folder(dataset)
     clips = read_clips(dataset)
-    missing = report_missing(dataset, clips)
-    if missing and not skip_bad:
+    unusable = report_unusable(dataset, clips)
+    if unusable and not skip_bad:
         raise ClipsError(
-            f"{dataset}: {len(missing)} of {len(clips)} listed files are missing, such as {missing[0].path}; "
-            "download them with --download, or build without them with --skip-bad"
+            f"{dataset}: {', and '.join(unusable)}; download what is missing with --download, or build without these with --skip-bad"
         )
     with TemporaryDirectory() as scratch:
         table = Path(scratch) / "tau2020.parquet"
-        pq.write_table(pa.Table.from_pylist([vars(clip) | {"path": str((dataset / clip.path).absolute())} for clip in clips]), table)
-        build(table, store, conditions=conditions, skip_bad=skip_bad, workers=workers)
+        paths = {clip: str((dataset / clip.path).absolute()) for clip in clips}
+        rows = [{name: value for name, value in vars(clip).items() if name != "is_known"} | {"path": paths[clip]} for clip in clips]
+        pq.write_table(pa.Table.from_pylist(rows), table)
+        job = Job(
+            clips=table,
+            store=store,
+            conditions=parse_conditions(conditions) if conditions else None,
+            skip_bad=skip_bad,
+            known_problems={paths[clip]: NOT_IN_META for clip in clips if not clip.is_known},
+        )
+        run_build(job, workers)
 
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)

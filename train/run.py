@@ -20,9 +20,9 @@ import torch
 import typer
 from lightning.pytorch.callbacks import Callback, ModelCheckpoint, RichProgressBar
 from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
-from rich.console import Console
 
 from streamaug.cli.console import run as run_app
+from streamaug.cli.console import stdout
 from train.config import RunConfig, read_config
 from train.errors import RunError
 from train.finishing import finish_run
@@ -152,7 +152,7 @@ def main(
             raise RunError(f"one run has one YAML file, not {len(files)} ({', '.join(map(str, files))}); remove the others")
         config = read_config(files[0] if files else None, [text for text in settings if "=" in text])
     run_training(config, row=config.recipe.stem.removeprefix("row_"), resume=resume is not None)
-    Console().print((config.run / "table.md").read_text() + f"\nreport: {config.run / 'report.html'}", highlight=False, soft_wrap=True)
+    stdout.print((config.run / "table.md").read_text() + f"\nreport: {config.run / 'report.html'}")
 
 
 if __name__ == "__main__":

@@ -16,32 +16,27 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from streamaug.building.checks import (
-    BrokenSourcesError,
-    Problem,
-    SourceInfo,
-    find_problems,
-    inspect_sources,
-    split_warnings,
-    summarize_changes,
-)
+from streamaug.building.checks import SourceInfo, find_problems, inspect_sources, split_warnings, summarize_changes
 from streamaug.building.clips_table import add_shard_column, add_source_columns, ordered_labels, stored_columns
 from streamaug.building.existing import ExistingStore, check_compatible, existing_index, lost_conditions, read_existing
 from streamaug.building.facts import FACTS_FILE, Facts, FactWriter, is_facts, read_facts, source_keys, to_bytes
 from streamaug.building.job import SHARD_MB, Job
 from streamaug.building.prepare import fit_chain, have_effects, prepare_conditions
+from streamaug.building.problems import BrokenSourcesError, Problem, report
 from streamaug.building.publish import Changes, publish
 from streamaug.building.reading import LONGEST_S, Channel, Reading
 from streamaug.building.recordings import Originals, Recording
 from streamaug.building.rejected import write_rejected
 from streamaug.building.shard import ShardTask, build_shard
 from streamaug.building.shard_plan import ShardPlan, plan_shards
-from streamaug.building.sources import common_rate, read_table
+from streamaug.building.sources import common_rate
 from streamaug.building.staging import Staging, staging
+from streamaug.building.table_reading import check_any_file_exists, near_name_warnings, read_table, renamed
 from streamaug.codecs import Settings, load_settings
 from streamaug.conditions import Condition
 from streamaug.effects import Effect
 from streamaug.executors import pool, results
+from streamaug.files import absolute_path
 from streamaug.progress import Progress, Silent
 from streamaug.store.folder import Folder
 from streamaug.store.parquet import to_parquet
@@ -91,6 +86,8 @@ def build(
     workers: int | None = None,
     executor: Executor | None = None,
     storage_options: Mapping[str, Any] | None = None,
+    columns: Mapping[str, str] | None = None,
+    known_problems: Mapping[str, str] | None = None,
     progress: Progress | None = None,
 ) -> Built:
     """Build a store, or add what an existing one lacks.
@@ -124,6 +121,8 @@ def build(
         workers: Number of processes. Default: one per core.
         executor: Who does the work instead of processes on this machine; it stays open.
         storage_options: Arguments for the store's fsspec file system.
+        columns: The table's own names of path, label, split, group and clip_id, where they differ.
+        known_problems: Errors of clips that the table's maker knows, by path.
         progress: Who gets to see the progress.
 
     Raises:
@@ -152,6 +151,8 @@ def build(
         skip_bad=skip_bad,
         recheck=recheck,
         storage_options=storage_options or {},
+        columns=columns or {},
+        known_problems=known_problems or {},
     )
     with pool(executor, workers) as opened:
         return run_job(job, opened, progress or Silent())
@@ -165,7 +166,8 @@ def run_job(job: Job, executor: Executor, progress: Progress) -> Built:
     """
     folder = Folder.at(job.store, job.storage_options)
     existing = read_existing(folder)
-    table = read_table(job.clips, job.shard_by)
+    job = dataclasses.replace(job, shard_by=renamed(job.shard_by, job.columns))
+    table = _read_clips(job, progress)
     rate = job.rate or (existing.manifest.rate if existing else common_rate(table["path"].to_pylist()))
     prepared, skipped_conditions = prepare_conditions(job, rate, progress)
 
@@ -214,6 +216,26 @@ def run_job(job: Job, executor: Executor, progress: Progress) -> Built:
     )
 
 
+def _read_clips(job: Job, progress: Progress) -> pa.Table:
+    """The table of clips; names in it that somebody probably meant to be the same are logged."""
+    try:
+        table = read_table(job.clips, job.shard_by, job.columns)
+        check_any_file_exists(table, job.shard_by)
+    except BrokenSourcesError as error:
+        if len(error.problems) > 1:
+            report(error.problems, progress, _problems_file(job))
+        raise
+    for message in near_name_warnings(table):
+        progress.say(message)
+    return table
+
+
+def _problems_file(job: Job) -> Path:
+    """Where the problems are listed if they are too many to print: next to a local store. For a URL
+    there is no such folder, and `report` takes a temporary file."""
+    return absolute_path(f"{str(job.store).rstrip('/')}-problems.csv")
+
+
 def _check_sources(
     job: Job, table: pa.Table, reading: Reading, existing: ExistingStore | None, staged: Staging, executor: Executor, progress: Progress
 ) -> tuple[pa.Table, list[Problem], bytes]:
@@ -234,9 +256,8 @@ def _check_sources(
 
     inspect_sources(executor, [paths[row] for row in unknown], reading, progress, learnt)
     checked = [source for source in sources if source is not None]
-    problems = find_problems(table, checked, job.shard_by, existing.samples if existing else None)
-    for problem in problems:
-        progress.say(f"{problem.severity}: clip '{problem.clip_id}' ({problem.path}): {problem.message}")
+    problems = find_problems(table, checked, job.shard_by, existing.samples if existing else None, job.known_problems)
+    report(problems, progress, _problems_file(job))
     errors = [problem for problem in problems if problem.severity == "error"]
     bad_rows = {problem.row - 1 for problem in errors}
     if errors and (not job.skip_bad or len(bad_rows) == table.num_rows):

@@ -1,7 +1,7 @@
 """Check every source before anything is written, and report all problems together."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from typing import Literal
@@ -10,8 +10,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from streamaug.building.problems import Problem
 from streamaug.building.reading import Reading
-from streamaug.building.sources import id_problem, load
+from streamaug.building.sources import load
+from streamaug.building.table_reading import empty_cell, id_problem
 from streamaug.codecs.pcm import depth_of, digest
 from streamaug.errors import ClipsError
 from streamaug.executors import results
@@ -66,43 +68,6 @@ class SourceInfo:
     def padded_share(self) -> float:
         """Share of the clip that is silence added at its end."""
         return max(0, self.padding) / max(1, self.samples)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Problem:
-    """Something wrong with one clip.
-
-    Args:
-        row: Its row in the table of clips, counted from 1.
-        clip_id: Its id, or "" if it has none.
-        path: Its audio file.
-        severity: Errors stop a build, warnings do not.
-        message: What is wrong, and what to do.
-    """
-
-    row: int
-    clip_id: str
-    path: str
-    severity: Literal["error", "warning"]
-    message: str
-
-
-class BrokenSourcesError(ClipsError):
-    """Sources have errors, so nothing is built.
-
-    Args:
-        problems: All problems of the sources, errors first, warnings too.
-    """
-
-    def __init__(self, problems: Sequence[Problem]) -> None:
-        self.problems = tuple(problems)
-        errors = [problem for problem in problems if problem.severity == "error"]
-        first = errors[0]
-        more = f" and {len(errors) - 1} more {'problem' if len(errors) == 2 else 'problems'}" if len(errors) > 1 else ""
-        super().__init__(
-            f"clip '{first.clip_id}' ({first.path}): {first.message}{more}; nothing was written; "
-            "fix the table, or build the rest with --skip-bad"
-        )
 
 
 def inspect_sources(
@@ -165,14 +130,17 @@ def _inspect(path: str, reading: Reading) -> SourceInfo:
     )
 
 
-def find_problems(table: pa.Table, sources: Sequence[SourceInfo], shard_by: str, samples: int | None = None) -> list[Problem]:
+def find_problems(
+    table: pa.Table, sources: Sequence[SourceInfo], shard_by: str, samples: int | None = None, known: Mapping[str, str] | None = None
+) -> list[Problem]:
     """Everything that is wrong with the clips of a table, errors first.
 
     Args:
-        table: Clips as `sources.read_table` returns them.
+        table: Clips as `table_reading.read_table` returns them.
         sources: One per row of the table.
         shard_by: Column to shard by.
         samples: Length that all clips must have. Default: the most common one.
+        known: Errors that the table's maker knows, by path.
     """
     ids, paths, labels, shard_values = (table[name].to_pylist() for name in ("clip_id", "path", "label", shard_by))
     problems: list[Problem] = []
@@ -184,15 +152,23 @@ def find_problems(table: pa.Table, sources: Sequence[SourceInfo], shard_by: str,
     by_audio: dict[bytes, list[int]] = defaultdict(list)
     lengths: Counter[int] = Counter()
     for row, source in enumerate(sources):
+        values = {"path": paths[row], "label": labels[row], shard_by: shard_values[row]}
+        empty = [name for name, value in values.items() if value in (None, "")]
+        for name in empty:
+            add([row], "error", empty_cell(name))
+        if "path" in empty:
+            continue
         by_id[ids[row]].append(row)
         wrong_id = id_problem(ids[row])
         if wrong_id:
             add([row], "error", wrong_id)
+        if known and paths[row] in known:
+            add([row], "error", known[paths[row]])
         if source.error:
             add([row], "error", source.error)
             continue
         lengths[source.samples] += 1
-        if not source.silent:
+        if not source.silent and not empty:
             by_audio[source.sha256].append(row)
         for warning in _warnings(source):
             add([row], "warning", warning)

@@ -44,6 +44,8 @@ class Job:
         recheck: Decode all sources again, also those that an earlier build has checked and that
             have the same size and time of modification.
         storage_options: Arguments for the store's fsspec file system.
+        columns: The table's own names of path, label, split, group and clip_id, where they differ.
+        known_problems: Errors of clips that the table's maker knows, by path.
     """
 
     clips: Path
@@ -63,6 +65,8 @@ class Job:
     skip_bad: bool = False
     recheck: bool = False
     storage_options: Mapping[str, Any] = field(default_factory=dict)
+    columns: Mapping[str, str] = field(default_factory=dict)
+    known_problems: Mapping[str, str] = field(default_factory=dict)
 
     def reading(self, rate: int) -> Reading:
         """How the sources are read for a store of a sample rate in Hz."""

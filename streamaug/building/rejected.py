@@ -1,10 +1,9 @@
 """List the clips that a build left out, for people and spreadsheets."""
 
-import csv
-import io
 from collections.abc import Sequence
 
-from streamaug.building.checks import Problem
+from streamaug.building.problems import Problem
+from streamaug.building.spreadsheet import safe_csv
 from streamaug.store.folder import Folder
 
 REJECTED_FILE = "rejected.csv"
@@ -21,8 +20,5 @@ def write_rejected(folder: Folder, errors: Sequence[Problem]) -> None:
     if not errors:
         folder.remove(REJECTED_FILE)
         return
-    text = io.StringIO()
-    writer = csv.writer(text)
-    writer.writerow(["row", "clip_id", "path", "problem"])
-    writer.writerows([problem.row, problem.clip_id, problem.path, problem.message] for problem in errors)
-    folder.write(REJECTED_FILE, text.getvalue().encode())
+    rows = ([problem.row, problem.clip_id, problem.path, problem.message] for problem in errors)
+    folder.write(REJECTED_FILE, safe_csv(["row", "clip_id", "path", "problem"], rows))

@@ -1,11 +1,11 @@
 """Write the clips of one shard and condition, with what is known about each."""
 
 import hashlib
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
 from streamaug.building.chains import Chain, EncodedClip
+from streamaug.building.member_json import member_json
 from streamaug.building.recordings import Recording
 from streamaug.building.shard_file import ShardFile
 from streamaug.codecs import alignment
@@ -79,7 +79,7 @@ class TarWriter:
             "samples": samples,
             "kbps": kbps,
         }
-        self._file.add(row, payload, json.dumps(metadata, sort_keys=True, ensure_ascii=False, default=str).encode())
+        self._file.add(row, payload, member_json(metadata))
 
     def close(self) -> None:
         """Write what ends a tar, and close the file."""

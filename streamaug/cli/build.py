@@ -1,7 +1,7 @@
 """The command `streamaug build`: build a store from a table of clips, or add what a store lacks."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -9,10 +9,14 @@ from streamaug.building.reading import LONGEST_S, Channel
 from streamaug.cli.cluster import Cluster, executor_of
 from streamaug.conditions import parse_conditions
 
+if TYPE_CHECKING:
+    from streamaug.building.job import Job
+
 
 def build(
     clips: Annotated[
-        Path, typer.Argument(help="CSV or Parquet table of clips: columns path, label, split; optionally clip_id, group and any others.")
+        Path,
+        typer.Argument(help="CSV, TSV or Parquet table of clips: columns path, label, split; optionally clip_id, group and any others."),
     ],
     store: Annotated[str, typer.Argument(help="Folder or URL (s3://…) of the store.")],
     conditions: Annotated[
@@ -52,18 +56,20 @@ def build(
         bool, typer.Option("--recheck", help="Decode all sources again, also those that have not changed since they were checked.")
     ] = False,
     workers: Annotated[int | None, typer.Option(min=1, help="Number of processes. Default: one per core.")] = None,
+    path_column: Annotated[str | None, typer.Option(help="Column that is read as path. Default: path.")] = None,
+    label_column: Annotated[str | None, typer.Option(help="Column that is read as label. Default: label.")] = None,
+    split_column: Annotated[str | None, typer.Option(help="Column that is read as split. Default: split.")] = None,
+    group_column: Annotated[str | None, typer.Option(help="Column that is read as group. Default: group.")] = None,
     cluster: Cluster = None,
 ) -> None:
     """Check every clip, encode it in every condition and write the shards.
 
     A build that was stopped resumes.
     """
-    from streamaug.building.build import run_job
     from streamaug.building.job import Job
-    from streamaug.cli.console import ProgressBar, stdout
     from streamaug.codecs import load_settings
-    from streamaug.executors import pool
 
+    columns = {"path": path_column, "label": label_column, "split": split_column, "group": group_column}
     job = Job(
         clips=clips,
         store=store,
@@ -80,15 +86,34 @@ def build(
         replace=replace,
         skip_bad=skip_bad,
         recheck=recheck,
+        columns={name: own for name, own in columns.items() if own},
     )
+    run_build(job, workers, cluster)
+
+
+def run_build(job: "Job", workers: int | None = None, cluster: str | None = None) -> None:
+    """Do what a job describes with a progress bar, and print what it did and what the store holds.
+
+    Args:
+        job: What to build.
+        workers: Number of processes. Default: one per core.
+        cluster: Address of a Dask scheduler. Default: processes on this machine.
+    """
+    from streamaug.building.build import run_job
+    from streamaug.cli.console import ProgressBar, stdout
+    from streamaug.cli.tables import print_lines, split_by_label
+    from streamaug.executors import pool
+    from streamaug.store import Store
+
     with executor_of(cluster) as executor, pool(executor, workers) as opened, ProgressBar() as progress:
         built = run_job(job, opened, progress)
     stdout.print(
-        f"{store}: {built.clips} clips in {len(built.conditions)} conditions; "
-        f"{built.shards_built} shards built, {built.shards_reused} already present",
-        highlight=False,
+        f"{job.store}: {built.clips} clips in {len(built.conditions)} conditions; "
+        f"{built.shards_built} shards built, {built.shards_reused} already present"
     )
     if built.rejected:
-        stdout.print(f"{built.rejected} clips rejected, listed in {store}/rejected.csv", highlight=False)
+        stdout.print(f"{built.rejected} clips rejected, listed in {job.store}/rejected.csv")
     for condition, reason in built.skipped_conditions.items():
-        stdout.print(f"skipped {condition}: {reason}", highlight=False, markup=False)
+        stdout.print(f"skipped {condition}: {reason}")
+    store = Store.open(job.store)
+    print_lines(split_by_label(store.clips, store.manifest.labels))

@@ -25,4 +25,4 @@ def compact(
         joined = run(Store.open(store), shard_mb=shard_mb, workers=workers, executor=executor, progress=progress)
     before, after = sum(joined.before.values()), sum(joined.after.values())
     text = f"{before} shards joined to {after}" if after < before else f"{before} shards, none small enough to be joined"
-    stdout.print(f"{store}: {text}", highlight=False, markup=False)
+    stdout.print(f"{store}: {text}")

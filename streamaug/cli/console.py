@@ -2,18 +2,36 @@
 
 import sys
 from types import TracebackType
+from typing import Any
 
 import typer
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.text import Text
 
 from streamaug.errors import StreamaugError
 from streamaug.files import absolute_path
 from streamaug.packages import missing_package_error
+from streamaug.printable import escape_controls, escape_lines
 
-stderr = Console(stderr=True, soft_wrap=True)
-stdout = Console(soft_wrap=True)
+
+class Terminal(Console):
+    """A console that shows all text as it is, and control characters in it escaped.
+
+    Labels such as `[red]` or `:dog:` are names, not markup. What is styled says so by `style=` or
+    by a `Text`.
+    """
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(soft_wrap=True, markup=False, emoji=False, highlight=False, **options)
+
+    def render_str(self, text: str, **options: Any) -> Text:
+        """Rich calls this for every string: printed, in a table's cell, or measured."""
+        return super().render_str(escape_lines(text), **options)
+
+
+stderr = Terminal(stderr=True)
+stdout = Terminal()
 
 
 def run(app: typer.Typer) -> None:
@@ -41,7 +59,7 @@ def run(app: typer.Typer) -> None:
             raise
     else:
         return
-    Console(stderr=True, soft_wrap=True).print(f"[bold red]error:[/] {escape(str(error))}", highlight=False)
+    Terminal(stderr=True).print(Text("error:", "bold red"), str(error))
     sys.exit(1)
 
 
@@ -64,7 +82,12 @@ class ProgressBar:
 
     def __init__(self) -> None:
         self._bars = Progress(
-            TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn(), console=stderr
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TimeRemainingColumn(),
+            console=stderr,
         )
         self._task: TaskID | None = None
 
@@ -77,8 +100,9 @@ class ProgressBar:
         self._bars.stop()
 
     def begin(self, stage: str, total: int) -> None:
+        stage = escape_controls(stage)
         if not stderr.is_terminal:
-            stderr.print(f"{stage}: {total}", highlight=False)
+            stderr.print(f"{stage}: {total}")
         self._task = self._bars.add_task(stage, total=total)
 
     def advance(self, steps: int) -> None:
@@ -86,4 +110,4 @@ class ProgressBar:
             self._bars.advance(self._task, steps)
 
     def say(self, message: str) -> None:
-        self._bars.console.print(escape(message), highlight=False)
+        self._bars.console.print(escape_controls(message))

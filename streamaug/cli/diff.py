@@ -28,8 +28,6 @@ def diff(
     rows: Annotated[Path | None, typer.Option(help="File for all clips and conditions that change, .csv or .parquet.")] = None,
 ) -> None:
     """Print what changes from one recipe to another on a store: settings, counts, rows."""
-    from rich.markup import escape
-
     from streamaug.cli.console import stdout
     from streamaug.cli.tables import print_lines, write_table
     from streamaug.planning.difference import changed_settings, compare
@@ -45,28 +43,27 @@ def diff(
     columns = {by: factorize(opened.clips, by)}
     difference = compare(one, other, epoch)
 
-    def say(text: str) -> None:
-        stdout.print(text, highlight=False)
-
-    say(f"[bold]-[/] {escape(one.recipe.title)}: {one.epoch_size(epoch)} rows, plan {one.hash[:16]}")
-    say(f"[bold]+[/] {escape(other.recipe.title)}: {other.epoch_size(epoch)} rows, plan {other.hash[:16]}")
+    stdout.print(f"- {one.recipe.title}: {one.epoch_size(epoch)} rows, plan {one.hash[:16]}")
+    stdout.print(f"+ {other.recipe.title}: {other.epoch_size(epoch)} rows, plan {other.hash[:16]}")
     for plan in (one, other):
         if plan.recipe.allow_leakage:
-            say(f"[bold red]allow_leakage: true[/] in {escape(plan.recipe.title)}")
+            stdout.print(f"allow_leakage: true in {plan.recipe.title}", style="bold red")
     for line in changed_settings(one.recipe, other.recipe):
-        say(f"  {escape(line)}")
+        stdout.print(f"  {line}")
     print_lines(_counts(difference.conditions, planned(one, columns, [epoch]), planned(other, columns, [epoch])))
-    say(f"epoch {epoch}: clips in a condition: {difference.common} in both, {difference.removed} removed, {difference.added} added")
-    say(f"{difference.unmoved} rows are at the same position in both")
+    stdout.print(
+        f"epoch {epoch}: clips in a condition: {difference.common} in both, {difference.removed} removed, {difference.added} added"
+    )
+    stdout.print(f"{difference.unmoved} rows are at the same position in both")
     names = opened.clips["clip_id"].take(difference.clip).to_pylist()
     changes = [
         f"{before} -> {after}  {difference.conditions[condition]}  {name}"
         for condition, name, before, after in zip(difference.condition, names, difference.before, difference.after, strict=True)
     ]
     for line in changes[:_EXAMPLES]:
-        say(f"  {escape(line)}")
+        stdout.print(f"  {line}")
     if len(changes) > _EXAMPLES:
-        say(f"  and {len(changes) - _EXAMPLES} more; use --rows FILE.csv to write all of them")
+        stdout.print(f"  and {len(changes) - _EXAMPLES} more; use --rows FILE.csv to write all of them")
     if rows is not None:
         import pyarrow as pa
 
@@ -80,7 +77,7 @@ def diff(
             "after": difference.after,
         }
         write_table(rows, pa.table(columns_out))
-        say(f"wrote {rows}")
+        stdout.print(f"wrote {rows}")
 
 
 def _counts(conditions: tuple[str, ...], one: "Ledger", other: "Ledger") -> list[list[str]]:

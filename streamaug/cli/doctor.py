@@ -26,8 +26,8 @@ def doctor(
 
     The exit code is 1 if one of the conditions cannot be built or decoded.
     """
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
     from streamaug.cli.console import stdout
     from streamaug.codecs import load_settings
@@ -39,16 +39,16 @@ def doctor(
     table = Table("condition", "encoder", "delay (samples)", "decoder")
     for condition in requested:
         try:
-            table.add_row(str(condition), *map(escape, _try(condition, loaded, rate, decoders)))
+            table.add_row(str(condition), *_try(condition, loaded, rate, decoders))
         except StreamaugError as error:
             problems.append(str(error))
-            table.add_row(str(condition), "[bold red]not available[/]", "", "")
+            table.add_row(str(condition), Text("not available", "bold red"), "", "")
     stdout.print(table)
     tried = {step.name for condition in requested for step in condition.steps}
     for line in (*_other_codecs(loaded, tried), decoders_line, *_packages()):
-        stdout.print(line, highlight=False, markup=False)
+        stdout.print(line)
     for problem in dict.fromkeys(problems):
-        stdout.print(f"[bold red]![/] {escape(problem)}", highlight=False)
+        stdout.print(Text("!", "bold red"), problem)
     if problems:
         raise typer.Exit(1)
 

@@ -16,9 +16,8 @@ def info(store: Annotated[str, typer.Argument(help="Folder or URL of the store."
     manifest, clips = opened.manifest, opened.clips
     seconds = sum(clips["samples"].to_pylist()) / manifest.rate
     stdout.print(
-        f"[bold]{manifest.name}[/]: {clips.num_rows} clips, {seconds / 3600:.2f} h at {manifest.rate} Hz, "
+        f"{manifest.name}: {clips.num_rows} clips, {seconds / 3600:.2f} h at {manifest.rate} Hz, "
         f"{len(manifest.labels)} labels, sharded by '{manifest.shard_by}'",
-        highlight=False,
     )
     groups = [str(value) for value in clips[manifest.shard_by].to_pylist()]
     counts = Counter(zip(clips["label"].to_pylist(), groups, strict=True))

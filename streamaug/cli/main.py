@@ -20,6 +20,7 @@ from streamaug.cli.prune import prune
 from streamaug.cli.quality import quality
 from streamaug.cli.recipe import recipe
 from streamaug.cli.stream import stream
+from streamaug.cli.table import table
 from streamaug.cli.verify import verify
 from streamaug.cli.warm import warm
 
@@ -52,6 +53,7 @@ app.command()(plan)
 app.command()(prune)
 app.command()(quality)
 app.command()(stream)
+app.command()(table)
 app.command()(verify)
 app.command()(warm)
 app.add_typer(recipe, name="recipe")

@@ -60,13 +60,11 @@ def plan(
         shards = opened.clips["shard"].to_numpy()
         write_picture(picture, picture_of(opened_plan, counted.start, np.argsort(np.argsort(shards, kind="stable")) / len(shards)))
     for written in filter(None, (ledger, rows, picture)):
-        stdout.print(f"wrote {written}", highlight=False)
+        stdout.print(f"wrote {written}")
 
 
 def show(plan: "Plan", ledger: "Ledger", costs: "EpochCost", epochs: range) -> None:
     """Print a plan: settings, ledger, costs."""
-    from rich.markup import escape
-
     from streamaug.cli.console import stdout
     from streamaug.cli.tables import print_lines
 
@@ -76,17 +74,16 @@ def show(plan: "Plan", ledger: "Ledger", costs: "EpochCost", epochs: range) -> N
     order = ["full shuffle" if recipe.window is None else f"windows of {recipe.window} shards"]
     order += [f"batches of {recipe.stratify} stratified"] if recipe.stratify else []
     order += [f"balanced by {', '.join(recipe.balance)}"] if recipe.balance else []
-    stdout.print(f"[bold]{escape(recipe.title)}[/]", highlight=False)
-    stdout.print(f"draw {recipe.draw}, {', '.join(order)}; split {plan.inventory.split}, seed {plan.seed}", highlight=False)
-    stdout.print(f"plan {plan.hash}", highlight=False)
-    stdout.print(f"{when}: [bold]{count}[/] rows{f' of {plan.views} views' if plan.views > 1 else ''}", highlight=False)
+    stdout.print(recipe.title, style="bold")
+    stdout.print(f"draw {recipe.draw}, {', '.join(order)}; split {plan.inventory.split}, seed {plan.seed}")
+    stdout.print(f"plan {plan.hash}")
+    stdout.print(f"{when}: {count} rows{f' of {plan.views} views' if plan.views > 1 else ''}")
     if recipe.allow_leakage:
-        stdout.print("[bold red]allow_leakage: true[/] - clips or groups may be on both sides of training and evaluation", highlight=False)
+        stdout.print("allow_leakage: true - clips or groups may be on both sides of training and evaluation", style="bold red")
     print_lines(ledger_lines(ledger))
     stdout.print(
         f"{costs.seconds / 3600:.1f} h of audio, {costs.read_bytes / 1e6:.1f} MB to read in {costs.requests} requests; "
         f"caches take {costs.bitstreams / 1e6:.1f} MB for bitstreams, {costs.features / 1e6:.1f} MB for features",
-        highlight=False,
     )
 
 

@@ -43,12 +43,12 @@ def prune(
     pruning = find_prunable(Store.open(store), seconds_of(older_than))
     for manifest in pruning.snapshots:
         when = manifest.created.strftime("%Y-%m-%d %H:%M UTC")
-        stdout.print(f"snapshot {manifest.snapshot} of {when}", highlight=False)
+        stdout.print(f"snapshot {manifest.snapshot} of {when}")
     what = f"{len(pruning.snapshots)} snapshots and {len(pruning.files) - len(pruning.snapshots)} other files, {pruning.bytes / 1e6:.1f} MB"
     if not pruning.files:
-        stdout.print(f"{store}: nothing to delete", highlight=False, markup=False)
+        stdout.print(f"{store}: nothing to delete")
     elif delete:
         pruning.delete()
-        stdout.print(f"{store}: deleted {what}", highlight=False, markup=False)
+        stdout.print(f"{store}: deleted {what}")
     else:
-        stdout.print(f"{store}: would delete {what}; delete with --delete", highlight=False, markup=False)
+        stdout.print(f"{store}: would delete {what}; delete with --delete")

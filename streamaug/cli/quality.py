@@ -67,4 +67,4 @@ def quality(
         values = (f"{value:.2f}" for value in (row.mean, row.sd, row.p5, row.median, row.p95))
         shown.add_row(row.condition, str(row.clips), str(row.graded), *values, str(row.saturated), str(row.without_bandwidth))
     stdout.print(shown)
-    stdout.print(f"written: {output / 'summary.csv'}, {output / 'violins.png'}", highlight=False)
+    stdout.print(f"written: {output / 'summary.csv'}, {output / 'violins.png'}")

@@ -5,6 +5,8 @@ from typing import Annotated
 
 import typer
 
+from streamaug.printable import escape_lines
+
 recipe = typer.Typer(no_args_is_help=True, help="Recipes: JSON Schema, joined recipes, leave-one-codec-out families.")
 
 
@@ -24,7 +26,7 @@ def show(path: Annotated[Path, typer.Argument(metavar="RECIPE", help="Recipe, a 
     from streamaug.recipes import load_recipe
 
     loaded = load_recipe(path)
-    typer.echo(f"{loaded.to_yaml()}# hash {loaded.hash}")
+    typer.echo(escape_lines(f"{loaded.to_yaml()}# hash {loaded.hash}"))
 
 
 @recipe.command()
@@ -42,4 +44,4 @@ def leave_one_out(
         target = folder / f"without_{codec.replace('-', '_')}.yaml"
         with whole(target) as part:
             part.write_text(left.to_yaml(), encoding="utf-8")
-        typer.echo(f"wrote {target}: {', '.join(left.conditions)}")
+        typer.echo(escape_lines(f"wrote {target}: {', '.join(left.conditions)}"))

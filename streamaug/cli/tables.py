@@ -1,5 +1,6 @@
 """Print tables, and write tables, rows and pictures to files."""
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,9 +24,10 @@ _WIDEST = 10_000
 
 def print_lines(lines: Sequence[Sequence[str]]) -> None:
     """Print a table, its head first, numbers to the right; a narrow terminal does not cut it."""
-    from rich.console import Console
     from rich.measure import Measurement
     from rich.table import Table
+
+    from streamaug.cli.console import Terminal
 
     table = Table(*lines[0])
     for number, column in enumerate(table.columns):
@@ -33,8 +35,30 @@ def print_lines(lines: Sequence[Sequence[str]]) -> None:
             column.justify = "right"
     for line in lines[1:]:
         table.add_row(*line)
-    console = Console(width=_WIDEST)
+    console = Terminal(width=_WIDEST)
     console.print(table, width=Measurement.get(console, console.options, table).maximum)
+
+
+def split_by_label(clips: pa.Table, labels: Sequence[str], column: str = "split") -> list[list[str]]:
+    """Lines of a table of clips: one per label with its clips in each split, then their sums.
+
+    >>> clips = pa.table({"label": ["dog", "cat", "dog"], "split": ["train", "train", None]})
+    >>> split_by_label(clips, ["cat", "dog"])
+    [['label', 'train', '-', 'clips'], ['cat', '1', '0', '1'], ['dog', '1', '1', '2'], ['all', '2', '1', '3']]
+
+    Args:
+        clips: Columns label and the one to count by.
+        labels: In the order of the lines.
+        column: What to count by; clips without a value are counted under `-`.
+    """
+    counts = Counter(zip(clips["label"].to_pylist(), clips[column].to_pylist(), strict=True))
+    values = sorted({value for _, value in counts}, key=lambda value: (value is None, value))
+    lines = [["label", *("-" if value is None else str(value) for value in values), "clips"]]
+    for label in labels:
+        row = [counts[label, value] for value in values]
+        lines.append([label, *map(str, row), str(sum(row))])
+    sums = [sum(counts[label, value] for label in labels) for value in values]
+    return [*lines, ["all", *map(str, sums), str(sum(sums))]]
 
 
 @contextmanager

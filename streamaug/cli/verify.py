@@ -19,8 +19,8 @@ def verify(
 
     The exit code is 1 if anything is wrong.
     """
-    from rich.markup import escape
     from rich.table import Table
+    from rich.text import Text
 
     from streamaug.cli.console import ProgressBar, stdout
     from streamaug.store import Store
@@ -37,13 +37,13 @@ def verify(
         count = sum(finding.condition == name for finding in report.findings)
         clips = f"{len(index)} of {opened.clips.num_rows}" if len(index) < opened.clips.num_rows else str(len(index))
         size = f"{sum(shard.bytes for shard in index.meta.shards) / 1e6:.1f}"
-        table.add_row(name, clips, str(len(index.meta.shards)), size, f"[bold red]{count}[/]" if count else "0")
+        table.add_row(name, clips, str(len(index.meta.shards)), size, Text(str(count), "bold red") if count else "0")
     stdout.print(table)
     for finding in report.findings:
-        stdout.print(f"[bold red]![/] {escape(str(finding))}", highlight=False)
+        stdout.print(Text("!", "bold red"), str(finding))
     if report.findings:
         message = f"{store}: {len(report.findings)} findings; remove damaged shards and run the build again, which rebuilds them"
-        stdout.print(message, highlight=False, markup=False)
+        stdout.print(message)
         raise typer.Exit(1)
     checked = "bytes and sound" if decode else "bytes"
-    stdout.print(f"{store}: no problem found ({checked} checked)", highlight=False, markup=False)
+    stdout.print(f"{store}: no problem found ({checked} checked)")

@@ -30,6 +30,6 @@ def warm(
             progress.advance(clips)
     cached = stream.cached
     for what, clips in cached.items():
-        stdout.print(f"{cache} holds the {what.partition('/')[0]} of {clips} of {total} clips", highlight=False)
+        stdout.print(f"{cache} holds the {what.partition('/')[0]} of {clips} of {total} clips")
     if min(cached.values()) < total:
-        stdout.print(f"the rest is decoded in every epoch; increase --cache-gb ({cache_gb:g} is too small)", highlight=False)
+        stdout.print(f"the rest is decoded in every epoch; increase --cache-gb ({cache_gb:g} is too small)")

@@ -9,6 +9,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from streamaug.errors import LeakageWarning
+from streamaug.printable import escape_lines
 from streamaug.splits import Split
 from streamaug.store import Store
 
@@ -99,4 +100,4 @@ def warn_of_leakage(store: Store, split: str) -> None:
 
 @cache
 def _warn_once(message: str) -> None:
-    warnings.warn(message, LeakageWarning, stacklevel=4)
+    warnings.warn(escape_lines(message), LeakageWarning, stacklevel=4)

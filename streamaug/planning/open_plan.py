@@ -14,7 +14,7 @@ from streamaug.planning.identity import labels_digest
 from streamaug.planning.leakage import Side, leaks, other_side
 from streamaug.planning.sequential import PlanLike, SequentialPlan
 from streamaug.recipes import Recipe
-from streamaug.splits import Split
+from streamaug.splits import Split, text_column
 from streamaug.store import Store
 
 
@@ -134,7 +134,7 @@ def factorize(clips: pa.Table, name: str) -> Column:
     """
     if name not in clips.column_names:
         raise StoreError(f"the clips table has no column '{name}'. {nearest(name, clips.column_names)}")
-    column = pc.fill_null(pc.cast(clips[name], pa.string()), "").combine_chunks().dictionary_encode()
+    column = pc.fill_null(text_column(clips, name), "").combine_chunks().dictionary_encode()
     values = column.dictionary.to_pylist()
     order = sorted(range(len(values)), key=values.__getitem__)
     new_codes = np.empty(len(values), np.int32)
@@ -152,7 +152,7 @@ def _digest(clips: pa.Table, names: Iterable[str]) -> str:
     """Digest of some columns of a table, no matter how its memory is divided into chunks."""
     digest = hashlib.sha256()
     for name in names:
-        column = pc.fill_null(pc.cast(clips[name], pa.string()), "\0").combine_chunks()
+        column = pc.fill_null(text_column(clips, name), "\0").combine_chunks()
         _, offsets, text = column.buffers()
         ends = np.frombuffer(offsets, np.int32)[column.offset : column.offset + len(column) + 1]
         digest.update(name.encode() + np.diff(ends).tobytes() + memoryview(text)[ends[0] : ends[-1]])

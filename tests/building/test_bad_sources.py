@@ -169,7 +169,7 @@ def test_a_table_of_broken_clips_only_is_refused_even_with_skip_bad(tmp_path):
         ("path,split\nclip000.wav,train\n", "no column 'label'"),
         ("path,label\nclip000.wav,a\n", "no column 'split'"),
         ("path,label,split\n", "lists no clips"),
-        ("path,label,split\nclip000.wav,,train\n", "column 'label' is empty in row 1"),
+        ("path,label,split\nclip000.wav,,train\n", "an empty cell, or NaN, in the column 'label'"),
         ("path,label,split\nclip000.wav,a,train,b\n", "clips.csv"),
         ("path,label,split,samples\nclip000.wav,a,train,7\n", "column name 'samples' is reserved"),
         ("path,label,split\nabsent.wav,a,train\n", "absent.wav"),
@@ -238,3 +238,17 @@ def test_a_recipe_with_a_condition_that_the_store_lacks_is_refused_with_those_it
     assert "mp3_64" in result.stderr
     assert "original" in result.stderr
     assert "Traceback" not in result.stderr
+
+
+def test_other_column_names_are_given_by_options_and_the_build_ends_with_split_by_label(tmp_path):
+    write_clips(tmp_path, 5)
+    table = tmp_path / "clips.csv"
+    table.write_text(table.read_text().replace("path,label,split,group", "filename,category,part,place"))
+    options = ("--path-column", "filename", "--label-column", "category", "--split-column", "part", "--group-column", "place")
+    result = build(table, tmp_path / "store", *options)
+    assert result.returncode == 0, result.stderr
+    cells = [[cell.strip() for cell in line.split("│")[1:-1]] for line in result.stdout.splitlines() if line.startswith("│")]
+    assert cells == [["a", "0", "3", "3"], ["b", "1", "1", "2"], ["all", "1", "4", "5"]]
+    clips = Store.open(tmp_path / "store").clips
+    assert clips["group"].to_pylist() == [f"place{number}" for number in range(5)]
+    assert_refused(build(table, tmp_path / "other"), tmp_path / "other", "--path-column", "--label-column", "--split-column")

@@ -114,7 +114,7 @@ def test_the_json_of_a_clip_has_its_provenance(store, table):
     ]
     assert all(step["version"].startswith("PyAV") for step in metadata["steps"])
     assert metadata["delay"] == Store.open(store).index("sbc_64+aac_32").column("delay")[0]
-    assert metadata["device"] in (0, 1, 2)
+    assert metadata["device"] in ("0", "1", "2")
 
 
 def test_one_worker_or_many_processes_give_the_same_bytes(store, table, tmp_path):

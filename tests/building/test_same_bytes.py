@@ -26,16 +26,16 @@ from streamaug.store import Store
 from tests.building.clips import RATE, content, write_table
 
 TARS = {
-    "original": "548fba07f8f7f88e",
-    "quieter": "379bbca9d1a35cd1",
-    "evaluated+quieter": "223476aff7cff62a",
+    "original": "1d150139de483bee",
+    "quieter": "62a89c34cb48f6ee",
+    "evaluated+quieter": "cc3b52878c9cfaca",
 }
 INDEXES = {
-    "original": "8cccba8fddfb6829",
-    "quieter": "2dbd88e031b151ba",
-    "evaluated+quieter": "24d6775aba832757",
+    "original": "bdc805edf294ce2c",
+    "quieter": "85f9ee45d0ddb098",
+    "evaluated+quieter": "e7ffb0f5b70d8806",
 }
-CLIPS = "871807990367b12a"
+CLIPS = "b1fd903fce5df68d"
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ class Quieter:
         return self
 
     def applies_to(self, clip: Mapping[str, Any]) -> bool:
-        return clip["device"] == 0
+        return clip["device"] == "0"
 
     def apply(self, signal: np.ndarray, rate: int, clip: Mapping[str, Any], load: LoadClip) -> np.ndarray:
         return signal / 2

@@ -49,7 +49,7 @@ class Late:
         return self
 
     def applies_to(self, clip: Mapping[str, Any]) -> bool:
-        return clip["device"] == 0
+        return clip["device"] == "0"
 
     def apply(self, signal: np.ndarray, rate: int, clip: Mapping[str, Any], load: LoadClip) -> np.ndarray:
         return np.pad(signal, (LATE, 0))[: len(signal)]

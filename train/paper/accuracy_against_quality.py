@@ -19,8 +19,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import typer
-from rich.console import Console
 
+from streamaug.cli.console import Terminal, stdout
 from streamaug.cli.console import run as run_app
 from streamaug.conditions import Condition
 from streamaug.quality.table import Quality, load_quality
@@ -134,7 +134,7 @@ def main(
     output: Annotated[Path, typer.Option(help="Folder to write.")] = Path("runs/accuracy_against_quality"),
 ) -> None:
     """Compare accuracy with perceived quality, by condition and, from predictions, by clip."""
-    console = Console(soft_wrap=True, highlight=False)
+    console: Terminal = stdout
     opened = Store.open(store)
     levels: dict[str, ClipLevel] = {}
     if accuracies is not None and predictions is None:
@@ -162,7 +162,7 @@ def main(
     console.print(caption.replace("\n", "; "), f"written to {output}", sep="\n")
 
 
-def _clip_level(levels: Mapping[str, ClipLevel], output: Path, console: Console) -> None:
+def _clip_level(levels: Mapping[str, ClipLevel], output: Path, console: Terminal) -> None:
     """Fit, tabulate and draw the answers of each condition and of all together."""
     pooled = ClipLevel(
         **{field.name: np.concatenate([getattr(level, field.name) for level in levels.values()]) for field in fields(ClipLevel)}

@@ -15,10 +15,10 @@ from typing import Annotated
 
 import numpy as np
 import typer
-from rich.console import Console
 from torch import Tensor
 
 from streamaug.cli.console import run as run_app
+from streamaug.cli.console import stdout
 from streamaug.conditions import parse_conditions
 from streamaug.files import write_whole
 from streamaug.recipes import Recipe, Schedule, Share
@@ -211,7 +211,7 @@ def main(
         "root-mean-square difference of log-mel features scaled to 0 to 1."
     )
     write_whole(out / "report.html", page("Choice of conditions for training", lead, sections))
-    Console().print(between.markdown(), verdict, f"report: {out / 'report.html'}", sep="\n\n", highlight=False, soft_wrap=True)
+    stdout.print(between.markdown(), verdict, f"report: {out / 'report.html'}", sep="\n\n")
 
 
 if __name__ == "__main__":

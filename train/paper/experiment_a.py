@@ -19,9 +19,9 @@ import numpy as np
 import pyarrow as pa
 import torch
 import typer
-from rich.console import Console
 
 from streamaug.cli.console import run as run_app
+from streamaug.cli.console import stdout
 from streamaug.conditions import parse_conditions
 from streamaug.files import write_whole
 from streamaug.store import Store
@@ -209,7 +209,7 @@ def main(
     write_whole(out / "table2.md", table.markdown() + "\n")
     write_whole(out / "by_class.csv", classes.csv())
     write_whole(out / "report.html", page("Experiment A", lead, sections))
-    Console().print(table.markdown(), f"report: {out / 'report.html'}", sep="\n", highlight=False, soft_wrap=True)
+    stdout.print(table.markdown(), f"report: {out / 'report.html'}", sep="\n")
 
 
 if __name__ == "__main__":

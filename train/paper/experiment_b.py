@@ -19,8 +19,8 @@ from typing import Annotated, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 import typer
-from rich.console import Console
 
+from streamaug.cli.console import Terminal, stdout
 from streamaug.cli.console import run as run_app
 from streamaug.conditions import Condition, parse_conditions
 from streamaug.files import write_whole
@@ -142,7 +142,7 @@ def experiment(
     column: str | None,
     out: Path,
     common: dict[str, Any],
-    console: Console,
+    console: Terminal,
     *,
     quiet: bool = True,
 ) -> Tables:
@@ -166,7 +166,7 @@ def experiment(
     plans = {job.row: open_plan(load_recipe(job.config.recipe), store, split=job.config.train_on) for job in planned_jobs}
     predictions, curves = [], {}
     for number, job in enumerate(planned_jobs, 1):
-        console.print(f"run {number} of {len(planned_jobs)}: {job.config.run}", highlight=False, soft_wrap=True)
+        console.print(f"run {number} of {len(planned_jobs)}: {job.config.run}")
         predictions.append(run_job(job, quiet=quiet))
         if job.config.seed == seeds[0] and job.fold == folds[0]:
             curves[f"row {job.row}"] = read_log(job.config.run)
@@ -271,9 +271,9 @@ def main(
         "threads": threads,
         "cache": cache or out / "features",
     }
-    console = Console()
+    console: Terminal = stdout
     tables = experiment(recipes, range(seeds), cross_validate, out, common, console)
-    console.print(tables.markdown(), f"report: {out / 'report.html'}", sep="\n", highlight=False, soft_wrap=True)
+    console.print(tables.markdown(), f"report: {out / 'report.html'}", sep="\n")
 
 
 if __name__ == "__main__":

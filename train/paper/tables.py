@@ -13,9 +13,9 @@ from typing import Annotated
 import numpy as np
 import pyarrow as pa
 import typer
-from rich.console import Console
 
 from streamaug.cli.console import run as run_app
+from streamaug.cli.console import stdout
 from streamaug.files import write_whole
 from train.errors import RunError
 from train.figures import accuracy_map
@@ -215,7 +215,7 @@ def write_tables(folder: Path) -> Tables:
 
 def main(folder: Annotated[Path, typer.Argument(help="Folder of an experiment.")]) -> None:
     """Write the tables of an experiment again."""
-    Console().print(write_tables(folder).markdown(), highlight=False, soft_wrap=True)
+    stdout.print(write_tables(folder).markdown())
 
 
 if __name__ == "__main__":

@@ -1,0 +1,226 @@
+"""Unpack audio from WebDataset tars and from Hugging Face data sets into files and clips."""
+
+import json
+import os
+import re
+import shutil
+import tarfile
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from streamaug.building.listing import AUDIO_EXTENSIONS, Row, clip_ids
+from streamaug.building.member_json import member_json
+from streamaug.errors import ClipsError
+
+_SPLIT_FILE = re.compile(r"(?P<split>.+?)-\d{5}-of-\d{5}.*")
+_SIGNS = {b"RIFF": "wav", b"fLaC": "flac", b"OggS": "ogg", b"ID3": "mp3", b"\xff\xfb": "mp3", b"\xff\xf3": "mp3", b"FORM": "aiff"}
+"""First bytes of audio whose data set has not kept a file name."""
+
+_ROWS_PER_BATCH = 64
+
+Clip = tuple[str, bytes | str, dict[str, Any]]
+"""A name in the source, the audio or the path of its file, and the columns."""
+
+
+def unpack(clips: Iterator[Clip], folder: Path) -> list[Row]:
+    """Write the audio of clips into files, one at a time.
+
+    Args:
+        clips: From `tar_clips` or `arrow_clips`.
+        folder: A new folder for the files.
+
+    Returns:
+        Columns path (absolute), clip_id, and the clips' own, as text.
+
+    Raises:
+        ClipsError: The folder exists, cannot be written to, or there are no clips.
+    """
+    if folder.exists():
+        raise ClipsError(f"{folder} already exists; remove it, or give the table another name")
+    rows: list[Row] = []
+    names: list[str] = []
+    try:
+        for number, (name, audio, columns) in enumerate(clips):
+            path = audio
+            if isinstance(audio, bytes):
+                folder.mkdir(parents=True, exist_ok=True)
+                path = str(folder / f"{number:07d}.{_extension(name, audio)}")
+                Path(path).write_bytes(audio)
+            names.append(name)
+            own = {"source_path" if key == "path" else key: as_text(value) for key, value in columns.items()}
+            rows.append({"path": str(path), **own})
+    except BaseException as error:
+        shutil.rmtree(folder, ignore_errors=True)
+        if isinstance(error, OSError):
+            reason = error.strerror or error
+            raise ClipsError(f"{folder}: cannot be written: {reason}; make room, or give the table another name") from error
+        raise
+    if not rows:
+        raise ClipsError("no clips with audio there; name tars with audio members, or a data set with an audio column")
+    counts = Counter(names)
+    unique = [name if counts[name] == 1 else f"{number:07d}-{name.rpartition('/')[2]}" for number, name in enumerate(names)]
+    return [{"path": row["path"], "clip_id": id_, **row} for row, id_ in zip(rows, clip_ids(unique), strict=True)]
+
+
+def _extension(name: str, audio: bytes) -> str:
+    own = os.path.splitext(name)[1][1:].lower()  # noqa: PTH122  a member's name is no path
+    return own if own in AUDIO_EXTENSIONS else next((kind for sign, kind in _SIGNS.items() if audio.startswith(sign)), "audio")
+
+
+def as_text(value: Any) -> str | None:
+    """A value as a cell of a table: text as it is, lists and records as JSON, no value for a gap."""
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, float) and value != value:
+        return None
+    if isinstance(value, (list, tuple, dict, bytes)):
+        plain = json.loads(member_json({"value": value}))["value"]
+        return plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False)
+    return str(value)
+
+
+def tar_clips(paths: Sequence[Path]) -> Iterator[Clip]:
+    """The clips of WebDataset tars: members with the same name up to its first dot.
+
+    A member of JSON gives columns; any other that is not audio gives one, named by its extension.
+
+    Raises:
+        ClipsError: A tar is damaged, or a clip has several audio members.
+    """
+    for path in paths:
+        prefix = f"{path.stem}/" if len(paths) > 1 else ""
+        try:
+            with tarfile.open(path, "r|*") as tar:
+                for key, members in _samples(tar):
+                    yield from _tar_clip(path, prefix, key, members)
+        except FileNotFoundError:
+            raise ClipsError(f"{path} does not exist; check the path") from None
+        except (tarfile.TarError, EOFError, OSError, ValueError) as error:
+            raise ClipsError(f"{path}: not readable as a WebDataset tar: {error}; download or write it again") from error
+
+
+def _samples(tar: tarfile.TarFile) -> Iterator[tuple[str, dict[str, bytes]]]:
+    """Members by extension, for each run of members with the same key."""
+    key, members = "", dict[str, bytes]()
+    for member in tar:
+        file = tar.extractfile(member) if member.isfile() else None
+        if file is None:
+            continue
+        folder, _, name = member.name.rpartition("/")
+        stem, _, extension = name.partition(".")
+        current = f"{folder}/{stem}" if folder else stem
+        if current != key and members:
+            yield key, members
+            members = {}
+        key = current
+        members[extension.lower()] = file.read()
+    if members:
+        yield key, members
+
+
+def _tar_clip(path: Path, prefix: str, key: str, members: Mapping[str, bytes]) -> Iterator[Clip]:
+    audio = [extension for extension in members if extension.rpartition(".")[2] in AUDIO_EXTENSIONS]
+    if len(audio) > 1:
+        raise ClipsError(f"{path}: clip '{key}' has several audio members ({', '.join(audio)}); a clip of a table has one")
+    columns: dict[str, Any] = {}
+    for extension, data in members.items():
+        if extension == "json":
+            loaded = json.loads(data)
+            columns |= loaded if isinstance(loaded, dict) else {"json": loaded}
+        elif extension not in audio:
+            columns[extension] = data.decode().strip()
+    if audio:
+        yield f"{prefix}{key}.{audio[0]}", members[audio[0]], columns
+
+
+def is_arrow_dataset(folder: Path) -> bool:
+    """Whether a folder is a Hugging Face data set: saved to disk, or Parquet files of the hub."""
+    return any((folder / name).exists() for name in ("dataset_dict.json", "state.json")) or any(folder.rglob("*.parquet"))
+
+
+def arrow_clips(folder: Path, audio_column: str | None = None) -> Iterator[Clip]:
+    """The clips of a Hugging Face data set on disk, Arrow or Parquet, one batch in memory.
+
+    Args:
+        folder: The data set, or one of its files.
+        audio_column: Column of records with bytes and path. Default: the only one.
+
+    Raises:
+        ClipsError: A file is damaged, or it is not clear where the audio is.
+    """
+    for split, path in _arrow_files(folder):
+        try:
+            with pa.memory_map(str(path)) as file:
+                schema, batches = _batches(path, file)
+                column, convert = _audio_column(schema, audio_column, path), _class_names(schema)
+                number = 0
+                for batch in batches:
+                    for row in batch.to_pylist():
+                        audio = row.pop(column) or {}
+                        if "split" not in row and split:
+                            row["split"] = split
+                        name = audio.get("path") or f"{number:07d}"
+                        content = audio.get("bytes")
+                        if content is None and not audio.get("path"):
+                            raise ClipsError(f"{path}: row {number} has neither audio nor the path of a file; save the data set again")
+                        columns = {key: convert[key](value) if key in convert else value for key, value in row.items()}
+                        yield f"{split or path.stem}/{name.rpartition('/')[2]}", str(folder / name) if content is None else content, columns
+                        number += 1
+        except (pa.ArrowException, OSError) as error:
+            raise ClipsError(f"{path}: not readable: {error}; save or download the data set again") from error
+
+
+def _arrow_files(folder: Path) -> Iterator[tuple[str | None, Path]]:
+    """The files of a data set with the split of each."""
+    if folder.is_file():
+        match = _SPLIT_FILE.fullmatch(folder.name)
+        yield (match["split"] if match else None), folder
+    elif (folder / "dataset_dict.json").exists():
+        for split in json.loads((folder / "dataset_dict.json").read_text())["splits"]:
+            for _, path in _arrow_files(folder / split):
+                yield split, path
+    elif (folder / "state.json").exists():
+        for data in json.loads((folder / "state.json").read_text())["_data_files"]:
+            yield None, folder / data["filename"]
+    else:
+        for path in sorted(folder.rglob("*.parquet")):
+            match = _SPLIT_FILE.fullmatch(path.name)
+            yield (match["split"] if match else path.parent.name if path.stem.isdigit() else path.stem), path
+
+
+def _batches(path: Path, file: pa.MemoryMappedFile) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
+    if path.suffix == ".parquet":
+        parquet = pq.ParquetFile(file)
+        return parquet.schema_arrow, parquet.iter_batches(_ROWS_PER_BATCH)
+    stream = pa.ipc.open_stream(file)
+    slices = (batch.slice(start, _ROWS_PER_BATCH) for batch in stream for start in range(0, batch.num_rows, _ROWS_PER_BATCH))
+    return stream.schema, slices
+
+
+def _audio_column(schema: pa.Schema, wanted: str | None, path: Path) -> str:
+    known = [field.name for field in schema if pa.types.is_struct(field.type) and {"bytes", "path"} <= {inner.name for inner in field.type}]
+    if wanted in known or (wanted is None and len(known) == 1):
+        return wanted or known[0]
+    raise ClipsError(
+        f"{path}: {f'no audio column {wanted!r}' if wanted else 'no or several audio columns'}; "
+        f"it has {', '.join(known) or 'none with bytes and path'}; name one with --audio-column"
+    )
+
+
+def _class_names(schema: pa.Schema) -> dict[str, Callable[[Any], Any]]:
+    """For each column of class numbers, what gives their names."""
+    metadata = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
+    features = metadata.get("info", {}).get("features", {})
+    classes = {
+        name: feature["names"] for name, feature in features.items() if isinstance(feature, dict) and feature.get("_type") == "ClassLabel"
+    }
+
+    def namer(names: list[str]) -> Callable[[Any], Any]:
+        return lambda number: None if number is None or number < 0 else names[number]
+
+    return {name: namer(names) for name, names in classes.items()}

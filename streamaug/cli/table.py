@@ -1,0 +1,197 @@
+"""streamaug table: make a table of clips for `streamaug build`, and add splits to one."""
+
+import csv
+import glob
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from streamaug.errors import ClipsError
+
+if TYPE_CHECKING:
+    from streamaug.building.listing import Row
+
+_SPLITS = {2: ("train", "evaluate"), 3: ("train", "validate", "evaluate")}
+"""Names of so many splits by default."""
+
+_TABLES = (".csv", ".tsv", ".txt", ".parquet", ".pq")
+
+
+def table(
+    source: Annotated[
+        str,
+        typer.Argument(
+            help="A folder with one folder per class, a quoted glob ('data/**/*.wav'), WebDataset tars ('shards/*.tar'), "
+            "a Hugging Face data set on disk, or a table of clips."
+        ),
+    ],
+    output: Annotated[Path, typer.Argument(help="Table to write, .csv. Audio from tars and data sets is put next to it.")],
+    pattern: Annotated[
+        str | None,
+        typer.Option(help="Columns in the end of each path, without extension: '{label}/{speaker}-{take}'. Default: label from folders."),
+    ] = None,
+    label_column: Annotated[str | None, typer.Option(help="Column that becomes label. Default: label, or a tar's cls.")] = None,
+    audio_column: Annotated[str | None, typer.Option(help="Audio column of a Hugging Face data set. Default: the only one.")] = None,
+    split: Annotated[
+        str | None, typer.Option(help="Comma-separated shares of new splits, such as 0.8,0.1,0.1. Default: those of the source.")
+    ] = None,
+    split_names: Annotated[
+        str | None, typer.Option(help="Comma-separated names of the new splits. Default: train,evaluate or train,validate,evaluate.")
+    ] = None,
+    group: Annotated[
+        str | None, typer.Option(help="Column whose values stay in one split, such as speaker; it becomes group. Default: group, if any.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Seed for the new splits.")] = 0,
+) -> None:
+    """Make a table of clips from audio as it is, and add splits that keep groups together and
+    spread every label evenly.
+    """
+    from streamaug.cli.console import stdout
+
+    if output.suffix.lower() != ".csv":
+        raise ClipsError(f"{output}: the table must have the ending .csv; rename it")
+    shares, names = _shares(split, split_names)
+    rows, notes = _read(source, output, pattern, audio_column)
+    rows = _named(rows, label_column, group)
+    if shares:
+        rows = _with_splits(rows, shares, names, seed)
+    write_rows(output, rows)
+    for note in notes:
+        stdout.print(note)
+    _summarise(output, rows)
+
+
+def _shares(split: str | None, split_names: str | None) -> tuple[list[float], Sequence[str]]:
+    """The shares of the new splits, and their names; none if there are to be none."""
+    if split is None:
+        if split_names is not None:
+            raise ClipsError("--split-names names the splits that --split makes; add --split, such as --split 0.8,0.1,0.1")
+        return [], ()
+    try:
+        shares = [float(share) for share in split.split(",")]
+    except ValueError:
+        shares = []
+    if not shares or min(shares) <= 0 or abs(sum(shares) - 1) > 1e-6:
+        raise ClipsError(f"--split '{split}': write shares above 0 that add up to 1, such as 0.8,0.1,0.1")
+    names = split_names.split(",") if split_names is not None else _SPLITS.get(len(shares), ())
+    if len(names) != len(shares) or len(set(names)) != len(names) or not all(name.strip() for name in names):
+        raise ClipsError(f"--split '{split}' has {len(shares)} shares; name each of the splits with --split-names")
+    return shares, names
+
+
+def _read(source: str, output: Path, pattern: str | None, audio_column: str | None) -> tuple[list["Row"], list[str]]:
+    """The clips of a source, and what to say about it."""
+    from streamaug.building.listing import list_audio
+    from streamaug.building.unpacking import arrow_clips, is_arrow_dataset, tar_clips, unpack
+
+    path = Path(source)
+    audio = output.absolute().with_name(f"{output.stem}-audio")
+    tars = [path] if path.suffix == ".tar" else sorted(path.glob("*.tar")) if path.is_dir() else []
+    if glob.has_magic(source) and not path.exists() and source.endswith(".tar"):
+        tars = [Path(name) for name in sorted(glob.glob(source, recursive=True))]  # noqa: PTH207  a pattern of the user
+    is_arrow = path.suffix == ".arrow" or (path.suffix == ".parquet" and _has_audio(path)) or (path.is_dir() and is_arrow_dataset(path))
+    if (tars or is_arrow) and pattern:
+        raise ClipsError("--pattern reads columns from the paths of files; tars and data sets have their own columns")
+    if tars:
+        rows = unpack(tar_clips(tars), audio)
+    elif is_arrow:
+        rows = unpack(arrow_clips(path, audio_column), audio)
+    elif path.suffix.lower() in _TABLES:
+        return _read_table(path), []
+    elif path.is_dir() or glob.has_magic(source):
+        rows, skipped = list_audio(source, pattern)
+        kinds = ", ".join(f"{count} .{kind}" if kind else f"{count} without ending" for kind, count in sorted(skipped.items()))
+        return rows, [f"left out files that are not audio: {kinds}"] if skipped else []
+    else:
+        raise ClipsError(f"{source} is not a folder, a glob, a tar, a table or a data set on disk; check the path")
+    return rows, [f"{len(rows)} clips unpacked into {audio}"] if audio.exists() else []
+
+
+def _has_audio(path: Path) -> bool:
+    """Whether a Parquet file has a column of records with bytes and path."""
+    import pyarrow as pa
+    import pyarrow.parquet as pq
+
+    try:
+        schema = pq.read_schema(path)
+    except (OSError, pa.ArrowException):
+        return False
+    return any(pa.types.is_struct(field.type) and "bytes" in {inner.name for inner in field.type} for field in schema)
+
+
+def _read_table(path: Path) -> list["Row"]:
+    from streamaug.building.table_files import read_file
+    from streamaug.building.table_reading import resolve_path
+    from streamaug.building.unpacking import as_text
+
+    table, problems = read_file(path)
+    if problems or len(set(table.column_names)) < len(table.column_names):
+        raise ClipsError(f"clips table {path}: {(problems or ['a column is there twice; remove one'])[0]}")
+    if "path" not in table.column_names:
+        raise ClipsError(f"clips table {path} has no column 'path'; it has {', '.join(table.column_names)}; rename one")
+    rows = [{name: as_text(value) for name, value in row.items()} for row in table.to_pylist()]
+    if not rows:
+        raise ClipsError(f"clips table {path} lists no clips; add one row per clip")
+    folder = str(path.absolute().parent)
+    return [{**row, "path": resolve_path(row["path"], folder)} for row in rows]
+
+
+def _named(rows: Sequence["Row"], label: str | None, group: str | None) -> list["Row"]:
+    """Rows with the columns label and group; columns that a store reserves get other names."""
+    from streamaug.building.table_reading import RESERVED
+    from streamaug.hints import nearest
+
+    known = dict.fromkeys(name for row in rows for name in row)
+    label = label or ("cls" if "cls" in known and "label" not in known else None)
+    for option, name, column in (("--label-column", "label", label), ("--group", "group", group)):
+        if column is None:
+            continue
+        if column not in known:
+            raise ClipsError(f"{option}: there is no column '{column}'. {nearest(column, known)}")
+        rows = [{**row, name: row.get(column)} for row in rows]
+        known[name] = None
+    if "label" not in known:
+        raise ClipsError(f"there is no column 'label', only {', '.join(known)}; name one with --label-column or --pattern")
+    first = [name for name in ("path", "clip_id", "label", "split", "group") if name in known]
+    columns = [*first, *(name for name in known if name not in first)]
+    return [{f"source_{name}" if name in RESERVED else name: row.get(name) for name in columns} for row in rows]
+
+
+def _with_splits(rows: Sequence["Row"], shares: Sequence[float], names: Sequence[str], seed: int) -> list["Row"]:
+    from streamaug.building.splitting import assign_splits
+
+    old = sorted({row["split"] or "" for row in rows if row.get("split")})
+    if old:
+        raise ClipsError(f"the source has splits already ({', '.join(old[:5])}); leave out --split, or remove the column 'split'")
+    groups = [f"group {row['group']}" if row.get("group") else f"clip {row['path']}" for row in rows]
+    numbers = assign_splits([row["label"] for row in rows], groups, shares, seed)
+    return [{**row, "split": names[number]} for row, number in zip(rows, numbers, strict=True)]
+
+
+def write_rows(output: Path, rows: Sequence["Row"]) -> None:
+    """Write a table of clips as CSV, with paths relative to its folder where they are below it."""
+    from streamaug.cli.tables import whole
+
+    folder = str(output.absolute().parent) + os.sep
+    columns = list(rows[0])
+    with whole(output.absolute()) as part, part.open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows({**row, "path": (row["path"] or "").removeprefix(folder)} for row in rows)
+
+
+def _summarise(output: Path, rows: Sequence["Row"]) -> None:
+    import pyarrow as pa
+
+    from streamaug.cli.console import stdout
+    from streamaug.cli.tables import print_lines, split_by_label
+
+    labels = [row["label"] or "-" for row in rows]
+    clips = pa.table({"label": labels, "split": pa.array([row.get("split") for row in rows], pa.string())})
+    stdout.print(f"{output}: {len(rows)} clips")
+    print_lines(split_by_label(clips, sorted(set(labels))))
+    if not any(row.get("split") for row in rows):
+        stdout.print("no splits: add --split 0.8,0.1,0.1, or build with --shard-by and a column of your own")

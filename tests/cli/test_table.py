@@ -1,0 +1,225 @@
+"""`streamaug table`: tables of clips from folders, globs, tars, Hugging Face data sets and tables."""
+
+import csv
+import io
+import json
+import re
+import subprocess
+import sys
+import tarfile
+
+import datasets
+import numpy as np
+import pytest
+import soundfile
+
+from streamaug.building.build import build
+from streamaug.store import Store
+
+SPEAKERS = "abcde"
+
+
+def table(*arguments):
+    command = [sys.executable, "-m", "streamaug", "table", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def rows_of(done, path):
+    assert done.returncode == 0, done.stderr
+    return list(csv.DictReader(path.open()))
+
+
+def assert_refused(done, *messages):
+    assert done.returncode == 1
+    assert "Traceback" not in done.stderr
+    for message in messages:
+        assert message in done.stderr
+
+
+def wav(seed) -> bytes:
+    sink = io.BytesIO()
+    soundfile.write(sink, 0.1 * np.random.default_rng(seed).standard_normal(8000), 8000, format="WAV")
+    return sink.getvalue()
+
+
+def write(path, seed=0):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(wav(seed))
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A folder per class, five speakers with four takes in each class."""
+    for number in range(20):
+        for label in ("cat", "dog"):
+            write(tmp_path / "data" / label / f"{SPEAKERS[number % 5]}-{number}.wav", number + 100 * (label == "dog"))
+    (tmp_path / "data" / "README.txt").write_text("not audio")
+    return tmp_path
+
+
+def test_a_folder_per_class_becomes_a_table_that_builds(folder):
+    done = table(folder / "data", folder / "clips.csv", "--split", "0.8,0.2", "--seed", "1")
+    rows = rows_of(done, folder / "clips.csv")
+    assert len(rows) == 40
+    assert rows[0]["path"] == "data/cat/a-0.wav"
+    assert len({row["clip_id"] for row in rows}) == 40
+    assert {(row["label"], row["split"]) for row in rows} == {(label, split) for label in ("cat", "dog") for split in ("train", "evaluate")}
+    assert "left out files that are not audio: 1 .txt" in done.stdout
+    assert re.search(r"│ all +│ +8 │ +32 │ +40 │", done.stdout)
+    assert build(folder / "clips.csv", str(folder / "store"), conditions=(), workers=1).clips == 40
+
+
+def test_groups_of_a_pattern_stay_whole_in_new_splits(folder):
+    options = ("--pattern", "{label}/{speaker}-{take}", "--split", "0.6,0.2,0.2", "--group", "speaker")
+    rows = rows_of(table(folder / "data", folder / "clips.csv", *options), folder / "clips.csv")
+    splits = {speaker: {row["split"] for row in rows if row["speaker"] == row["group"] == speaker} for speaker in SPEAKERS}
+    assert sorted(split for found in splits.values() for split in found) == ["evaluate", "train", "train", "train", "validate"]
+    assert rows_of(table(folder / "data", folder / "again.csv", *options), folder / "again.csv") == rows
+
+
+def test_a_quoted_glob_takes_the_class_from_the_folder_of_each_file(folder):
+    rows = rows_of(table(folder / "data" / "**" / "*-1*.wav", folder / "clips.csv"), folder / "clips.csv")
+    assert len(rows) == 22
+    assert {row["label"] for row in rows} == {"cat", "dog"}
+    rows = rows_of(table(folder / "data" / "dog" / "[ab]-*.wav", folder / "dogs.csv"), folder / "dogs.csv")
+    assert [(row["label"], row["path"][:10]) for row in rows] == [("dog", "data/dog/a")] * 4 + [("dog", "data/dog/b")] * 4
+
+
+def test_folders_that_are_named_like_splits_are_splits(tmp_path):
+    for split in ("train", "test"):
+        for label in ("cat", "dog"):
+            write(tmp_path / "data" / split / label / "1.wav")
+    rows = rows_of(table(tmp_path / "data", tmp_path / "clips.csv"), tmp_path / "clips.csv")
+    assert {(row["split"], row["label"]) for row in rows} == {(split, label) for split in ("train", "test") for label in ("cat", "dog")}
+    assert_refused(table(tmp_path / "data", tmp_path / "x.csv", "--split", "0.5,0.5"), "has splits already (test, train)")
+
+
+def add(tar, name, data):
+    info = tarfile.TarInfo(name)
+    info.size = len(data)
+    tar.addfile(info, io.BytesIO(data))
+
+
+def test_webdataset_tars_are_unpacked_with_their_columns(tmp_path):
+    for shard in range(2):
+        with tarfile.open(tmp_path / f"s-{shard}.tar", "w") as tar:
+            for number in range(3):
+                add(tar, f"x/{number}.wav", wav(10 * shard + number))
+                add(tar, f"x/{number}.cls", f"{number % 2}\n".encode())
+                add(tar, f"x/{number}.json", json.dumps({"speaker": "0012", "path": "/elsewhere", "snr": None, "tags": ["a"]}).encode())
+    rows = rows_of(table(tmp_path / "s-*.tar", tmp_path / "clips.csv", "--group", "speaker"), tmp_path / "clips.csv")
+    assert [row["label"] for row in rows] == ["0", "1", "0"] * 2
+    assert {(row["group"], row["source_path"], row["snr"], row["tags"]) for row in rows} == {("0012", "/elsewhere", "", '["a"]')}
+    assert [(tmp_path / row["path"]).read_bytes() for row in rows] == [wav(seed) for seed in (0, 1, 2, 10, 11, 12)]
+    assert_refused(table(tmp_path / "s-*.tar", tmp_path / "clips.csv"), "clips-audio already exists")
+
+
+def test_a_stores_own_tars_become_a_table_that_builds_again(folder):
+    assert table(folder / "data", folder / "clips.csv", "--split", "0.5,0.5").returncode == 0
+    build(folder / "clips.csv", str(folder / "store"), conditions=(), workers=1)
+    rows = rows_of(table(folder / "store" / "original" / "*.tar", folder / "again.csv"), folder / "again.csv")
+    build(folder / "again.csv", str(folder / "other"), conditions=(), workers=1)
+    first, second = (Store.open(folder / name).clips.select(["clip_id", "label", "split", "sha256"]) for name in ("store", "other"))
+    assert first == second
+    assert len(rows) == 40
+
+
+def test_a_hostile_tar_writes_nothing_outside_of_its_folder(tmp_path):
+    with tarfile.open(tmp_path / "s.tar", "w") as tar:
+        add(tar, "../../escaped.wav", wav(1))
+        add(tar, "../../escaped.cls", b"a")
+    rows = rows_of(table(tmp_path / "s.tar", tmp_path / "in" / "clips.csv"), tmp_path / "in" / "clips.csv")
+    assert [row["path"] for row in rows] == ["clips-audio/0000000.wav"]
+    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == ["0000000.wav", "clips.csv", "s.tar"]
+
+
+@pytest.fixture
+def hugging_face():
+    """Four clips in two splits; one has lost its file name."""
+    features = datasets.Features(
+        {
+            "audio": datasets.Audio(decode=False),
+            "class": datasets.ClassLabel(names=["cat", "dog"]),
+            "speaker": datasets.Value("string"),
+            "words": datasets.Sequence(datasets.Value("string")),
+        }
+    )
+
+    def split(seeds):
+        columns = {
+            "audio": [{"bytes": wav(seed), "path": f"{seed}.wav" if seed else None} for seed in seeds],
+            "class": [seed % 2 for seed in seeds],
+            "speaker": ["0012"] * len(seeds),
+            "words": [["a", "b"]] * len(seeds),
+        }
+        return datasets.Dataset.from_dict(columns, features=features)
+
+    return datasets.DatasetDict({"train": split([0, 1, 2]), "test": split([3])})
+
+
+def assert_unpacked(rows, folder):
+    rows = sorted(rows, key=lambda row: (folder / row["path"]).read_bytes())
+    expected = sorted([(wav(seed), ["cat", "dog"][seed % 2], "test" if seed == 3 else "train") for seed in range(4)])
+    assert [((folder / row["path"]).read_bytes(), row["label"], row["split"]) for row in rows] == expected
+    assert {(row["class"], row["speaker"], row["words"]) for row in rows} == {(label, "0012", '["a", "b"]') for label in ("cat", "dog")}
+    assert all(row["path"].endswith(".wav") for row in rows)
+
+
+def test_a_hugging_face_data_set_that_was_saved_to_disk_is_unpacked(tmp_path, hugging_face):
+    hugging_face.save_to_disk(tmp_path / "saved")
+    done = table(tmp_path / "saved", tmp_path / "clips.csv", "--label-column", "class")
+    assert_unpacked(rows_of(done, tmp_path / "clips.csv"), tmp_path)
+    (tmp_path / "one").mkdir()
+    done = table(tmp_path / "saved" / "train", tmp_path / "one" / "clips.csv", "--label-column", "class", "--split", "0.5,0.5")
+    assert len(rows_of(done, tmp_path / "one" / "clips.csv")) == 3
+    assert_refused(table(tmp_path / "saved", tmp_path / "x.csv"), "no column 'label'", "--label-column")
+
+
+def test_the_parquet_files_of_a_hub_are_unpacked(tmp_path, hugging_face):
+    (tmp_path / "hub" / "data").mkdir(parents=True)
+    for split, data in hugging_face.items():
+        data.to_parquet(tmp_path / "hub" / "data" / f"{split}-00000-of-00001.parquet")
+    done = table(tmp_path / "hub", tmp_path / "clips.csv", "--label-column", "class")
+    assert_unpacked(rows_of(done, tmp_path / "clips.csv"), tmp_path)
+
+
+def test_splits_are_added_to_a_table_whose_other_cells_stay(tmp_path):
+    lines = ["path,label,speaker", *(f"{number}.wav,{'ab'[number % 2]},{number // 4:04d}" for number in range(40))]
+    (tmp_path / "old.csv").write_text("\n".join(lines) + "\n")
+    (tmp_path / "new").mkdir()
+    options = ("--split", "0.5,0.5", "--split-names", "fit,hold", "--group", "speaker")
+    rows = rows_of(table(tmp_path / "old.csv", tmp_path / "new" / "clips.csv", *options), tmp_path / "new" / "clips.csv")
+    assert [(row["label"], row["speaker"]) for row in rows] == [tuple(line.split(",")[1:]) for line in lines[1:]]
+    assert [row["split"] for row in rows].count("fit") == 20
+    assert rows[0]["path"] == str(tmp_path / "0.wav")
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--split", "0.8,0.1"), "add up to 1"),
+        (("--split", "0.8,x"), "add up to 1"),
+        (("--split", "1.5,-0.5"), "above 0"),
+        (("--split", "0.25,0.25,0.25,0.25"), "--split-names"),
+        (("--split", "0.5,0.5", "--split-names", "a,a"), "--split-names"),
+        (("--split-names", "a,b"), "add --split"),
+        (("--group", "speaker"), "there is no column 'speaker'"),
+        (("--pattern", "{label}/{label}"), "each name once"),
+        (("--pattern", "{label}/{speaker}_{take}"), "does not fit 40 of 40 files"),
+        (("--pattern", "{path}"), "the path itself"),
+        (("--pattern", "*"), "names no column"),
+    ],
+)
+def test_options_that_do_not_fit_are_refused_with_what_to_write(folder, options, message):
+    assert_refused(table(folder / "data", folder / "clips.csv", *options), message)
+    assert not (folder / "clips.csv").exists()
+
+
+def test_sources_that_are_none_are_refused(tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "cut.tar").write_bytes(b"\x01" * 700)
+    write(tmp_path / "flat" / "a.wav")
+    for source, message in (("absent", "check the path"), ("empty", "no audio files"), ("cut.tar", "not readable as a WebDataset tar")):
+        assert_refused(table(tmp_path / source, tmp_path / "clips.csv"), message)
+    assert_refused(table(tmp_path / "flat", tmp_path / "clips.csv"), "'a.wav' is in no class folder")
+    assert_refused(table(tmp_path / "flat", tmp_path / "clips.parquet"), ".csv")
