@@ -73,10 +73,11 @@ def _read_csv(data: bytes) -> tuple[pa.Table, list[str]]:
     (_, names), *numbered = numbered
     problems, rows = [], []
     for line, row in numbered:
-        if len(row) != len(names) and (len(row) < len(names) or any(row[len(names) :])):
-            problems.append(f"a line of another length: line {line} has {len(row)} cells, not {len(names)} like the header; correct it")
-            row = [*row, *[""] * len(names)]
-        rows.append(row[: len(names)])
+        if len(row) != len(names):
+            if len(row) < len(names) or any(row[len(names) :]):
+                problems.append(f"a line of another length: line {line} has {len(row)} cells, not {len(names)} like the header; correct it")
+            row = [*row, *[""] * len(names)][: len(names)]
+        rows.append(row)
     columns = [text_array(column) for column in zip(*rows, strict=True)]
     columns = columns or [text_array([]) for _ in names]
     named = []
@@ -103,12 +104,14 @@ def text_array(cells: Sequence[str | None], *, has_nulls: bool = True) -> pa.Str
     >>> text_array(["a", "", "né", None]).to_pylist()
     ['a', None, 'né', None]
     """
-    encoded = [(cell or "").encode() for cell in cells]
-    sizes = np.fromiter(map(len, encoded), np.int64, len(encoded))
+    filled = [cell or "" for cell in cells]
+    text = "".join(filled)
+    data = text.encode()
+    sizes = np.fromiter(map(len, filled) if text.isascii() else (len(cell.encode()) for cell in filled), np.int64, len(filled))
     offsets = np.concatenate([np.zeros(1, np.int64), np.cumsum(sizes)])
     present = np.packbits(sizes > 0, bitorder="little") if has_nulls else None
-    buffers = [None if data is None else pa.py_buffer(data) for data in (offsets, b"".join(encoded), present)]
-    return pc.cast(pa.LargeStringArray.from_buffers(len(encoded), *buffers), pa.string())
+    buffers = [None if data is None else pa.py_buffer(data) for data in (offsets, data, present)]
+    return pc.cast(pa.LargeStringArray.from_buffers(len(filled), *buffers), pa.string())
 
 
 def sniff(header: str) -> tuple[str, bool]:
