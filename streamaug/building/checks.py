@@ -8,7 +8,6 @@ from typing import Literal
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from streamaug.building.problems import Problem
 from streamaug.building.reading import Reading
@@ -219,12 +218,14 @@ def split_warnings(clips: pa.Table) -> list[str]:
         clips: Clips with the columns split and group; clips without either do not count.
     """
     known = clips.select(["group", "split"]).drop_null()
-    counts = known.group_by("group").aggregate([("split", "count_distinct")])
-    mixed = counts.filter(pc.greater(counts["split_count_distinct"], 1))["group"]
-    if not len(mixed):
+    splits_of: dict[str, set[str]] = defaultdict(set)
+    for group, split in zip(known["group"].to_pylist(), known["split"].to_pylist(), strict=True):
+        splits_of[group].add(split)
+    mixed = [group for group, splits in splits_of.items() if len(splits) > 1]
+    if not mixed:
         return []
-    example = pc.min(mixed).as_py()
-    splits = sorted(known.filter(pc.equal(known["group"], example))["split"].unique().to_pylist())
+    example = min(mixed)
+    splits = sorted(splits_of[example])
     groups = f"{len(mixed)} group{'s are' if len(mixed) > 1 else ' is'}"
     return [
         f"warning: {groups} in several splits, for example '{example}' in {', '.join(splits)}; "

@@ -36,7 +36,7 @@ def add_source_columns(table: pa.Table, sources: Sequence[SourceInfo]) -> pa.Tab
     }
     for name, column in columns.items():
         table = table.append_column(name, column)
-    return table.sort_by("clip_id")
+    return table.take(pc.sort_indices(table["clip_id"]))  # not sort_by, which imports pandas
 
 
 def ordered_labels(clips: pa.Table, existing: ExistingStore | None) -> tuple[str, ...]:

@@ -155,9 +155,14 @@ def measure_sample(
             tables[samples[task][0]].append(table)
             progress.advance(1)
     return {
-        index.meta.condition: Quality(meta=meta_of(index, original, _software()), table=pa.concat_tables(parts).sort_by("clip_id"))
+        index.meta.condition: Quality(meta=meta_of(index, original, _software()), table=_by_clip(parts))
         for index, parts in zip(indexes, tables, strict=True)
     }
+
+
+def _by_clip(parts: Sequence[pa.Table]) -> pa.Table:
+    table = pa.concat_tables(parts)
+    return table.take(pc.sort_indices(table["clip_id"]))
 
 
 def _sampled(index: Index, clips: int) -> list[int]:

@@ -87,7 +87,7 @@ class Quality:
     def from_bytes(cls, data: bytes, source: str) -> "Quality":
         """Read and check a table; `source` names it in errors. Raises CorruptError."""
         try:
-            table = pq.read_table(io.BytesIO(data))
+            table = pq.ParquetFile(io.BytesIO(data)).read(use_threads=False)  # as in store/parquet.py
             meta = QualityMeta.model_validate_json((table.schema.metadata or {})[_FOOTER])
             return cls(meta=meta, table=table.replace_schema_metadata(None).cast(QUALITY_SCHEMA))
         except (pa.ArrowException, KeyError, ValueError, OSError, ValidationError) as error:

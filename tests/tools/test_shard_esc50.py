@@ -33,7 +33,7 @@ def test_the_published_table_gives_label_fold_group_and_the_own_columns(tmp_path
     done = subprocess.run([*command, "--conditions", "original", "--workers", "1"], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     store = Store.open(tmp_path / "store")
-    assert (store.meta.name, store.meta.shard_by, store.meta.labels) == ("esc50", "fold", ("dog", "pouring_water"))
+    assert (store.manifest.name, store.manifest.shard_by, store.manifest.labels) == ("esc50", "fold", ("dog", "pouring_water"))
     assert len(Split.parse("evaluate").rows(store.clips)) == len(Split.parse("fold=5").rows(store.clips)) == 2
     (clip,) = (clip for clip in store.clips.to_pylist() if clip["clip_id"] == "3-317-A-17")
     assert {name: clip[name] for name in ("label", "fold", "split", "group", "esc10", "take", "target")} == {
