@@ -51,7 +51,8 @@ class _Stop:
         if not is_first:
             self.exit_now()
         # What is raised inside a callback of the interpreter is printed there, and lost.
-        sys.unraisablehook = threading.excepthook = lambda *_: None
+        sys.unraisablehook = lambda _: None
+        threading.excepthook = lambda _: None
         timer = threading.Timer(_GRACE_S, self.exit_now)
         timer.daemon = True
         timer.start()

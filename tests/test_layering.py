@@ -14,7 +14,21 @@ ROOT = Path(__file__).parents[1]
 TOPS = ("streamaug", "train", "tools", "tests")
 
 FLOORS = (
-    ("conditions", "errors", "executors", "files", "hints", "interrupts", "machine", "packages", "plugins", "progress", "retry", "splits"),
+    (
+        "conditions",
+        "errors",
+        "executors",
+        "files",
+        "hints",
+        "interrupts",
+        "machine",
+        "packages",
+        "plugins",
+        "progress",
+        "retry",
+        "splits",
+        "temporary",
+    ),
     ("codecs", "effects", "features"),
     ("store",),
     ("reading", "recipes"),

@@ -18,7 +18,8 @@ from streamaug.building.checks import BrokenSourcesError, Problem, find_problems
 from streamaug.building.clips_table import add_shard_column, add_source_columns, ordered_labels
 from streamaug.building.existing import ExistingStore, check_compatible, existing_index, existing_shards, read_existing
 from streamaug.building.job import Job
-from streamaug.building.prepare import fit_chain, has_effects, prepare_conditions
+from streamaug.building.options import check_options, clip_length, own_lengths
+from streamaug.building.prepare import check_lengths, fit_chain, has_effects, prepare_conditions
 from streamaug.building.publish import locked, publish, write_clips
 from streamaug.building.shard import ShardTask, build_shard
 from streamaug.building.sources import Originals, Recording, common_rate, read_table
@@ -26,9 +27,11 @@ from streamaug.codecs import Settings, load_settings
 from streamaug.conditions import Condition
 from streamaug.effects import Effect
 from streamaug.executors import pool, results
+from streamaug.files import disk_errors
 from streamaug.progress import Progress, Silent
 from streamaug.store.folder import Folder
 from streamaug.store.format import FORMAT, StoreMeta
+from streamaug.temporary import sweep
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -131,13 +134,17 @@ def run_job(job: Job, executor: Executor, progress: Progress) -> Built:
 
     Nothing is written before all sources and settings have been checked.
     """
+    check_options(job)
+    sweep()
     folder = Folder.at(job.store, job.storage_options)
     existing = read_existing(folder)
     table = read_table(job.clips, job.shard_by)
-    rate = job.rate or (existing.meta.rate if existing else common_rate(table["path"].to_pylist()))
-    prepared, skipped_conditions = prepare_conditions(job, rate, progress)
+    rate = job.rate if job.rate is not None else (existing.meta.rate if existing else common_rate(table["path"].to_pylist()))
+    length = clip_length(job, rate, existing)
+    prepared, skipped_conditions = prepare_conditions(job, rate, progress, existing.meta.conditions if existing else ())
 
-    clips, errors = _check_sources(job, table, rate, existing, executor, progress)
+    clips, errors = _check_sources(job, table, rate, length, existing, executor, progress)
+    check_lengths(prepared, int(clips["samples"][0].as_py()), clips["clip_id"][0].as_py())
     meta = StoreMeta(
         format=FORMAT,
         name=job.name or (existing.meta.name if existing else job.clips.stem),
@@ -158,7 +165,7 @@ def run_job(job: Job, executor: Executor, progress: Progress) -> Built:
     for chain in chains:
         existing_index(folder, chain, replace=job.replace)  # raises if the settings differ
 
-    with locked(folder):
+    with disk_errors(folder.url), locked(folder):
         write_clips(folder, meta, clips, errors)
         shards = {chain.name: _shard_numbers(chain, clips) for chain in chains}
         missing = {
@@ -178,11 +185,12 @@ def run_job(job: Job, executor: Executor, progress: Progress) -> Built:
 
 
 def _check_sources(
-    job: Job, table: pa.Table, rate: int, existing: ExistingStore | None, executor: Executor, progress: Progress
+    job: Job, table: pa.Table, rate: int, length: int | None, existing: ExistingStore | None, executor: Executor, progress: Progress
 ) -> tuple[pa.Table, list[Problem]]:
     """The clips without errors, with what the check found out about them, and all errors."""
-    length = round(job.seconds * rate) if job.seconds else None
     sources = inspect_sources(executor, table["path"].to_pylist(), rate, length, progress)
+    if existing and job.seconds is None:
+        sources = own_lengths(table["clip_id"].to_pylist(), sources, existing)
     problems = find_problems(table, sources, job.shard_by, existing.samples if existing else None)
     for problem in problems:
         progress.say(f"{problem.severity}: clip '{problem.clip_id}' ({problem.path}): {problem.message}")

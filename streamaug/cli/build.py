@@ -18,25 +18,28 @@ def build(
         str | None, typer.Option(help="Comma-separated conditions, such as original,mp3_64,sbc_64+aac_64. Default: those of the paper.")
     ] = None,
     name: Annotated[str | None, typer.Option(help="Name of the data set. Default: the table's file name.")] = None,
-    rate: Annotated[int | None, typer.Option(help="Sample rate of the store in Hz. Default: the most common rate of the sources.")] = None,
+    rate: Annotated[
+        int | None,
+        typer.Option(help="Sample rate of the store in Hz. Default: that of the store, else the most common rate of the sources."),
+    ] = None,
     seconds: Annotated[
         float | None,
         typer.Option(
-            min=0.05,
-            help="Clip length in seconds; longer clips are cut, shorter ones padded. Default: all clips must have the same length.",
+            help="Clip length in seconds; longer clips are cut, shorter ones padded. Default: that of the store; "
+            "for a new store all clips must have the same length.",
         ),
     ] = None,
     shard_by: Annotated[str, typer.Option(help="Column to shard by: each shard holds clips of one value.")] = "split",
     clips_per_shard: Annotated[
         int | None,
         typer.Option(
-            min=1, help="Largest number of clips in a shard. Default: 1/8 of the clips with the same --shard-by value, between 16 and 128."
+            help="Largest number of clips in a shard. Default: 1/8 of the clips with the same --shard-by value, between 16 and 128."
         ),
     ] = None,
     settings: Annotated[Path | None, typer.Option(help="YAML file with encoder settings that override shards/paper.yaml.")] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Rebuild conditions whose stored settings differ.")] = False,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out broken clips and list them in STORE/rejected.csv.")] = False,
-    workers: Annotated[int | None, typer.Option(min=1, help="Number of processes. Default: one per core.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Number of processes. Default: one per core.")] = None,
     cluster: Cluster = None,
 ) -> None:
     """Check every clip, encode it in every condition and write the shards.
@@ -52,7 +55,7 @@ def build(
     job = Job(
         clips=clips,
         store=store,
-        conditions=parse_conditions(conditions) if conditions else None,
+        conditions=parse_conditions(conditions) if conditions is not None else None,
         name=name,
         rate=rate,
         seconds=seconds,

@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from streamaug.errors import StreamaugError
-from streamaug.files import absolute_path
+from streamaug.files import absolute_path, disk_error
 from streamaug.packages import missing_package_error
 
 stderr = Console(stderr=True, soft_wrap=True)
@@ -19,8 +19,8 @@ stdout = Console(soft_wrap=True)
 def run(app: typer.Typer) -> None:
     """Run a typer application and print an error in one line.
 
-    An error of streamaug, or a missing package that pip can install, ends in one message and exit
-    code 1. `--debug` shows its traceback. It may be anywhere on the line, so that it can be added
+    An error of streamaug, a disk that is full or cannot be written, or a missing package that pip
+    can install, ends in one message and exit code 1. `--debug` shows its traceback. It may be anywhere on the line, so that it can be added
     to the end of a command that failed.
 
     Args:
@@ -37,6 +37,10 @@ def run(app: typer.Typer) -> None:
         error = raised
     except ModuleNotFoundError as raised:
         error = missing_package_error(raised)
+        if is_debug or error is None:
+            raise
+    except OSError as raised:
+        error = disk_error(raised, raised.strerror or "")
         if is_debug or error is None:
             raise
     else:

@@ -2,7 +2,6 @@
 whole or not at all."""
 
 import os
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -15,9 +14,10 @@ from fsspec.implementations.local import LocalFileSystem
 from fsspec.utils import get_protocol
 
 from streamaug.errors import FetchError, StoreError
-from streamaug.files import absolute_path, staged_file
+from streamaug.files import absolute_path, disk_errors, staged_file
 from streamaug.retry import RetryPolicy, range_of
 from streamaug.store.access import access_remedy, is_missing_bucket, opening_error
+from streamaug.temporary import temporary_folder
 
 _T = TypeVar("_T")
 
@@ -255,17 +255,18 @@ class Folder:
         In a local folder it is renamed, elsewhere uploaded; a reader never sees half a file.
 
         Raises:
-            FetchError: The file could not be uploaded.
+            FetchError: The disk is full or cannot be written, or the file could not be uploaded.
         """
         if self.is_local:
             target, staging = self.local_path(name), self.local_path(STAGING)
-            staging.mkdir(parents=True, exist_ok=True)
-            with staged_file(target, directory=staging) as path:
-                yield path
-                target.parent.mkdir(parents=True, exist_ok=True)
+            with disk_errors(target):
+                staging.mkdir(parents=True, exist_ok=True)
+                with staged_file(target, directory=staging) as path:
+                    yield path
+                    target.parent.mkdir(parents=True, exist_ok=True)
         else:
-            with tempfile.TemporaryDirectory(prefix="streamaug-") as directory:
-                path = Path(directory) / "staged"
+            with temporary_folder() as directory:
+                path = directory / "staged"
                 yield path
                 self._put(name, lambda: self.fs.put_file(str(path), self.path(name)))
 
