@@ -88,7 +88,7 @@ def _new_folder(parent: Path) -> tuple[Path, FileLock]:
 def _remove_if_unused(folder: Path) -> None:
     lock = folder / _LOCK
     if not lock.exists():
-        if time.time() - folder.stat().st_mtime > _UNLOCKED_S and set(os.listdir(folder)) <= _CONTENT:
+        if time.time() - folder.stat().st_mtime > _UNLOCKED_S and {path.name for path in folder.iterdir()} <= _CONTENT:
             shutil.rmtree(folder, ignore_errors=True)
         return
     try:

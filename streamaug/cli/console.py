@@ -78,7 +78,8 @@ class ProgressBar:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._bars.stop()
+        if stderr.is_terminal:  # otherwise it would print an empty line
+            self._bars.stop()
 
     def begin(self, stage: str, total: int) -> None:
         if not stderr.is_terminal:
