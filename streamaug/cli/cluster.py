@@ -32,7 +32,7 @@ def executor_of(cluster: str | None) -> Iterator[Executor | None]:
         return
     try:
         from distributed import Client, KilledWorker
-        from distributed.comm import CommClosedError
+        from distributed.comm.core import CommClosedError
     except ImportError as error:
         raise StreamaugError(f"--cluster needs Dask, which is not installed ({error}); run 'pip install streamaug[cluster]'") from error
     # It logs a traceback when the scheduler is lost; the error below says the same in a line.
