@@ -60,6 +60,12 @@ def disk_error(error: OSError, path: str) -> FetchError | None:
     return FetchError(f"{path}: {reason}; {remedy}, and run the command again")
 
 
+def disk_remedy(error: BaseException) -> str:
+    """What to do about an error of the operating system; empty for one that is not about a disk."""
+    known = _DISK_ERRORS.get(error.errno or 0) if isinstance(error, OSError) else None
+    return known[1] if known else ""
+
+
 def _has_inodes(path: Path) -> bool:
     """Whether the file system of a path can hold another file; true if it does not say."""
     for folder in (path, *path.parents):

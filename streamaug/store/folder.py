@@ -14,7 +14,7 @@ from fsspec.implementations.local import LocalFileSystem
 from fsspec.utils import get_protocol
 
 from streamaug.errors import FetchError, StoreError
-from streamaug.files import absolute_path, disk_errors, staged_file
+from streamaug.files import absolute_path, disk_errors, disk_remedy, staged_file
 from streamaug.retry import RetryPolicy, range_of
 from streamaug.store.access import access_remedy, is_missing_bucket, opening_error
 from streamaug.temporary import temporary_folder
@@ -175,7 +175,7 @@ class Folder:
         """Run an operation on a file under the retry policy. Raises FileNotFoundError, FetchError."""
         policy, what = (LOCAL if self.is_local else REMOTE), f"{self.url}/{name}: {verb}"
         try:
-            return policy.run(what, action, remedy=lambda error: "" if self.is_local else access_remedy(self.url, error))
+            return policy.run(what, action, remedy=lambda error: disk_remedy(error) if self.is_local else access_remedy(self.url, error))
         except FileNotFoundError as error:
             if is_missing_bucket(error):
                 raise FetchError(f"{what} failed: {error}; check the bucket's name and the endpoint, or create the bucket first") from error
