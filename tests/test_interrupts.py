@@ -83,7 +83,7 @@ def test_a_build_that_is_stopped_takes_its_workers_along_and_is_resumed(table, t
     reused = re.search(r"(\d+) already present", output)
     assert reused is not None, output
     assert int(reused[1]) >= 3
-    assert Store.open(store).conditions == tuple(CONDITIONS.split(","))
+    assert set(Store.open(store).conditions) == set(CONDITIONS.split(","))
 
 
 def test_a_second_ctrl_c_ends_a_command_that_does_not_react_to_the_first(tmp_path):
