@@ -4,7 +4,7 @@ import multiprocessing
 import os
 import signal
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
@@ -157,7 +157,18 @@ def results(executor: Executor, calls: Sequence[tuple[Callable[..., _T], tuple[A
         for future in as_completed(futures):
             yield futures.pop(future), future.result()
     except BrokenProcessPool as error:
+        _cancel(futures)
         raise WorkerKilledError("a worker was killed, perhaps because memory ran out; run the command again to resume") from error
-    finally:
-        for future in futures:
-            future.cancel()
+    except (Exception, GeneratorExit):
+        _cancel(futures)
+        raise
+    except BaseException:
+        # `pool` ends its processes now. Their executor would break down over calls that are cancelled.
+        if not isinstance(executor, _Processes):
+            _cancel(futures)
+        raise
+
+
+def _cancel(futures: Iterable[Future[Any]]) -> None:
+    for future in futures:
+        future.cancel()
