@@ -1,10 +1,15 @@
 """Run many calls on the workers of any `concurrent.futures.Executor`."""
 
 import multiprocessing
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import Executor, ProcessPoolExecutor, as_completed
+import os
+import signal
+import threading
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Executor, Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
+from multiprocessing.connection import Connection
+from multiprocessing.synchronize import Event
 from typing import Any, TypeVar
 
 from streamaug.errors import StreamaugError
@@ -24,10 +29,15 @@ def pool(executor: Executor | None, workers: int | None = None) -> Iterator[Exec
             are closed at the end.
         workers: Number of these processes. Default: one per core that this process may use.
 
+    The processes end with this one, however it ends; when it is interrupted, they end without
+    finishing what they do.
+
     Raises:
-        StreamaugError: A process was killed, or none could start because the script that called
-            this has no `if __name__ == "__main__":`.
+        StreamaugError: `workers` is not a positive number, a process was killed, or none could
+            start because the script that called this has no `if __name__ == "__main__":`.
     """
+    if workers is not None and workers < 1:
+        raise StreamaugError(f"workers: {workers} is not a number of processes; give 1 or more, or leave it out for one per core")
     if executor is not None:
         yield executor
         return
@@ -36,13 +46,79 @@ def pool(executor: Executor | None, workers: int | None = None) -> Iterator[Exec
     # Spawned, since a fork would copy the locks of threads that PyArrow and fsspec keep.
     context = multiprocessing.get_context("spawn")
     started = context.Event()
+    # Nothing is ever sent through it. The workers end when this side is closed, and the kernel closes it if this process is killed.
+    lifeline, held = context.Pipe(duplex=False)
     try:
-        with ProcessPoolExecutor(workers or cores(), mp_context=context, initializer=started.set) as processes:
-            yield processes
+        with _Processes(workers or cores(), mp_context=context, initializer=_begin, initargs=(started, lifeline)) as processes:
+            try:
+                yield processes
+            except Exception:
+                raise  # what the workers do meanwhile is finished, and kept
+            except BaseException:
+                held.close()
+                raise
     except WorkerKilledError:
         if started.is_set():
             raise
         raise StreamaugError(f"no worker process could start: {_GUARD}") from None
+    finally:
+        held.close()
+        lifeline.close()
+
+
+class _Processes(ProcessPoolExecutor):
+    """Processes that Ctrl-C does not reach.
+
+    A terminal sends it to all processes of a command. Those that import at this moment would each
+    print a traceback; the process that started them ends them anyway.
+    """
+
+    def submit(self, function: Callable[..., _T], /, *arguments: Any, **named: Any) -> Future[_T]:
+        # The processes start here and inherit the mask of this thread.
+        with _signals_deferred():
+            before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+            try:
+                return super().submit(function, *arguments, **named)
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def _signals_deferred() -> Iterator[None]:
+    """Let Python's handlers of Ctrl-C and SIGTERM run after the `with` block.
+
+    One that raises in the middle of starting a process leaves this process with half a message,
+    about which it prints a traceback. Handlers run in the main thread, whichever thread the signal
+    came to.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    came: list[int] = []
+    handlers = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    replaced = {number: handler for number, handler in handlers.items() if callable(handler)}
+    for number in replaced:
+        signal.signal(number, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        for number, handler in replaced.items():
+            signal.signal(number, handler)
+        for arrived in came:
+            signal.raise_signal(arrived)
+
+
+def _begin(started: Event, lifeline: Connection) -> None:
+    """What a worker does before its first call."""
+    started.set()
+    threading.Thread(target=_end_with, args=(lifeline,), daemon=True).start()
+
+
+def _end_with(lifeline: Connection) -> None:
+    try:
+        lifeline.poll(None)
+    finally:
+        os._exit(1)
 
 
 def _is_starting() -> bool:
@@ -81,7 +157,18 @@ def results(executor: Executor, calls: Sequence[tuple[Callable[..., _T], tuple[A
         for future in as_completed(futures):
             yield futures.pop(future), future.result()
     except BrokenProcessPool as error:
+        _cancel(futures)
         raise WorkerKilledError("a worker was killed, perhaps because memory ran out; run the command again to resume") from error
-    finally:
-        for future in futures:
-            future.cancel()
+    except (Exception, GeneratorExit):
+        _cancel(futures)
+        raise
+    except BaseException:
+        # `pool` ends its processes now. Their executor would break down over calls that are cancelled.
+        if not isinstance(executor, _Processes):
+            _cancel(futures)
+        raise
+
+
+def _cancel(futures: Iterable[Future[Any]]) -> None:
+    for future in futures:
+        future.cancel()

@@ -14,7 +14,22 @@ ROOT = Path(__file__).parents[1]
 TOPS = ("streamaug", "train", "tools", "tests")
 
 FLOORS = (
-    ("conditions", "errors", "executors", "files", "hints", "machine", "packages", "plugins", "printable", "progress", "retry", "splits"),
+    (
+        "conditions",
+        "errors",
+        "executors",
+        "files",
+        "hints",
+        "interrupts",
+        "machine",
+        "packages",
+        "plugins",
+        "printable",
+        "progress",
+        "retry",
+        "splits",
+        "temporary",
+    ),
     ("codecs", "effects", "features"),
     ("store",),
     ("reading", "recipes"),

@@ -21,7 +21,8 @@ from streamaug.building.clips_table import add_shard_column, add_source_columns,
 from streamaug.building.existing import ExistingStore, check_compatible, existing_index, lost_conditions, read_existing
 from streamaug.building.facts import FACTS_FILE, Facts, FactWriter, is_facts, read_facts, source_keys, to_bytes
 from streamaug.building.job import SHARD_MB, Job
-from streamaug.building.prepare import fit_chain, have_effects, prepare_conditions
+from streamaug.building.options import check_options, clip_length, own_lengths
+from streamaug.building.prepare import check_lengths, fit_chain, have_effects, prepare_conditions
 from streamaug.building.problems import BrokenSourcesError, Problem, report
 from streamaug.building.publish import Changes, publish
 from streamaug.building.reading import LONGEST_S, Channel, Reading
@@ -36,11 +37,12 @@ from streamaug.codecs import Settings, load_settings
 from streamaug.conditions import Condition
 from streamaug.effects import Effect
 from streamaug.executors import pool, results
-from streamaug.files import absolute_path
+from streamaug.files import absolute_path, disk_errors
 from streamaug.progress import Progress, Silent
 from streamaug.store.folder import Folder
 from streamaug.store.parquet import to_parquet
 from streamaug.store.writing import Tables
+from streamaug.temporary import sweep
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -164,16 +166,19 @@ def run_job(job: Job, executor: Executor, progress: Progress) -> Built:
     Nothing is encoded before all sources and settings have been checked, and nobody sees anything
     before all of it is written.
     """
+    check_options(job)
+    sweep()
     folder = Folder.at(job.store, job.storage_options)
     existing = read_existing(folder)
     job = dataclasses.replace(job, shard_by=renamed(job.shard_by, job.columns))
     table = _read_clips(job, progress)
-    rate = job.rate or (existing.manifest.rate if existing else common_rate(table["path"].to_pylist()))
-    prepared, skipped_conditions = prepare_conditions(job, rate, progress)
+    rate = job.rate if job.rate is not None else (existing.manifest.rate if existing else common_rate(table["path"].to_pylist()))
+    reading = job.reading(rate, clip_length(job, rate, existing))
+    prepared, skipped_conditions = prepare_conditions(job, rate, progress, existing.store.conditions if existing else ())
 
-    with staging(folder) as staged:
-        reading = job.reading(rate)
+    with disk_errors(folder.url), staging(folder) as staged:
         clips, errors, facts = _check_sources(job, table, reading, existing, staged, executor, progress)
+        check_lengths(prepared, int(clips["samples"][0].as_py()), clips["clip_id"][0].as_py())
         name = job.name or (existing.manifest.name if existing else job.clips.stem)
         if existing:
             check_compatible(existing, name=name, rate=rate, shard_by=job.shard_by, clips=clips)
@@ -255,7 +260,8 @@ def _check_sources(
         notes.add([keys[row] for row in own], inspected)
 
     inspect_sources(executor, [paths[row] for row in unknown], reading, progress, learnt)
-    checked = [source for source in sources if source is not None]
+    facts = [source for source in sources if source is not None]
+    checked = own_lengths(table["clip_id"].to_pylist(), facts, existing) if existing and job.seconds is None else facts
     problems = find_problems(table, checked, job.shard_by, existing.samples if existing else None, job.known_problems)
     report(problems, progress, _problems_file(job))
     errors = [problem for problem in problems if problem.severity == "error"]
@@ -266,7 +272,7 @@ def _check_sources(
     good = table.take(np.array(good_rows))
     for message in (*split_warnings(good), *summarize_changes(checked, reading.rate)):
         progress.say(message)
-    return add_source_columns(good, [checked[row] for row in good_rows]), errors, to_bytes(keys, checked)
+    return add_source_columns(good, [checked[row] for row in good_rows]), errors, to_bytes(keys, facts)
 
 
 def _recordings(clips: pa.Table) -> dict[int, tuple[Recording, ...]]:

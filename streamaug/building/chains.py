@@ -13,7 +13,7 @@ from streamaug.codecs import FLAC, CalibratedEncoder, Decoding, pcm
 from streamaug.codecs.encoders import pyav
 from streamaug.conditions import Condition, Step
 from streamaug.effects import Effect, LoadClip, SelectiveEffect
-from streamaug.errors import ClipsError, EncoderError
+from streamaug.errors import ClipsError, CorruptError, EncoderError
 from streamaug.store.format import CodingStep, settings_hash
 
 _BETWEEN = 16
@@ -175,7 +175,7 @@ def encode_clip(chains: Iterable[Chain], signal: np.ndarray, clip: Mapping[str, 
         load: Loads the original of another clip, for effects.
 
     Raises:
-        EncoderError: An encoder breaks down.
+        EncoderError: An encoder breaks down, or makes what cannot be decoded; names condition and clip.
         ClipsError: An effect gives samples that cannot be used.
     """
     signals: dict[tuple[Step, ...], np.ndarray] = {(): signal}
@@ -202,15 +202,23 @@ def encode_clip(chains: Iterable[Chain], signal: np.ndarray, clip: Mapping[str, 
             payloads[prefix] = step.encode(signal_after(chain, count - 1))
         return payloads[prefix]
 
-    encoded = []
-    for chain in chains:
+    def encoded(chain: Chain) -> EncodedClip:
         count = len(chain.steps)
         if chain.last is None:
             source = signal_after(chain, count)
-            encoded.append(EncodedClip(source=source, payload=pcm.encode_flac(source, chain.rate)))
-        else:
-            encoded.append(EncodedClip(source=signal_after(chain, count - 1), payload=bitstream(chain, count)))
-    return encoded
+            return EncodedClip(source=source, payload=pcm.encode_flac(source, chain.rate))
+        return EncodedClip(source=signal_after(chain, count - 1), payload=bitstream(chain, count))
+
+    clips = []
+    for chain in chains:
+        try:
+            clips.append(encoded(chain))
+        except (EncoderError, CorruptError) as error:
+            raise EncoderError(
+                f"condition '{chain.name}', clip '{clip['clip_id']}': {error}; leave the clip or the condition out, or choose another "
+                "encoder in the settings"
+            ) from error
+    return clips
 
 
 def _check_samples(changed: np.ndarray, signal: np.ndarray, name: str) -> None:

@@ -68,7 +68,11 @@ class Job:
     columns: Mapping[str, str] = field(default_factory=dict)
     known_problems: Mapping[str, str] = field(default_factory=dict)
 
-    def reading(self, rate: int) -> Reading:
-        """How the sources are read for a store of a sample rate in Hz."""
-        samples = round(self.seconds * rate) if self.seconds else None
+    def reading(self, rate: int, samples: int | None) -> Reading:
+        """How the sources are read.
+
+        Args:
+            rate: Sample rate of the store in Hz.
+            samples: Length that they are cut or padded to, as `options.clip_length` gives it.
+        """
         return Reading(rate=rate, samples=samples, channel=self.channel, longest=self.longest)

@@ -1,6 +1,6 @@
 """Prepare conditions to be built: calibrate their codecs, find and fit their effects."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 
@@ -9,29 +9,34 @@ import pyarrow as pa
 from streamaug.building.chains import Chain, EffectStep
 from streamaug.building.job import Job
 from streamaug.building.recordings import Originals
-from streamaug.codecs import CalibratedEncoder, calibrate
+from streamaug.codecs import CalibratedEncoder, calibrate, check_length
 from streamaug.conditions import Condition, Step
 from streamaug.effects import Effect, find_effect
-from streamaug.errors import ConditionError, StreamaugError
+from streamaug.errors import ConditionError, EncoderError, StreamaugError
 from streamaug.progress import Progress
 
 PreparedSteps = tuple[CalibratedEncoder | Step, ...]
 """Steps of a condition before the clips are known: calibrated codecs, and effects to fit."""
 
 
-def prepare_conditions(job: Job, rate: int, progress: Progress) -> tuple[dict[Condition, PreparedSteps], dict[str, str]]:
+def prepare_conditions(
+    job: Job, rate: int, progress: Progress, existing: Sequence[str] = ()
+) -> tuple[dict[Condition, PreparedSteps], dict[str, str]]:
     """The steps of every condition of a job.
 
     Args:
         job: The job; `original` is always among its conditions.
         rate: Sample rate of the store in Hz.
         progress: Gets a warning for each condition that is skipped.
+        existing: Conditions that the store has; none of the job may hold the same bytes under
+            another name.
 
     Returns:
         The steps by condition, and why conditions of the default list are skipped.
 
     Raises:
-        ConditionError: A requested condition names an unknown codec or effect.
+        ConditionError: A requested condition names an unknown codec or effect, or would hold the
+            same bytes as another one.
         EncoderError: A requested condition needs an encoder that is missing or fails.
     """
     conditions = job.conditions if job.conditions is not None else [Condition.parse(name) for name in job.settings.conditions]
@@ -48,13 +53,72 @@ def prepare_conditions(job: Job, rate: int, progress: Progress) -> tuple[dict[Co
     skipped: dict[str, str] = {}
     for condition in dict.fromkeys((Condition(), *conditions)):
         try:
-            prepared[condition] = tuple(map(prepare, condition.steps))
+            steps = tuple(map(prepare, condition.steps))
+            others = [Condition.parse(name) for name in existing if name != str(condition)]
+            for other in (*prepared, *(other for other in others if other not in prepared)):
+                _check_distinct(condition, steps, other, prepare)
+            prepared[condition] = steps
         except StreamaugError as error:
             if job.conditions is not None:
                 raise
             skipped[str(condition)] = str(error)
             progress.say(f"warning: skipping {condition}: {error}")
     return prepared, skipped
+
+
+def _check_distinct(
+    condition: Condition, steps: PreparedSteps, other: Condition, prepare: Callable[[Step], CalibratedEncoder | Step]
+) -> None:
+    """Raise ConditionError if two conditions hold the same bytes: they differ in bitrates alone, and
+    an encoder makes the same of them."""
+    if [step.name for step in condition.steps] != [step.name for step in other.steps]:
+        return
+    differing = [number for number, pair in enumerate(zip(condition.steps, other.steps, strict=True)) if pair[0] != pair[1]]
+    for number in differing:
+        try:
+            old = prepare(other.steps[number])
+        except StreamaugError:  # a condition of the store whose encoder this machine lacks
+            return
+        new = steps[number]
+        if not (isinstance(new, CalibratedEncoder) and isinstance(old, CalibratedEncoder) and new.fingerprint == old.fingerprint):
+            return
+    if differing:
+        encoder = steps[differing[0]]
+        assert isinstance(encoder, CalibratedEncoder)
+        asked = [chain.steps[differing[0]].kbps for chain in (condition, other)]
+        where = f"{encoder.encoder.name} at {encoder.coding_rate} Hz"
+        cause = (
+            f"{encoder.kbps:.0f} kbps is the ceiling of {where}"
+            if min(asked) > encoder.kbps
+            else f"{where} makes {encoder.kbps:.0f} kbps of both"
+        )
+        raise ConditionError(f"conditions '{other}' and '{condition}' would hold the same bytes: {cause}; build one of them")
+
+
+def check_lengths(prepared: Mapping[Condition, PreparedSteps], samples: int, clip_id: str) -> None:
+    """Check that all codecs can code clips of a length.
+
+    Args:
+        prepared: Steps by condition.
+        samples: Length of every clip at the store's rate.
+        clip_id: One of these clips, for the error.
+
+    Raises:
+        EncoderError: A codec cannot, because it needs longer clips.
+    """
+    checked: set[Step] = set()
+    for condition, steps in prepared.items():
+        for step in steps:
+            if not isinstance(step, CalibratedEncoder) or step.step in checked:
+                continue
+            checked.add(step.step)
+            try:
+                check_length(step, samples)
+            except EncoderError as error:
+                raise EncoderError(
+                    f"condition '{condition}', clip '{clip_id}' and all others of its length: {error}; "
+                    "use longer clips (--seconds pads them), or leave the condition out"
+                ) from error
 
 
 def fit_chain(

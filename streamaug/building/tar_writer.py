@@ -9,7 +9,7 @@ from streamaug.building.member_json import member_json
 from streamaug.building.recordings import Recording
 from streamaug.building.shard_file import ShardFile
 from streamaug.codecs import alignment
-from streamaug.errors import EncoderError
+from streamaug.errors import CorruptError, EncoderError
 from streamaug.store.format import FORMAT, IndexMeta
 from streamaug.store.index import Index
 
@@ -52,7 +52,8 @@ class TarWriter:
             encoded: The clip in this shard's condition.
 
         Raises:
-            EncoderError: Decoded clips of this shard are not aligned with their originals.
+            EncoderError: The bitstream cannot be decoded, or decoded clips of this shard are not
+                aligned with their originals.
         """
         self._check_alignment(recording, encoded)
         chain, payload, samples = self.chain, encoded.payload, len(encoded.source)
@@ -99,7 +100,13 @@ class TarWriter:
         chain = self.chain
         if self._is_aligned or chain.last is None:
             return
-        decoded = chain.last.decode(encoded.payload, len(encoded.source))
+        try:
+            decoded = chain.last.decode(encoded.payload, len(encoded.source))
+        except CorruptError as error:
+            raise EncoderError(
+                f"condition '{chain.name}', clip '{recording.clip_id}': {chain.last.encoder.name} makes what cannot be decoded: {error}; "
+                "leave the clip or the condition out, or choose another encoder in the settings"
+            ) from error
         shift = alignment.shift(decoded, encoded.source, chain.rate)
         if shift is None:  # too quiet or too plain to tell
             return

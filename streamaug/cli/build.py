@@ -23,31 +23,31 @@ def build(
         str | None, typer.Option(help="Comma-separated conditions, such as original,mp3_64,sbc_64+aac_64. Default: those of the paper.")
     ] = None,
     name: Annotated[str | None, typer.Option(help="Name of the data set. Default: the table's file name.")] = None,
-    rate: Annotated[int | None, typer.Option(help="Sample rate of the store in Hz. Default: the most common rate of the sources.")] = None,
+    rate: Annotated[
+        int | None,
+        typer.Option(help="Sample rate of the store in Hz. Default: that of the store, else the most common rate of the sources."),
+    ] = None,
     seconds: Annotated[
         float | None,
         typer.Option(
-            min=0.05,
-            help="Clip length in seconds; longer clips are cut, shorter ones padded. Default: all clips must have the same length.",
+            help="Clip length in seconds; longer clips are cut, shorter ones padded. Default: that of the store; "
+            "for a new store all clips must have the same length.",
         ),
     ] = None,
     channel: Annotated[
         Channel,
         typer.Option(help="What to take of sources with several channels: the mean of all (mix), the first (left) or the second (right)."),
     ] = "mix",
-    longest: Annotated[
-        float, typer.Option(min=0.05, help="Length in seconds beyond which a source is refused, before it takes memory.")
-    ] = LONGEST_S,
+    longest: Annotated[float, typer.Option(help="Length in seconds beyond which a source is refused, before it takes memory.")] = LONGEST_S,
     shard_by: Annotated[str, typer.Option(help="Column to shard by: each shard holds clips of one value.")] = "split",
     shard_mb: Annotated[
         float,
         typer.Option(
-            min=0.1,
             help="Size of a shard of the originals in MB. There are at least 8 shards per --shard-by value if each has 16 clips.",
         ),
     ] = 64.0,
     clips_per_shard: Annotated[
-        int | None, typer.Option(min=1, help="Largest number of clips in a shard. Default: as many as --shard-mb takes.")
+        int | None, typer.Option(help="Largest number of clips in a shard. Default: as many as --shard-mb takes.")
     ] = None,
     settings: Annotated[Path | None, typer.Option(help="YAML file with encoder settings that override shards/paper.yaml.")] = None,
     replace: Annotated[bool, typer.Option("--replace", help="Rebuild conditions whose stored settings differ.")] = False,
@@ -55,7 +55,7 @@ def build(
     recheck: Annotated[
         bool, typer.Option("--recheck", help="Decode all sources again, also those that have not changed since they were checked.")
     ] = False,
-    workers: Annotated[int | None, typer.Option(min=1, help="Number of processes. Default: one per core.")] = None,
+    workers: Annotated[int | None, typer.Option(help="Number of processes. Default: one per core.")] = None,
     path_column: Annotated[str | None, typer.Option(help="Column that is read as path. Default: path.")] = None,
     label_column: Annotated[str | None, typer.Option(help="Column that is read as label. Default: label.")] = None,
     split_column: Annotated[str | None, typer.Option(help="Column that is read as split. Default: split.")] = None,
@@ -73,7 +73,7 @@ def build(
     job = Job(
         clips=clips,
         store=store,
-        conditions=parse_conditions(conditions) if conditions else None,
+        conditions=parse_conditions(conditions) if conditions is not None else None,
         name=name,
         rate=rate,
         seconds=seconds,

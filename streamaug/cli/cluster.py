@@ -1,7 +1,8 @@
 """The option --cluster: run the work on a Dask cluster instead of this machine's processes."""
 
+import logging
 from collections.abc import Iterator
-from concurrent.futures import Executor
+from concurrent.futures import CancelledError, Executor
 from contextlib import contextmanager
 from typing import Annotated
 
@@ -23,15 +24,19 @@ def executor_of(cluster: str | None) -> Iterator[Executor | None]:
         cluster: Address of its scheduler. None: no cluster, and no executor.
 
     Raises:
-        StreamaugError: Dask is not installed, no scheduler answers, or a worker was killed.
+        StreamaugError: Dask is not installed, no scheduler answers, the scheduler is lost, or a
+            worker was killed.
     """
     if cluster is None:
         yield None
         return
     try:
         from distributed import Client, KilledWorker
+        from distributed.comm.core import CommClosedError
     except ImportError as error:
         raise StreamaugError(f"--cluster needs Dask, which is not installed ({error}); run 'pip install streamaug[cluster]'") from error
+    # It logs a traceback when the scheduler is lost; the error below says the same in a line.
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
     try:
         client = Client(cluster, timeout=_TIMEOUT_S)  # type: ignore[no-untyped-call]  # distributed has no types
     except (OSError, ValueError) as error:
@@ -43,3 +48,7 @@ def executor_of(cluster: str | None) -> Iterator[Executor | None]:
                 yield executor
         except KilledWorker as error:
             raise StreamaugError(f"{error}; check the workers' logs, perhaps memory ran out; run the command again to resume") from error
+        except (CancelledError, CommClosedError) as error:  # what the client makes of calls whose scheduler does not answer any more
+            raise StreamaugError(
+                f"the Dask scheduler at {cluster} was lost; start it and its workers again, then run the command again to resume"
+            ) from error

@@ -10,7 +10,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextC
 from rich.text import Text
 
 from streamaug.errors import StreamaugError
-from streamaug.files import absolute_path
+from streamaug.files import absolute_path, disk_error
 from streamaug.packages import missing_package_error
 from streamaug.printable import escape_controls, escape_lines
 
@@ -37,8 +37,8 @@ stdout = Terminal()
 def run(app: typer.Typer) -> None:
     """Run a typer application and print an error in one line.
 
-    An error of streamaug, or a missing package that pip can install, ends in one message and exit
-    code 1. `--debug` shows its traceback. It may be anywhere on the line, so that it can be added
+    An error of streamaug, a disk that is full or cannot be written, or a missing package that pip
+    can install, ends in one message and exit code 1. `--debug` shows its traceback. It may be anywhere on the line, so that it can be added
     to the end of a command that failed.
 
     Args:
@@ -55,6 +55,10 @@ def run(app: typer.Typer) -> None:
         error = raised
     except ModuleNotFoundError as raised:
         error = missing_package_error(raised)
+        if is_debug or error is None:
+            raise
+    except OSError as raised:
+        error = disk_error(raised, raised.strerror or "")
         if is_debug or error is None:
             raise
     else:
@@ -97,7 +101,8 @@ class ProgressBar:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._bars.stop()
+        if stderr.is_terminal:  # otherwise it would print an empty line
+            self._bars.stop()
 
     def begin(self, stage: str, total: int) -> None:
         stage = escape_controls(stage)

@@ -1,7 +1,7 @@
 """Samples to bitstream and back: codecs, their encoders, calibration, decoding and alignment."""
 
 from streamaug.codecs.base import FLAC, Audio, Codec, Decoding, Encoder
-from streamaug.codecs.calibration import CalibratedEncoder, calibrate, choose_encoder
+from streamaug.codecs.calibration import CalibratedEncoder, calibrate, check_length, choose_encoder
 from streamaug.codecs.configured import ConfiguredCodec, find_codec
 from streamaug.codecs.decoding import decode, decode_pyav, decode_torchcodec, decoder_version, default_decoder
 from streamaug.codecs.settings import CodecConfig, EncoderConfig, Settings, load_settings
@@ -18,6 +18,7 @@ __all__ = [
     "EncoderConfig",
     "Settings",
     "calibrate",
+    "check_length",
     "choose_encoder",
     "decode",
     "decode_pyav",

@@ -1,5 +1,6 @@
 """Prepare one codec step on this machine: choose its encoder, measure its delay, check its bitrate."""
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
@@ -14,10 +15,14 @@ from streamaug.codecs.encoders import AdapterEncoder
 from streamaug.codecs.pcm import depth_of, to_float, to_pcm
 from streamaug.codecs.settings import Settings
 from streamaug.conditions import Step
-from streamaug.errors import EncoderError
+from streamaug.errors import CorruptError, EncoderError, StreamaugError
 
 _REACH = 20_000
-"""Samples within which a codec's delay is looked for; HE-AAC, the slowest, has 5 057."""
+"""Samples within which a codec's delay is looked for in stores of up to 48 kHz; HE-AAC, the slowest,
+has 5 057. Codecs work at 48 kHz at most, so that stores of a higher rate need as many more."""
+
+_CODING_RATE = 48_000
+"""Sample rate in Hz up to which `_REACH` is enough, and whose samples a delay is rounded to."""
 
 _TRUSTED = 0.3
 """Correlation with the calibration signal from which on a delay is believed; AMR at 4.75 kbps, the
@@ -41,6 +46,8 @@ class CalibratedEncoder:
         delay: Samples at that rate that the decoded signal has ahead of the original's first.
         lead: Samples of silence at that rate to encode ahead of the signal, for a codec whose
             decoder drops the first ones.
+        fingerprint: Hash of what it makes of the calibration signal.
+        kbps: Bitrate of that.
     """
 
     step: Step
@@ -50,6 +57,8 @@ class CalibratedEncoder:
     rate: int
     delay: int = 0
     lead: int = 0
+    fingerprint: str = ""
+    kbps: float = 0.0
 
     @property
     def coding_rate(self) -> int:
@@ -147,32 +156,72 @@ def calibrate(step: Step, settings: Settings, rate: int) -> CalibratedEncoder:
     codec, encoder, version = choose_encoder(step, settings)
     calibrated = CalibratedEncoder(step=step, codec=codec, encoder=encoder, version=version, rate=rate)
     reference = calibration_signal(rate)
-    payload = calibrated.encode(reference)
+    try:
+        payload = calibrated.encode(reference)
+    except EncoderError as error:
+        raise EncoderError(f"condition step '{step}': {error}") from error
     kbps = len(payload) * 8 * rate / len(reference) / 1000
     if not _DELIVERED[0] <= kbps / step.kbps <= _DELIVERED[1]:
         raise EncoderError(
             f"condition step '{step}': {encoder.name} delivers {kbps:.0f} kbps at {calibrated.coding_rate} Hz instead of {step.kbps:g}; "
             f"choose a bitrate that the codec has, such as {step.name}_{kbps:.0f}"
         )
+    rounding = -(-rate // _CODING_RATE)
     delay, peak = _delay(payload, calibrated, reference)
     if delay < 0:  # the decoder drops the first samples, as FFmpeg's does for WMA
-        calibrated = replace(calibrated, lead=-delay)
-        delay, peak = _delay(calibrated.encode(reference), calibrated, reference)
+        leading = replace(calibrated, lead=-delay)
+        led, peak_led = _delay(leading.encode(reference), leading, reference)
+        if led < 0 and delay >= -rounding:
+            delay = 0  # nothing is dropped: the codec moves the peak by a sample, with silence ahead of the signal, too
+        else:
+            calibrated, delay, peak = leading, led, peak_led
     if delay < 0 or peak < _TRUSTED:
         raise EncoderError(
             f"condition step '{step}': the delay of {encoder.name} cannot be measured (delay {delay}, correlation {peak:.2f}); "
             "choose another encoder in the settings"
         )
     calibrated = replace(calibrated, delay=delay)
-    again, _ = _delay(calibrated.encode(reference), calibrated, reference)
-    if again != delay:
+    payload = calibrated.encode(reference)
+    again, _ = _delay(payload, calibrated, reference)
+    if abs(again - delay) > rounding:
         raise EncoderError(
             f"condition step '{step}': the delay of {encoder.name} is not constant ({delay}, then {again} samples); "
             "choose another encoder in the settings"
         )
-    return calibrated
+    return replace(calibrated, fingerprint=hashlib.sha256(payload).hexdigest(), kbps=kbps)
+
+
+def check_length(calibrated: CalibratedEncoder, samples: int) -> None:
+    """Check that a codec step can encode and decode clips of a length.
+
+    Args:
+        calibrated: The step.
+        samples: Length of the clips at the store's rate.
+
+    Raises:
+        EncoderError: It cannot; says why, without what to do.
+    """
+    signal = calibration_signal(calibrated.rate)
+    if samples >= len(signal):
+        return  # it did when it was calibrated
+    try:
+        calibrated.decode(calibrated.encode(signal[:samples]), samples)
+    except (EncoderError, CorruptError) as error:
+        raise EncoderError(
+            f"{calibrated.encoder.name} cannot code {samples} samples ({1000 * samples / calibrated.rate:g} ms): {error}"
+        ) from error
 
 
 def _delay(payload: bytes, calibrated: CalibratedEncoder, reference: np.ndarray) -> tuple[int, float]:
-    audio = calibrated.codec.decode(payload)
-    return measure_delay(resample(audio.samples, audio.rate, calibrated.rate), reference, _REACH)
+    """The delay of a coded calibration signal in samples of the store, and the correlation there."""
+    step, rate = calibrated.step, calibrated.rate
+    try:
+        audio = calibrated.codec.decode(payload)
+    except StreamaugError:
+        raise
+    except Exception as error:  # each decoder has its own kinds
+        raise EncoderError(
+            f"condition step '{step}': what {calibrated.encoder.name} makes at {step.kbps:g} kbps and {calibrated.coding_rate} Hz "
+            f"cannot be decoded: {error}; choose a bitrate that the codec has"
+        ) from error
+    return measure_delay(resample(audio.samples, audio.rate, rate), reference, round(_REACH * max(1, rate / _CODING_RATE)))

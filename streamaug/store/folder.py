@@ -2,7 +2,6 @@
 whole or not at all."""
 
 import os
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -16,9 +15,10 @@ from fsspec.implementations.local import LocalFileSystem
 from fsspec.utils import get_protocol
 
 from streamaug.errors import FetchError, StoreError
-from streamaug.files import absolute_path, staged_file
+from streamaug.files import absolute_path, disk_errors, disk_remedy, staged_file
 from streamaug.retry import RetryPolicy, range_of
 from streamaug.store.access import access_remedy, is_missing_bucket, opening_error
+from streamaug.temporary import temporary_folder
 
 _T = TypeVar("_T")
 
@@ -222,7 +222,7 @@ class Folder:
         """Run an operation on a file under the retry policy. Raises FileNotFoundError, FetchError."""
         policy, what = (LOCAL if self.is_local else REMOTE), f"{self.url}/{name}: {verb}"
         try:
-            return policy.run(what, action, remedy=lambda error: "" if self.is_local else access_remedy(self.url, error))
+            return policy.run(what, action, remedy=lambda error: disk_remedy(error) if self.is_local else access_remedy(self.url, error))
         except FileNotFoundError as error:
             if is_missing_bucket(error):
                 raise FetchError(f"{what} failed: {error}; check the bucket's name and the endpoint, or create the bucket first") from error
@@ -367,7 +367,7 @@ class Folder:
             name: The file. A function is called at the end, for a name that depends on the content.
 
         Raises:
-            FetchError: The file could not be uploaded.
+            FetchError: The disk is full or cannot be written, or the file could not be uploaded.
         """
         name_of = name if callable(name) else lambda: name
         if self.is_local:
@@ -377,13 +377,14 @@ class Folder:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 return path
 
-            staging = self.local_path(self.staging) if self.staging or callable(name) else target().parent
-            staging.mkdir(parents=True, exist_ok=True)
-            with staged_file(target, directory=staging) as path:
-                yield path
+            with disk_errors(self.path("" if callable(name) else name)):
+                staging = self.local_path(self.staging) if self.staging or callable(name) else target().parent
+                staging.mkdir(parents=True, exist_ok=True)
+                with staged_file(target, directory=staging) as path:
+                    yield path
         else:
-            with tempfile.TemporaryDirectory(prefix="streamaug-") as directory:
-                path = Path(directory) / "staged"
+            with temporary_folder() as directory:
+                path = directory / "staged"
                 yield path
                 final = name_of()
                 self._put(final, lambda: self.fs.put_file(str(path), self.path(final)))

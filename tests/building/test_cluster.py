@@ -12,6 +12,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 from distributed import Client
 
@@ -80,6 +81,39 @@ def test_a_cluster_that_loses_a_worker_half_way_builds_the_same_bytes(clips: Pat
         _, errors = running.communicate(timeout=120)
     assert running.returncode == 0, errors.decode()
     assert content(store) == local
+
+
+def test_a_lost_scheduler_is_one_line_that_names_it_and_the_build_resumes_without_it(
+    clips: Path, local: dict[str, bytes], tmp_path: Path
+) -> None:
+    store = tmp_path / "store"
+    arguments = ["build", str(clips), str(store), "--conditions", CONDITIONS, "--clips-per-shard", "4"]
+    with cluster(tmp_path, 1) as (address, _):
+        command = [sys.executable, "-m", "streamaug", *arguments, "--cluster", address]
+        running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
+        while running.poll() is None and len(list(store.glob("*/*.tar"))) < 6:
+            time.sleep(0.01)
+        scheduler = [child for child in psutil.Process().children() if "scheduler" in child.cmdline() and address in child.cmdline()]
+        scheduler[0].kill()
+        assert running.poll() is None, "the build was over before the scheduler was lost"
+        _, errors = running.communicate(timeout=60)
+    assert running.returncode == 1
+    [error] = [line for line in errors.splitlines() if not line.startswith(("checking sources", "building shards"))]
+    assert error.startswith(f"error: the Dask scheduler at {address} was lost; start it")
+    assert run(clips, store, ThreadPoolExecutor(1)) == local
+
+
+def test_a_relative_store_is_built_where_the_command_runs_not_where_the_workers_do(
+    clips: Path, local: dict[str, bytes], tmp_path: Path
+) -> None:
+    (tmp_path / "here").mkdir()
+    (tmp_path / "workers").mkdir()
+    with cluster(tmp_path / "workers", 1) as (address, _):
+        arguments = ["build", str(clips), "store", "--conditions", CONDITIONS, "--clips-per-shard", "4", "--cluster", address]
+        environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+        subprocess.run([sys.executable, "-m", "streamaug", *arguments], cwd=tmp_path / "here", env=environment, check=True, timeout=120)
+    assert content(tmp_path / "here" / "store") == local
+    assert not list((tmp_path / "workers").rglob("*.tar"))
 
 
 def test_a_machine_that_lacks_an_encoder_is_named_and_nothing_is_published(tmp_path: Path) -> None:

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from streamaug.codecs import CalibratedEncoder, Settings, calibrate, choose_encoder, load_settings
+from streamaug.codecs import Audio, CalibratedEncoder, Settings, calibrate, choose_encoder, load_settings
+from streamaug.codecs.alignment import calibration_signal, measure_delay
 from streamaug.codecs.encoders import PyAVEncoder, fdkaac, ffmpeg
 from streamaug.conditions import Condition
 from streamaug.errors import ConditionError, EncoderError
@@ -34,6 +35,70 @@ def test_sources_of_24_bit_are_coded_from_all_their_bits():
 def test_a_bitrate_that_the_encoder_would_not_keep_is_refused_with_one_that_it_has(name, near):
     with pytest.raises(EncoderError, match=near):
         calibrated(name)
+
+
+@pytest.mark.parametrize(
+    ("name", "rate", "message"),
+    [
+        ("sbc_328", 8_000, "'sbc_328': what sbc makes at 328 kbps and 16000 Hz cannot be decoded"),
+        ("mp3_100000000000000000000", 8_000, "'mp3_100000000000000000000': libmp3lame at"),
+        ("opus_900", 48_000, "'opus_900': libopus at 900 kbps"),
+    ],
+)
+def test_a_bitrate_that_a_codec_cannot_have_is_refused_by_name(name, rate, message):
+    with pytest.raises(EncoderError, match=message):
+        calibrate(Condition.parse(name).steps[0], load_settings(), rate)
+
+
+@pytest.mark.parametrize(
+    ("name", "rate", "delay"), [("he-aac_32", 192_000, 20_227), ("he-aac_32", 96_000, 10_114), ("he-aac_32", RATE, 5_057)]
+)
+def test_a_delay_is_found_in_stores_of_any_rate(name, rate, delay):
+    if fdkaac.version() is None:
+        pytest.skip("fdkaac is not installed")
+    assert calibrate(Condition.parse(name).steps[0], load_settings(), rate).delay == delay
+
+
+@pytest.mark.parametrize("rate", [16_000, RATE, 48_000])
+@pytest.mark.parametrize("kbps", [12, 16, 24])
+def test_opus_as_telephones_use_it_is_aligned(tmp_path, rate, kbps):
+    changes = tmp_path / "voip.yaml"
+    changes.write_text(
+        'codecs: {opus: {encoders: [{adapter: pyav, encoder: libopus, muxer: ogg, arguments: {application: voip, vbr: "on"}}]}}\n'
+    )
+    encoder = calibrate(Condition.parse(f"opus_{kbps}").steps[0], load_settings(changes), rate)
+    reference = calibration_signal(rate, 2.5)
+    decoded = encoder.decode(encoder.encode(reference), len(reference))
+    late, height = measure_delay(decoded, reference, 1_000)
+    assert abs(late) <= 1
+    assert height > 0.8
+
+
+class Early:
+    """Loses the signal's first sample, with the silence ahead of it."""
+
+    name, version, install_hint, arguments = "early", "1", "", {}
+
+    def encode(self, pcm, *, rate, kbps, tail):
+        first = np.flatnonzero(pcm)[0] if pcm.any() else 0
+        return np.pad(pcm[first + 1 :], (0, tail + 1)).astype("<i2").tobytes()
+
+
+class EarlyCodec:
+    name, version, extension = "early", "1", "raw"
+    sample_rates = (16_000,)
+
+    def encoder(self, variant=""):
+        return Early()
+
+    def decode(self, payload):
+        return Audio(samples=np.frombuffer(payload, "<i2").astype(np.float32) / 32_768, rate=16_000)
+
+
+def test_a_delay_of_minus_one_that_silence_ahead_does_not_change_counts_as_rounding(monkeypatch):
+    monkeypatch.setattr("streamaug.codecs.calibration.find_codec", lambda step, settings: EarlyCodec())
+    encoder = calibrate(Condition.parse("early_256").steps[0], load_settings(), 16_000)
+    assert (encoder.delay, encoder.lead) == (0, 0)
 
 
 def test_an_unknown_codec_is_answered_with_the_nearest():

@@ -63,6 +63,6 @@ class PyAVEncoder(AdapterEncoder):
                 frame.sample_rate = rate
                 for packet in (*stream.encode(frame), *stream.encode(None)):
                     container.mux(packet)
-        except (av.error.FFmpegError, ValueError) as error:
+        except (av.error.FFmpegError, ValueError, OverflowError) as error:
             raise EncoderError(f"{self.name} at {kbps:g} kbps and {rate} Hz: {error}; choose a bitrate that the codec has") from error
         return sink.getvalue()
