@@ -272,7 +272,13 @@ def _check_sources(
     good = table.take(np.array(good_rows))
     for message in (*split_warnings(good), *summarize_changes(checked, reading.rate)):
         progress.say(message)
-    return add_source_columns(good, [checked[row] for row in good_rows]), errors, to_bytes(keys, facts)
+    clips = add_source_columns(good, [checked[row] for row in good_rows])
+    if reading.samples is None:
+        # The next build knows the length, and finds what it would find.
+        samples = int(clips["samples"][0].as_py())
+        keys = source_keys(paths, repr(dataclasses.replace(reading, samples=samples)))
+        keys = [key if source.samples == samples else None for key, source in zip(keys, facts, strict=True)]
+    return clips, errors, to_bytes(keys, facts)
 
 
 def _recordings(clips: pa.Table) -> dict[int, tuple[Recording, ...]]:

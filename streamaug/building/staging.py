@@ -19,6 +19,7 @@ from filelock import FileLock, Timeout
 from streamaug.building.facts import is_facts
 from streamaug.building.shard import part_name
 from streamaug.errors import CorruptError, FetchError
+from streamaug.files import disk_errors
 from streamaug.store.folder import STAGING, Folder, StoredFile
 from streamaug.store.index import Index
 
@@ -124,10 +125,8 @@ def _created(folder: Folder, name: str) -> Iterator[None]:
     """Create a local folder; afterwards remove the folders around it that are empty."""
     path, root = folder.local_path(name), folder.local_path("")
     is_new = not root.exists()
-    try:
+    with disk_errors(path):
         path.mkdir(parents=True)
-    except OSError as error:
-        raise FetchError(f"{path}: cannot be created: {error.strerror}; build into a folder that you may write to") from error
     try:
         yield
     finally:

@@ -14,6 +14,7 @@ import pytest
 import soundfile
 
 from streamaug.building.build import build
+from streamaug.conditions import Condition
 from streamaug.store import Store
 
 SPEAKERS = "abcde"
@@ -66,7 +67,7 @@ def test_a_folder_per_class_becomes_a_table_that_builds(folder):
     assert {(row["label"], row["split"]) for row in rows} == {(label, split) for label in ("cat", "dog") for split in ("train", "evaluate")}
     assert "left out files that are not audio: 1 .txt" in done.stdout
     assert re.search(r"│ all +│ +8 │ +32 │ +40 │", done.stdout)
-    assert build(folder / "clips.csv", str(folder / "store"), conditions=(), workers=1).clips == 40
+    assert build(folder / "clips.csv", str(folder / "store"), conditions=[Condition()], workers=1).clips == 40
 
 
 def test_groups_of_a_pattern_stay_whole_in_new_splits(folder):
@@ -116,9 +117,9 @@ def test_webdataset_tars_are_unpacked_with_their_columns(tmp_path):
 
 def test_a_stores_own_tars_become_a_table_that_builds_again(folder):
     assert table(folder / "data", folder / "clips.csv", "--split", "0.5,0.5").returncode == 0
-    build(folder / "clips.csv", str(folder / "store"), conditions=(), workers=1)
+    build(folder / "clips.csv", str(folder / "store"), conditions=[Condition()], workers=1)
     rows = rows_of(table(folder / "store" / "original" / "*.tar", folder / "again.csv"), folder / "again.csv")
-    build(folder / "again.csv", str(folder / "other"), conditions=(), workers=1)
+    build(folder / "again.csv", str(folder / "other"), conditions=[Condition()], workers=1)
     first, second = (Store.open(folder / name).clips.select(["clip_id", "label", "split", "sha256"]) for name in ("store", "other"))
     assert first == second
     assert len(rows) == 40
