@@ -23,6 +23,8 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from streamaug.cli.console import run as run_app
 from streamaug.cli.console import stdout
+from streamaug.integrations.lightning import StreamCallback
+from streamaug.streaming import Stream
 from train.config import RunConfig, read_config
 from train.errors import RunError
 from train.finishing import finish_run
@@ -31,22 +33,25 @@ from train.module import Training
 from train.preparing import Run, prepare
 from train.resume import SafetensorsIO
 from train.run_folder import POSITION, check_resumable, create_run_folder, load_run_config, log_parts
-from train.steps import Steps
-
-
-class _Data(lightning.LightningDataModule):
-    """Opens the stream on each rank, where its position is kept."""
-
-    def __init__(self, run: Run) -> None:
-        super().__init__()
-        self._run = run
-
-    def train_dataloader(self) -> Steps:
-        return Steps(self._run.stream(), self._run.total)
 
 
 class _Progress(RichProgressBar):
-    """A bar over the steps, with the loss."""
+    """A bar over the steps of the whole run, with the loss."""
+
+    @property
+    def total_train_batches(self) -> int:
+        return self.trainer.max_steps
+
+    def on_train_epoch_start(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> None:
+        if self.train_progress_bar_id is None:
+            super().on_train_epoch_start(trainer, pl_module)
+
+    def _get_train_description(self, current_epoch: int) -> str:  # noqa: ARG002  # Lightning's signature
+        return "training"
+
+    def _update(self, progress_bar_id: Any, current: int, *settings: Any, **more: Any) -> None:
+        is_training = progress_bar_id == self.train_progress_bar_id
+        super()._update(progress_bar_id, self.trainer.global_step if is_training else current, *settings, **more)
 
     def get_metrics(self, trainer: lightning.Trainer, pl_module: lightning.LightningModule) -> dict[str, Any]:
         return {name: value for name, value in super().get_metrics(trainer, pl_module).items() if name != "v_num"}
@@ -77,26 +82,30 @@ def fit(run: Run, *, resume: bool = False, quiet: bool = False) -> Classifier:
         seed=config.seed,
         consistency=config.consistency if run.recipe.views else 0.0,
     )
-    trainer = _trainer(run, quiet=quiet)
+    stream = run.stream()
+    trainer = _trainer(run, stream, quiet=quiet)
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")  # the run's own folder
         warnings.filterwarnings("ignore", message=".*LeafSpec", module="lightning")  # its own use of a deprecated name
-        trainer.fit(training, datamodule=_Data(run), ckpt_path=run.folder / POSITION if resume else None)
+        trainer.fit(training, stream, ckpt_path=run.folder / POSITION if resume else None)
     if trainer.interrupted:
         raise KeyboardInterrupt
     return model
 
 
-def _trainer(run: Run, *, quiet: bool) -> lightning.Trainer:
+def _trainer(run: Run, stream: Stream, *, quiet: bool) -> lightning.Trainer:
     config = run.config
     checkpoint = ModelCheckpoint(
         dirpath=run.folder, filename=POSITION.split(".")[0], every_n_train_steps=config.checkpoint_every, enable_version_counter=False
     )
     checkpoint.FILE_EXTENSION = ".safetensors"
-    callbacks: list[Callback] = [checkpoint] if quiet else [checkpoint, _Progress()]
+    callbacks: list[Callback] = [StreamCallback(stream), checkpoint]
+    if not quiet:
+        callbacks.append(_Progress())
     logging.getLogger("lightning.pytorch").setLevel(logging.WARNING)
     return lightning.Trainer(
-        max_epochs=1,  # of Steps, which is the whole run
+        max_epochs=-1,
+        max_steps=run.total,
         accelerator=config.accelerator,
         devices=config.devices,
         # Spawned: the ranks return, and one process continues with the evaluation.

@@ -2,7 +2,6 @@
 before it starts.
 """
 
-import itertools
 import json
 import re
 
@@ -22,12 +21,12 @@ from train.config import read_config
 from train.errors import DivergedError, RunError
 from train.evaluate import probabilities_of
 from train.finishing import finish_run
+from train.module import Training
 from train.predictions import read_predictions
 from train.preparing import prepare, rows_per_step
 from train.resume import SafetensorsIO
 from train.run import fit, run_training
 from train.run_folder import create_run_folder, read_log
-from train.steps import Steps
 
 torch.set_num_threads(1)
 
@@ -96,15 +95,13 @@ class KilledError(Exception):
     """Stands for a signal that ends the process between two steps."""
 
 
-def dying_after(batches):
-    """Steps that end in an error after so many batches."""
+class Dying(Training):
+    """Training that ends in an error before its seventh step."""
 
-    class Dying(Steps):
-        def __iter__(self):
-            yield from itertools.islice(super().__iter__(), batches)
+    def training_step(self, batch):
+        if self.trainer.global_step == 6:
             raise KilledError
-
-    return Dying
+        return super().training_step(batch)
 
 
 def test_a_run_killed_in_the_middle_of_an_epoch_ends_bit_equal_to_an_unbroken_one(store, tmp_path, monkeypatch):
@@ -118,7 +115,7 @@ def test_a_run_killed_in_the_middle_of_an_epoch_ends_bit_equal_to_an_unbroken_on
     broken = prepare(config_of(store, recipe, tmp_path, *settings, f"run={tmp_path / 'broken'}"))
     create_run_folder(broken)
     with monkeypatch.context() as patched:
-        patched.setattr("train.run.Steps", dying_after(6))
+        patched.setattr("train.run.Training", Dying)
         with pytest.raises(KilledError):
             fit(broken, quiet=True)
 
