@@ -17,6 +17,7 @@ from streamaug.errors import CorruptError, StoreError
 from streamaug.quality.peaq import VARIABLES, Peaq
 from streamaug.store import Index, Store
 from streamaug.store.folder import Folder
+from streamaug.store.parquet import read_here
 
 QUALITY_FILE = "quality.parquet"
 FORMAT = 1
@@ -87,7 +88,7 @@ class Quality:
     def from_bytes(cls, data: bytes, source: str) -> "Quality":
         """Read and check a table; `source` names it in errors. Raises CorruptError."""
         try:
-            table = pq.ParquetFile(io.BytesIO(data)).read(use_threads=False)  # as in store/parquet.py
+            table = read_here(data)
             meta = QualityMeta.model_validate_json((table.schema.metadata or {})[_FOOTER])
             return cls(meta=meta, table=table.replace_schema_metadata(None).cast(QUALITY_SCHEMA))
         except (pa.ArrowException, KeyError, ValueError, OSError, ValidationError) as error:

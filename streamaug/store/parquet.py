@@ -2,6 +2,7 @@
 pages are noticed."""
 
 import io
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -22,6 +23,19 @@ def to_parquet(table: pa.Table) -> bytes:
     return sink.getvalue()
 
 
+def read_here(data: bytes, **settings: Any) -> pa.Table:
+    """Read a Parquet file in this thread alone.
+
+    Arrow's threads let go of a file in Python's memory some time later, which aborts a process that
+    ends at that moment. (And not `pq.read_table`, which imports pandas: half a second.)
+
+    Args:
+        data: The file.
+        settings: Arguments of `pq.ParquetFile`.
+    """
+    return pq.ParquetFile(pa.BufferReader(data), pre_buffer=False, **settings).read(use_threads=False)
+
+
 def from_parquet(data: bytes, where: str, remedy: str) -> pa.Table:
     """Read a Parquet file that may be damaged or hostile.
 
@@ -34,9 +48,7 @@ def from_parquet(data: bytes, where: str, remedy: str) -> pa.Table:
         CorruptError: The file is not readable, or a page does not match its checksum.
     """
     try:
-        # Not read_table, which imports pandas: half a second. In this thread: Arrow's threads let go
-        # of `data` some time later, and at the end of the process that aborts it.
-        table = pq.ParquetFile(io.BytesIO(data), page_checksum_verification=True).read(use_threads=False)
+        table = read_here(data, page_checksum_verification=True)
         table.validate(full=True)
     except (pa.ArrowException, OSError, ValueError) as error:
         raise CorruptError(f"{where}: not readable: {error}; {remedy}") from error
