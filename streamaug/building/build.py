@@ -302,9 +302,9 @@ def _shard_tasks(
 
 def _build_shards(tasks: Sequence[ShardTask], executor: Executor, progress: Progress) -> int:
     """Run the tasks; returns how many shards were built."""
-    progress.begin("building shards", sum(len(task.chains) for task in tasks))
+    progress.begin("encoding clips into shards", sum(len(task.chains) * len(task.recordings) for task in tasks))
     built = 0
-    for _, count in results(executor, [(build_shard, (task,)) for task in tasks]):
+    for number, count in results(executor, [(build_shard, (task,)) for task in tasks]):
         built += count
-        progress.advance(count)
+        progress.advance(count * len(tasks[number].recordings))
     return built

@@ -7,7 +7,7 @@ from dataclasses import replace
 from streamaug.building.checks import SourceInfo
 from streamaug.building.existing import ExistingStore
 from streamaug.building.job import Job
-from streamaug.errors import ClipsError, ConditionError, StoreError
+from streamaug.errors import ClipsError, StoreError
 
 _RATES = (1_000, 655_350)
 """Lowest and highest sample rate of a store in Hz; FLAC, which holds `original`, ends at the
@@ -19,13 +19,10 @@ def check_options(job: Job) -> None:
 
     Raises:
         ClipsError: A number is out of range, or a name is empty.
-        ConditionError: The list of conditions is empty.
         StoreError: The store has no path.
     """
     if not job.store.strip():
         raise StoreError("the path of the store is empty; name a folder or a URL")
-    if job.conditions is not None and not job.conditions:
-        raise ConditionError("the list of conditions is empty; name at least one such as 'original', or leave the option out")
     if job.rate is not None and not _RATES[0] <= job.rate <= _RATES[1]:
         raise ClipsError(f"rate {job.rate} Hz is not a sample rate of stores; choose one from {_RATES[0]} to {_RATES[1]} Hz")
     if job.seconds is not None and not (math.isfinite(job.seconds) and job.seconds > 0):

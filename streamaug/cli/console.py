@@ -1,12 +1,23 @@
 """Print for commands: progress, log and errors on stderr, results on stdout."""
 
 import sys
+from datetime import timedelta
 from types import TracebackType
 from typing import Any
 
 import typer
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.progress import (
+    BarColumn,
+    MofNCompleteColumn,
+    Progress,
+    ProgressColumn,
+    Task,
+    TaskID,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+)
 from rich.text import Text
 
 from streamaug.errors import StreamaugError
@@ -77,11 +88,30 @@ def _expanded(argument: str) -> str:
     return f"{option}{mark}{absolute_path(path)}" if path == "~" or path.startswith("~/") else argument
 
 
+_REPORT_S = 30.0
+"""Seconds between two lines of progress in a log file."""
+
+
+class _Rate(ProgressColumn):
+    """Steps per second."""
+
+    def render(self, task: Task) -> Text:
+        return Text(f"{task.speed:.1f}/s" if task.speed else "", "progress.data.speed")
+
+
+def _line(task: Task) -> str:
+    """The progress of a stage in words, for a log file."""
+    rate = (task.completed / task.elapsed) if task.elapsed else 0.0
+    total = task.total or 0.0
+    left = f", {timedelta(seconds=round((total - task.completed) / rate))} left" if rate else ""
+    return f"{task.description}: {task.completed:.0f} of {total:.0f}, {rate:.1f} per second{left}"
+
+
 class ProgressBar:
     """Show the stages of long work as bars; implements `streamaug.progress.Progress`.
 
-    If stderr is not a terminal (a log file, CI), it draws no bar and writes one line when a stage
-    begins.
+    If stderr is not a terminal (a log file, CI), it draws no bar and writes a line when a stage
+    begins, and every 30 s.
     """
 
     def __init__(self) -> None:
@@ -94,6 +124,7 @@ class ProgressBar:
             console=stderr,
         )
         self._task: TaskID | None = None
+        self._reported = 0.0
 
     def __enter__(self) -> "ProgressBar":
         if stderr.is_terminal:
@@ -109,10 +140,15 @@ class ProgressBar:
         if not stderr.is_terminal:
             stderr.print(f"{stage}: {total}")
         self._task = self._bars.add_task(stage, total=total)
+        self._reported = self._bars.get_time()
 
     def advance(self, steps: int) -> None:
-        if self._task is not None:
-            self._bars.advance(self._task, steps)
+        if self._task is None:
+            return
+        self._bars.advance(self._task, steps)
+        if not stderr.is_terminal and self._bars.get_time() - self._reported >= _REPORT_S:
+            self._reported = self._bars.get_time()
+            stderr.print(_line(next(task for task in self._bars.tasks if task.id == self._task)))
 
     def say(self, message: str) -> None:
         self._bars.console.print(escape_controls(message))

@@ -33,7 +33,7 @@ def doctor(
     from streamaug.codecs import load_settings
 
     loaded = load_settings(settings)
-    requested = parse_conditions(conditions) if conditions else tuple(map(Condition.parse, loaded.conditions))
+    requested = parse_conditions(conditions) if conditions is not None else tuple(map(Condition.parse, loaded.conditions))
     decoders, decoders_line = _decoders()
     problems: list[str] = []
     table = Table("condition", "encoder", "delay (samples)", "decoder")

@@ -26,7 +26,7 @@ def verify(
     from streamaug.store import Store
     from streamaug.verifying.verify import verify as run
 
-    requested = parse_conditions(conditions) if conditions else None
+    requested = parse_conditions(conditions) if conditions is not None else None
     opened = Store.open(store)
     with executor_of(cluster) as executor, ProgressBar() as progress:
         report = run(opened, requested, decode=decode, workers=workers, executor=executor, progress=progress)
@@ -35,7 +35,7 @@ def verify(
         column.justify = "right"
     for name, index in report.indexes.items():
         count = sum(finding.condition == name for finding in report.findings)
-        clips = f"{len(index)} of {opened.clips.num_rows}" if len(index) < opened.clips.num_rows else str(len(index))
+        clips = f"{len(index)} of {opened.manifest.clips.clips}" if len(index) < opened.manifest.clips.clips else str(len(index))
         size = f"{sum(shard.bytes for shard in index.meta.shards) / 1e6:.1f}"
         table.add_row(name, clips, str(len(index.meta.shards)), size, Text(str(count), "bold red") if count else "0")
     stdout.print(table)

@@ -64,9 +64,7 @@ def test_numbers_out_of_range_and_empty_names_are_refused_by_name(table, tmp_pat
     assert not (tmp_path / "store").exists()
 
 
-def test_an_empty_list_of_conditions_workers_below_one_and_a_store_without_a_path_are_refused(table, tmp_path):
-    with pytest.raises(ConditionError, match="list of conditions is empty"):
-        build(table, str(tmp_path / "store"), conditions=[])
+def test_workers_below_one_and_a_store_without_a_path_are_refused(table, tmp_path):
     with pytest.raises(StreamaugError, match="workers: 0 is not a number of processes"):
         build(table, str(tmp_path / "store"), workers=0)
     with pytest.raises(StoreError, match="path of the store is empty"):

@@ -142,7 +142,7 @@ def test_pruning_keeps_what_a_build_that_was_stopped_has_finished_until_it_is_ol
             self.stage = stage
 
         def advance(self, steps: int) -> None:
-            if "building" in self.stage:
+            if "encoding" in self.stage:
                 raise StopError
 
         def say(self, message: str) -> None: ...
