@@ -208,7 +208,7 @@ def run_job(job: Job, executor: Executor, progress: Progress) -> Built:
             conditions={plan.chain.name: tables.add_index(plan.index) for plan in plans if plan.index is not None},
             removed=lost_conditions(existing),
         )
-        publish(folder, changes, tables)
+        staged.supersede(publish(folder, changes, tables))
         folder.write(FACTS_FILE, facts)
         write_rejected(folder, errors)
     return Built(

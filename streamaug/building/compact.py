@@ -16,8 +16,9 @@ import pyarrow as pa
 
 from streamaug.building.job import SHARD_MB
 from streamaug.building.publish import Changes, concat_indexes, publish
+from streamaug.building.shard import part_name
 from streamaug.building.shard_file import ShardFile
-from streamaug.building.staging import staging
+from streamaug.building.staging import Staging, staging
 from streamaug.errors import CorruptError
 from streamaug.executors import pool, results
 from streamaug.progress import Progress, Silent
@@ -46,12 +47,14 @@ class JoinTask:
     """Shards of one condition that become one shard.
 
     Args:
-        folder: The store, with the build's folder for files that are being written.
+        folder: The store.
+        staging: Path of the build's folder in it.
         parts: The index of each shard, in the order of their numbers.
         number: Number of the new shard.
     """
 
     folder: Folder
+    staging: str
     parts: tuple[Index, ...]
     number: int
 
@@ -86,7 +89,7 @@ def compact(
         return Compacted(before=before, after=before)
     tables = Tables()
     with staging(store.folder) as staged, pool(executor, workers) as opened:
-        tasks = [task for index in indexes.values() for task in _tasks(index, renumbered, staged.folder)]
+        tasks = [task for index in indexes.values() for task in _tasks(index, renumbered, staged)]
         progress.begin("joining shards", len(tasks))
         joined: dict[str, list[Index]] = defaultdict(list)
         for _, part in results(opened, [(join, (task,)) for task in tasks]):
@@ -103,19 +106,17 @@ def compact(
         field = store.clips.schema.get_field_index("shard")
         clips = store.clips.set_column(field, store.clips.schema.field("shard"), column)
         manifest = store.manifest
-        publish(
-            store.folder,
-            Changes(
-                base=manifest,
-                name=manifest.name,
-                labels=manifest.labels,
-                rate=manifest.rate,
-                shard_by=manifest.shard_by,
-                clips=tables.add_clips(clips),
-                conditions=conditions,
-            ),
-            tables,
+        changes = Changes(
+            base=manifest,
+            name=manifest.name,
+            labels=manifest.labels,
+            rate=manifest.rate,
+            shard_by=manifest.shard_by,
+            clips=tables.add_clips(clips),
+            conditions=conditions,
+            keeps_shards=False,
         )
+        staged.supersede(publish(store.folder, changes, tables))
     return Compacted(before=before, after=after)
 
 
@@ -150,12 +151,14 @@ def joined_numbers(store: Store, indexes: Mapping[str, Index], shard_mb: float) 
     return {number: first + place for place, group in enumerate(groups) for number in group}
 
 
-def _tasks(index: Index, renumbered: Mapping[int, int], folder: Folder) -> list[JoinTask]:
+def _tasks(index: Index, renumbered: Mapping[int, int], staged: Staging) -> list[JoinTask]:
     parts: dict[int, list[Index]] = defaultdict(list)
     for row, shard in enumerate(index.meta.shards):
         if shard.number in renumbered:
             parts[renumbered[shard.number]].append(index.shard(row))
-    return [JoinTask(folder=folder, parts=tuple(group), number=number) for number, group in sorted(parts.items())]
+    return [
+        JoinTask(folder=staged.folder, staging=staged.name, parts=tuple(group), number=number) for number, group in sorted(parts.items())
+    ]
 
 
 def join(task: JoinTask) -> Index:
@@ -173,7 +176,9 @@ def join(task: JoinTask) -> Index:
         for clip in sorted(clips):
             file.add(*clips[clip])
         file.close()
-    return file.index()
+    part = file.index()
+    task.folder.write(f"{task.staging}/{part_name(meta.condition, f'joined-{task.number}')}", part.to_bytes())
+    return part
 
 
 def _clips(folder: Folder, part: Index) -> Iterator[tuple[str, tuple[Mapping[str, Any], bytes, bytes]]]:

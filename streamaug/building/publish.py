@@ -38,6 +38,7 @@ class Changes:
         clips: The clips table that the build made.
         conditions: The indexes that the build made, by condition.
         removed: Conditions of `base` whose index somebody has removed.
+        keeps_shards: Whether the clips of `base` stay in their shards.
     """
 
     base: Manifest | None
@@ -48,6 +49,7 @@ class Changes:
     clips: ClipsFile
     conditions: Mapping[str, IndexFile]
     removed: Sequence[str] = ()
+    keeps_shards: bool = True
 
     def applied_to(self, current: Manifest | None, folder: Folder) -> Manifest:
         """The manifest to publish in place of the current one; the current one itself if it has all
@@ -77,6 +79,8 @@ class Changes:
             published = current.conditions.get(name)
             if published not in (None, old.get(name), index) and index != old.get(name):
                 raise StoreError(f"another build has published condition '{name}' of {folder.url} while this one was running; {_AGAIN}")
+        if base is not None and not self.keeps_shards and current.conditions != base.conditions:
+            raise StoreError(f"another build has changed conditions of {folder.url} while this one was running; {_AGAIN}")
         clips = {"clips": self.clips, "labels": self.labels}
         if current.clips == self.clips or (base is not None and self.clips == base.clips and _keeps_clips(base, current, folder)):
             clips = {"clips": current.clips, "labels": current.labels}

@@ -3,7 +3,8 @@
 `.building/<build>/` has the parts of finished shards, the facts about sources that were checked,
 and, on a local disk, files that are being written. A build reads what all such folders hold: a part
 is named by what its shard contains, so that whoever made it, it is right or not asked for. It
-removes its own folder when it has published, and the folders of builds that were killed.
+removes its own folder when it has published, and the folders of builds that were killed if it has
+taken over all that is in them.
 """
 
 import contextlib
@@ -20,8 +21,11 @@ from streamaug.building.facts import is_facts
 from streamaug.building.shard import part_name
 from streamaug.errors import CorruptError, FetchError
 from streamaug.files import disk_errors
+from streamaug.store import Store
 from streamaug.store.folder import STAGING, Folder, StoredFile
 from streamaug.store.index import Index
+from streamaug.store.manifest import Manifest
+from streamaug.store.snapshots import NamedFiles, staged_shards
 
 ALIVE = "alive"
 """File in a build's folder: locked on a local disk, elsewhere written again and again."""
@@ -43,12 +47,14 @@ class Staging:
         name: Path of the build's folder in the store.
         found: Files of all builds' folders when this build began, by path in the store.
         killed: Folders of builds that were killed; this build alone may remove them.
+        superseded: Those of them that nobody needs any more.
     """
 
     folder: Folder
     name: str
     found: dict[str, StoredFile]
-    killed: tuple[str, ...] = field(default=())
+    killed: tuple[str, ...] = ()
+    superseded: list[str] = field(default_factory=list)
 
     def adopt(self, condition: str, keys: Iterable[str]) -> dict[str, Index]:
         """The parts that earlier builds finished, copied into this build's folder.
@@ -81,6 +87,19 @@ class Staging:
         with ThreadPoolExecutor(_READERS) as readers:
             return dict(zip(names, readers.map(self._read, names.values()), strict=True))
 
+    def supersede(self, manifest: Manifest) -> None:
+        """Note which folders of builds that were killed have nothing that a snapshot lacks.
+
+        Args:
+            manifest: The snapshot that this build has published.
+        """
+        if self.killed:
+            store = Store(self.folder, manifest)
+            named = NamedFiles.of(store, [manifest]).paths
+            for name in self.killed:
+                if staged_shards(store, (path for path in self.found if path.startswith(f"{name}/"))) <= named:
+                    self.superseded.append(name)
+
     def _read(self, path: str) -> Index | None:
         try:
             return Index.from_bytes(self.folder.read(path), f"{self.folder.url}/{path}")
@@ -92,8 +111,8 @@ class Staging:
 def staging(folder: Folder) -> Iterator[Staging]:
     """Stage a build: open a folder for it, and look at what earlier builds left.
 
-    If all goes well the build's folder is removed, with those of builds that were killed. If the
-    build fails its folder stays for the next build, unless it has nothing worth keeping.
+    If all goes well the build's folder is removed. If the build fails its folder stays for the next
+    build, unless it has nothing worth keeping.
 
     Args:
         folder: The store.
@@ -117,7 +136,7 @@ def staging(folder: Folder) -> Iterator[Staging]:
             if not _is_worth_keeping(folder, name):
                 _remove(folder, [name])
             raise
-        _remove(folder, [name, *killed])
+        _remove(folder, [name, *staged.superseded])
 
 
 @contextmanager
@@ -162,7 +181,7 @@ def _killed(folder: Folder, own: str, found: dict[str, StoredFile], stack: ExitS
     """Folders of builds that were killed. On a local disk their locks are held from now on, so that
     one build alone removes them."""
     killed = []
-    for name in sorted({"/".join(path.split("/")[:2]) for path in found if path.count("/") > 1} - {own}):
+    for name in sorted({f"{STAGING}/{name}" for name in folder.names(STAGING)} - {own}):
         if folder.is_local:
             with contextlib.suppress(Timeout, OSError):  # it is running, or has removed its folder
                 stack.enter_context(FileLock(folder.local_path(f"{name}/{ALIVE}"), timeout=0))

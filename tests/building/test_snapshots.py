@@ -18,6 +18,7 @@ from streamaug.cli.main import app
 from streamaug.codecs import Settings, load_settings
 from streamaug.conditions import parse_conditions
 from streamaug.errors import StateError, StoreError
+from streamaug.progress import Silent
 from streamaug.store import Store
 from streamaug.store.manifest import read_manifest
 from streamaug.streaming import Stream
@@ -182,6 +183,19 @@ def test_small_shards_are_joined_and_sound_and_rows_stay_the_same(clips: Path, t
     with ThreadPoolExecutor(2) as executor:
         assert compact(after, executor=executor).before == joined.after, "nothing is left to join"
     assert make(table, tmp_path / "store", name="growing").manifest == after.manifest
+
+
+def test_shards_are_not_joined_under_a_condition_that_another_build_has_added(clips: Path, tmp_path: Path) -> None:
+    store = make(clips, tmp_path / "store")
+
+    class Interrupting(Silent):
+        def begin(self, stage: str, total: int) -> None:  # the protocol's signature
+            make(clips, tmp_path / "store", "original,alaw_64")
+
+    with ThreadPoolExecutor(2) as executor, pytest.raises(StoreError, match="another build has changed conditions"):
+        compact(store, executor=executor, progress=Interrupting())
+    assert findings(store.reopen()) == []
+    assert store.reopen().conditions == ("original", "alaw_64", "mp3_32")
 
 
 def test_the_commands_list_prune_and_join(clips: Path, other_settings: Settings, tmp_path: Path) -> None:
