@@ -18,7 +18,8 @@ import pyarrow.compute as pc
 
 from streamaug.building.checks import SourceInfo
 from streamaug.errors import CorruptError, FetchError, StoreError
-from streamaug.store.folder import Folder, StoredFile
+from streamaug.store.folder import Folder
+from streamaug.store.listing import StoredFile
 from streamaug.store.parquet import from_parquet, to_parquet
 
 FACTS_FILE = "sources.parquet"
