@@ -83,4 +83,7 @@ def own_lengths(clip_ids: Sequence[str], sources: Sequence[SourceInfo], existing
     old = set(existing.clips["clip_id"].to_pylist())
     if any(source.padding for clip_id, source in zip(clip_ids, sources, strict=True) if clip_id in old):
         return list(sources)
-    return [replace(source, samples=source.samples - source.padding, padding=0) for source in sources]
+    return [
+        replace(source, samples=source.samples - source.padding, padding=0) if source.padding else source  # most are whole
+        for source in sources
+    ]
