@@ -55,7 +55,7 @@ class Built:
         clips: Clips in the store.
         rejected: Clips that were left out because of errors.
         skipped_conditions: Conditions of the default list that no encoder on this machine can make,
-            and why.
+            and conditions whose effects apply to none of the clips; each with the reason.
     """
 
     conditions: tuple[str, ...]
@@ -211,13 +211,16 @@ def run_job(job: Job, executor: Executor, progress: Progress) -> Built:
         if facts is not None:
             folder.write(FACTS_FILE, facts)
         write_rejected(folder, errors)
+    empty = {plan.chain.name: "its effects apply to none of the clips" for plan in plans if plan.index is None}
+    for condition, reason in empty.items():
+        progress.say(f"warning: {condition} is not in the store: {reason}")
     return Built(
-        conditions=tuple(chain.name for chain in chains),
+        conditions=tuple(chain.name for chain in chains if chain.name not in empty),
         shards_built=built,
         shards_reused=sum(len(plan.keys) for plan in plans) - built,
         clips=clips.num_rows,
         rejected=table.num_rows - clips.num_rows,
-        skipped_conditions=skipped_conditions,
+        skipped_conditions={**skipped_conditions, **empty},
     )
 
 
