@@ -124,7 +124,7 @@ def publish(folder: Folder, changes: Changes, tables: Tables) -> Manifest:
         folder.write(path, manifest.to_bytes())
         if replace_if(folder, STORE_FILE, old, manifest.to_bytes()):
             return manifest
-        folder.remove(path)  # another build came first
+        folder.remove(path)  # another build came first; no other manifest has this name
 
 
 def _current(folder: Folder) -> bytes | None:

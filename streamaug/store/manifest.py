@@ -6,6 +6,7 @@ same store until its files are pruned.
 """
 
 import hashlib
+import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cached_property
@@ -64,6 +65,7 @@ class Manifest(Strict):
         clips: The clips table.
         conditions: The index of each condition, `original` first, then by name.
         created: When the snapshot was published, in UTC.
+        build: A random name of the build that published it, so that no two manifests are the same.
         parent: The snapshot before; None for the first one.
     """
 
@@ -75,6 +77,7 @@ class Manifest(Strict):
     clips: ClipsFile
     conditions: dict[str, IndexFile]
     created: datetime = Field(default_factory=lambda: datetime.now(UTC).replace(microsecond=0))
+    build: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{12}$")] = Field(default_factory=lambda: uuid.uuid4().hex[:12])
     parent: Annotated[str, StringConstraints(pattern=rf"^{DIGEST}$")] | None = None
 
     @field_validator("conditions")

@@ -54,5 +54,5 @@ def without_times(files: dict[str, bytes]) -> dict[str, bytes]:
     """The files of a store without what depends on when it was built, and from what files."""
     if "store.json" in files:
         manifest = json.loads(files["store.json"])
-        files["store.json"] = json.dumps({key: manifest[key] for key in manifest if key not in ("created", "parent")}).encode()
+        files["store.json"] = json.dumps({key: manifest[key] for key in manifest if key not in ("created", "build", "parent")}).encode()
     return {name: data for name, data in files.items() if name != "sources.parquet" and not name.startswith("snapshots/")}

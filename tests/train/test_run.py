@@ -4,6 +4,7 @@ before it starts.
 
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +12,9 @@ import pytest
 import torch
 import yaml
 
+from streamaug.building.build import build
+from streamaug.codecs import load_settings
+from streamaug.conditions import parse_conditions
 from streamaug.errors import RecipeError, StoreError
 from streamaug.store import Store
 from streamaug.streaming import Stream
@@ -26,7 +30,7 @@ from train.predictions import read_predictions
 from train.preparing import prepare, rows_per_step
 from train.resume import SafetensorsIO
 from train.run import fit, run_training
-from train.run_folder import create_run_folder, read_log
+from train.run_folder import create_run_folder, load_run_config, read_log
 
 torch.set_num_threads(1)
 
@@ -129,6 +133,36 @@ def test_a_run_killed_in_the_middle_of_an_epoch_ends_bit_equal_to_an_unbroken_on
     (steps, losses, _), (_, expected_losses, _) = read_log(broken.folder), read_log(whole.folder)
     assert steps.tolist() == list(range(7))
     assert np.array_equal(losses, expected_losses)
+
+
+def test_a_run_resumes_on_the_snapshot_that_it_began_with(built, store, recipe, tmp_path, monkeypatch):
+    """A condition is replaced while the run is stopped."""
+    settings = "steps=7", "checkpoint_every=5"
+    whole = prepare(config_of(store, recipe, tmp_path, *settings))
+    create_run_folder(whole)
+    expected = fit(whole, quiet=True).state_dict()
+    broken = prepare(config_of(store, recipe, tmp_path, *settings, f"run={tmp_path / 'broken'}"))
+    create_run_folder(broken)
+    with monkeypatch.context() as patched:
+        patched.setattr("train.run.Training", Dying)
+        with pytest.raises(KilledError):
+            fit(broken, quiet=True)
+    changes = tmp_path / "settings.yaml"
+    changes.write_text('codecs: {mp3: {encoders: [{adapter: pyav, encoder: libmp3lame, muxer: mp3, arguments: {reservoir: "0"}}]}}')
+    with ThreadPoolExecutor(2) as executor:
+        build(
+            built.parent / "clips.csv",
+            str(store),
+            conditions=parse_conditions("mp3_64"),
+            settings=load_settings(changes),
+            replace=True,
+            executor=executor,
+        )
+    assert Store.open(store).snapshot != broken.store.snapshot
+    resumed = prepare(load_run_config(broken.folder))
+    model = fit(resumed, resume=True, quiet=True)
+    assert all(torch.equal(tensor, expected[name]) for name, tensor in model.state_dict().items())
+    assert resumed.store.snapshot == broken.store.snapshot, "the evaluation would be on another snapshot"
 
 
 def test_a_position_holds_no_pickle(store, recipe, tmp_path):
