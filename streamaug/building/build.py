@@ -18,7 +18,15 @@ import pyarrow as pa
 
 from streamaug.building.checks import SourceInfo, find_problems, inspect_sources, split_warnings, summarize_changes
 from streamaug.building.clips_table import add_shard_column, add_source_columns, ordered_labels, stored_columns
-from streamaug.building.existing import ExistingStore, check_compatible, existing_index, lost_conditions, read_existing
+from streamaug.building.existing import (
+    ExistingStore,
+    check_compatible,
+    check_effects,
+    existing_index,
+    lost_conditions,
+    read_existing,
+    row_change,
+)
 from streamaug.building.facts import FACTS_FILE, Facts, FactWriter, is_facts, read_facts, source_keys, to_bytes
 from streamaug.building.job import SHARD_MB, Job
 from streamaug.building.options import check_options, clip_length, own_lengths
@@ -182,12 +190,17 @@ def run_job(job: Job, executor: Executor, progress: Progress) -> Built:
         name = job.name or (existing.manifest.name if existing else job.clips.stem)
         if existing:
             check_compatible(existing, name=name, rate=rate, shard_by=job.shard_by, clips=clips)
+        change = row_change(existing, clips) if existing else None
+        if existing:
+            check_effects(existing, change, [str(condition) for condition in prepared] if job.replace else ())
         labels = ordered_labels(clips, existing)
         clips = add_shard_column(clips, job, existing)
         reading = dataclasses.replace(reading, samples=int(clips["samples"][0].as_py()))
         originals = Originals.staged(folder, staged.name, clips, reading) if have_effects(prepared) else None
         chains = [fit_chain(condition, steps, clips, rate, originals, job.effects) for condition, steps in prepared.items()]
-        indexes = {chain.name: existing_index(existing, chain, replace=job.replace) for chain in chains}  # raises if settings differ
+        indexes = {  # raises if settings differ
+            chain.name: existing_index(existing, chain, replace=job.replace, is_outdated=change is not None) for chain in chains
+        }
 
         table_of_clips, recordings = stored_columns(clips), _recordings(clips)
         all_clips = hashlib.sha256(to_parquet(table_of_clips)).digest() if originals else b""
