@@ -17,7 +17,7 @@ from streamaug.errors import StoreError
 from streamaug.store.folder import Folder
 from streamaug.store.format import INDEX_SCHEMA, STORE_FILE
 from streamaug.store.index import Index
-from streamaug.store.manifest import ClipsFile, IndexFile, Manifest, parse_manifest, snapshot_path
+from streamaug.store.manifest import ClipsFile, IndexFile, Manifest, parse_manifest, read_manifest, snapshot_path
 from streamaug.store.store import read_clips
 from streamaug.store.swap import replace_if
 from streamaug.store.writing import Tables
@@ -132,18 +132,32 @@ def publish(folder: Folder, changes: Changes, tables: Tables) -> Manifest:
         StoreError: Another build has published what cannot be kept together with this.
         FetchError: The store cannot be read or written.
     """
+    lost: Manifest | None = None
     while True:
         old = _current(folder)
         current = None if old is None else parse_manifest(old, f"{folder.url}/{STORE_FILE}")
+        if lost and current and not _leads_back_to(current, lost, folder):
+            folder.remove(snapshot_path(lost.snapshot))
         manifest = changes.applied_to(current, folder)
         if manifest is current:
             return manifest
         tables.write(folder)
-        path = snapshot_path(manifest.snapshot)
-        folder.write(path, manifest.to_bytes())
+        folder.write(snapshot_path(manifest.snapshot), manifest.to_bytes())
         if replace_if(folder, STORE_FILE, old, manifest.to_bytes()):
             return manifest
-        folder.remove(path)  # another build came first
+        lost = manifest  # another build came first
+
+
+def _leads_back_to(current: Manifest, lost: Manifest, folder: Folder) -> bool:
+    """Whether another build has published the same manifest in the same second."""
+    while current.snapshot != lost.snapshot:
+        if current.parent in (None, lost.parent):
+            return False
+        try:
+            current = read_manifest(folder, current.parent)
+        except StoreError:  # pruned
+            return False
+    return True
 
 
 def _current(folder: Folder) -> bytes | None:
