@@ -23,6 +23,8 @@ class RunConfig(BaseModel):
 
     Args:
         store: Path or URL of the store.
+        snapshot: Snapshot of the store. Default: the current one when the run begins, which run.yaml
+            then names, so that a resumed run trains and evaluates on the same.
         recipe: YAML file of the mixture.
         run: Folder to write.
         train_on: Split to train on.
@@ -49,6 +51,7 @@ class RunConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     store: str
+    snapshot: str | None = None
     recipe: Path
     run: Path
     train_on: str = "train"

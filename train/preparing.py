@@ -100,7 +100,8 @@ def prepare(config: RunConfig) -> Run:
         StoreError: There is no such store, condition or split.
         StreamaugError: An epoch has fewer rows than one step.
     """
-    store = Store.open(config.store)
+    store = Store.open(config.store, snapshot=config.snapshot)
+    config = config.model_copy(update={"snapshot": store.snapshot})
     recipe = load_recipe(config.recipe)
     conditions = tuple(paper_order(config.conditions or store.conditions))
     for condition in conditions:

@@ -5,7 +5,6 @@ Any `concurrent.futures.Executor` does the work; by default processes on this ma
 
 import dataclasses
 import hashlib
-from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -34,7 +33,7 @@ from streamaug.building.prepare import check_lengths, fit_chain, have_effects, p
 from streamaug.building.problems import BrokenSourcesError, Problem, report
 from streamaug.building.publish import Changes, publish
 from streamaug.building.reading import LONGEST_S, Channel, Reading
-from streamaug.building.recordings import Originals, Recording
+from streamaug.building.recordings import Originals, Recording, Recordings
 from streamaug.building.rejected import write_rejected
 from streamaug.building.shard import ShardTask, build_shard
 from streamaug.building.shard_plan import ShardPlan, plan_shards
@@ -64,7 +63,7 @@ class Built:
         clips: Clips in the store.
         rejected: Clips that were left out because of errors.
         skipped_conditions: Conditions of the default list that no encoder on this machine can make,
-            and why.
+            and conditions whose effects apply to none of the clips; each with the reason.
     """
 
     conditions: tuple[str, ...]
@@ -202,7 +201,7 @@ def run_job(job: Job, executor: Executor, progress: Progress) -> Built:
             chain.name: existing_index(existing, chain, replace=job.replace, is_outdated=change is not None) for chain in chains
         }
 
-        table_of_clips, recordings = stored_columns(clips), _recordings(clips)
+        table_of_clips, recordings = stored_columns(clips), Recordings(clips)
         all_clips = hashlib.sha256(to_parquet(table_of_clips)).digest() if originals else b""
         plans = [plan_shards(chain, indexes[chain.name], recordings, labels, all_clips, staged) for chain in chains]
         task = partial(ShardTask, folder=staged.folder, staging=staged.name, reading=reading, originals=originals, labels=labels)
@@ -222,15 +221,19 @@ def run_job(job: Job, executor: Executor, progress: Progress) -> Built:
             removed=lost_conditions(existing),
         )
         staged.supersede(publish(folder, changes, tables))
-        folder.write(FACTS_FILE, facts)
+        if facts is not None:
+            folder.write(FACTS_FILE, facts)
         write_rejected(folder, errors)
+    empty = {plan.chain.name: "its effects apply to none of the clips" for plan in plans if plan.index is None}
+    for condition, reason in empty.items():
+        progress.say(f"warning: {condition} is not in the store: {reason}")
     return Built(
-        conditions=tuple(chain.name for chain in chains),
+        conditions=tuple(chain.name for chain in chains if chain.name not in empty),
         shards_built=built,
         shards_reused=sum(len(plan.keys) for plan in plans) - built,
         clips=clips.num_rows,
         rejected=table.num_rows - clips.num_rows,
-        skipped_conditions=skipped_conditions,
+        skipped_conditions={**skipped_conditions, **empty},
     )
 
 
@@ -256,9 +259,9 @@ def _problems_file(job: Job) -> Path:
 
 def _check_sources(
     job: Job, table: pa.Table, reading: Reading, existing: ExistingStore | None, staged: Staging, executor: Executor, progress: Progress
-) -> tuple[pa.Table, list[Problem], bytes]:
+) -> tuple[pa.Table, list[Problem], bytes | None]:
     """The clips without errors, with what the check found out about them; all errors; the facts
-    about all sources as a file."""
+    about all sources as a file, or None if the store has them."""
     paths = table["path"].to_pylist()
     keys = source_keys(paths, repr(reading))
     known = Facts() if job.recheck else read_facts(staged.folder, [FACTS_FILE, *(path for path in staged.found if is_facts(path))])
@@ -291,16 +294,8 @@ def _check_sources(
         samples = int(clips["samples"][0].as_py())
         keys = source_keys(paths, repr(dataclasses.replace(reading, samples=samples)))
         keys = [key if source.samples == samples else None for key, source in zip(keys, facts, strict=True)]
-    return clips, errors, to_bytes(keys, facts)
-
-
-def _recordings(clips: pa.Table) -> dict[int, tuple[Recording, ...]]:
-    """The clips of each shard, by its number."""
-    recordings: dict[int, list[Recording]] = defaultdict(list)
-    for clip in clips.drop_columns(["samples", "depth"]).to_pylist():
-        shard, sha256, path = clip.pop("shard"), clip.pop("sha256"), clip.pop("path")
-        recordings[shard].append(Recording(clip=clip, path=path, sha256=sha256))
-    return {number: tuple(clips) for number, clips in sorted(recordings.items())}
+    is_known = not unknown and len(known) == len(facts)
+    return clips, errors, None if is_known else to_bytes(keys, facts)
 
 
 def _shard_tasks(

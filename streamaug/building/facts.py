@@ -6,10 +6,10 @@ part of a snapshot: without them the sources are decoded again.
 """
 
 import hashlib
+import os
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, fields
-from pathlib import Path
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,8 @@ import pyarrow.compute as pc
 
 from streamaug.building.checks import SourceInfo
 from streamaug.errors import CorruptError, FetchError, StoreError
-from streamaug.store.folder import Folder, StoredFile
+from streamaug.store.folder import Folder
+from streamaug.store.listing import StoredFile
 from streamaug.store.parquet import from_parquet, to_parquet
 
 FACTS_FILE = "sources.parquet"
@@ -41,11 +42,16 @@ class Facts:
         tables: What `to_bytes` wrote; of a key that is in several the first counts.
     """
 
-    def __init__(self, tables: Iterable[pa.Table] = ()) -> None:
-        self._table = pa.concat_tables([_SCHEMA.empty_table(), *tables]).combine_chunks()
+    def __init__(self, tables: Sequence[pa.Table] = ()) -> None:
+        self._table = pa.concat_tables(tables).combine_chunks() if tables else None
+
+    def __len__(self) -> int:
+        return 0 if self._table is None else int(self._table.num_rows)
 
     def of(self, keys: Sequence[bytes | None]) -> list[SourceInfo | None]:
         """The facts about some files; None for a file that nothing is known about."""
+        if self._table is None:
+            return [None] * len(keys)
         rows = pc.index_in(pa.array(keys, pa.binary(_KEY)), self._table["key"].combine_chunks())
         known = np.flatnonzero(rows.is_valid().to_numpy(zero_copy_only=False))
         found: list[SourceInfo | None] = [None] * len(keys)
@@ -63,8 +69,10 @@ def to_bytes(keys: Sequence[bytes | None], sources: Sequence[SourceInfo]) -> byt
         sources: The facts; those of sources with errors are left out, since they may be repaired in
             place or unreadable for a while only.
     """
-    rows = [{"key": key, **asdict(source)} for key, source in zip(keys, sources, strict=True) if key and not source.error]
-    return to_parquet(pa.Table.from_pylist(rows, _SCHEMA))
+    kept = [(key, source) for key, source in zip(keys, sources, strict=True) if key and not source.error]
+    # By column: three times as fast as by row.
+    columns = {field.name: [getattr(source, field.name) for _, source in kept] for field in _FIELDS}
+    return to_parquet(pa.table({"key": [key for key, _ in kept], **columns}, schema=_SCHEMA))
 
 
 def read_facts(folder: Folder, names: Iterable[str]) -> Facts:
@@ -135,7 +143,7 @@ def source_keys(paths: Sequence[str], reading: str) -> list[bytes | None]:
             folders[path.rpartition("/")[0]].append(row)
             continue
         try:
-            status = Path(path).stat()
+            status = os.stat(path)  # noqa: PTH116  # Path.stat takes twice as long
         except OSError:
             continue
         keys[row] = _key(path, status.st_size, str(status.st_mtime_ns), reading)

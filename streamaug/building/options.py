@@ -1,6 +1,7 @@
 """Check what a build is asked for before anything is read, and take from a store what it fixes."""
 
 import math
+import os
 from collections.abc import Sequence
 from dataclasses import replace
 
@@ -21,7 +22,7 @@ def check_options(job: Job) -> None:
         ClipsError: A number is out of range, or a name is empty.
         StoreError: The store has no path.
     """
-    if not job.store.strip():
+    if not os.fspath(job.store).strip():
         raise StoreError("the path of the store is empty; name a folder or a URL")
     if job.rate is not None and not _RATES[0] <= job.rate <= _RATES[1]:
         raise ClipsError(f"rate {job.rate} Hz is not a sample rate of stores; choose one from {_RATES[0]} to {_RATES[1]} Hz")
@@ -82,4 +83,7 @@ def own_lengths(clip_ids: Sequence[str], sources: Sequence[SourceInfo], existing
     old = set(existing.clips["clip_id"].to_pylist())
     if any(source.padding for clip_id, source in zip(clip_ids, sources, strict=True) if clip_id in old):
         return list(sources)
-    return [replace(source, samples=source.samples - source.padding, padding=0) for source in sources]
+    return [
+        replace(source, samples=source.samples - source.padding, padding=0) if source.padding else source  # most are whole
+        for source in sources
+    ]

@@ -8,8 +8,9 @@ from streamaug.building.staging import ALIVE, running_builds
 from streamaug.errors import StoreError
 from streamaug.files import PARTIAL
 from streamaug.store import Store
-from streamaug.store.folder import STAGING, StoredFile
+from streamaug.store.folder import STAGING
 from streamaug.store.format import CLIPS_NAME, INDEX_NAME, SHARD_NAME
+from streamaug.store.listing import StoredFile
 from streamaug.store.manifest import Manifest, snapshot_path
 from streamaug.store.snapshots import NamedFiles, Snapshots, listed, staged_shards
 

@@ -1,8 +1,9 @@
 """What a worker needs of clips: their rows, where their audio is, and what it must sound like."""
 
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,36 @@ class Recording:
             FetchError: A remote file cannot be read at the moment.
         """
         return _load_unchanged(self.clip_id, self.path, self.sha256, reading)
+
+
+class Recordings(Mapping[int, tuple[Recording, ...]]):
+    """The clips of each shard, by its number; made when a shard needs them, which takes a while for
+    many clips.
+
+    Args:
+        clips: The clips, with all columns of CLIPS_SCHEMA and a path.
+    """
+
+    def __init__(self, clips: pa.Table) -> None:
+        self._clips = clips
+        self._numbers: list[int] = sorted(clips["shard"].unique().to_pylist())
+
+    @cached_property
+    def _by_number(self) -> dict[int, tuple[Recording, ...]]:
+        recordings: dict[int, list[Recording]] = defaultdict(list)
+        for clip in self._clips.drop_columns(["samples", "depth"]).to_pylist():
+            shard, sha256, path = clip.pop("shard"), clip.pop("sha256"), clip.pop("path")
+            recordings[shard].append(Recording(clip=clip, path=path, sha256=sha256))
+        return {number: tuple(recordings[number]) for number in self._numbers}
+
+    def __getitem__(self, number: int) -> tuple[Recording, ...]:
+        return self._by_number[number]
+
+    def __iter__(self) -> Iterator[int]:
+        return iter(self._numbers)
+
+    def __len__(self) -> int:
+        return len(self._numbers)
 
 
 @dataclass(frozen=True, kw_only=True)

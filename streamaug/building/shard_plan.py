@@ -90,9 +90,9 @@ def plan_shards(
         staged: The build's folder.
     """
     intact = {} if published is None else intact_shards(staged.folder, published)
-    held = {number: clips for number, clips in recordings.items() if not chain.has_effects or any(chain.holds(one.clip) for one in clips)}
+    held = [number for number in recordings if not chain.has_effects or any(chain.holds(one.clip) for one in recordings[number])]
     # A published shard needs no key, and so no hash over its clips.
-    keys = {number: "" if number in intact else part_key(chain, clips, labels, all_clips) for number, clips in held.items()}
+    keys = {number: "" if number in intact else part_key(chain, recordings[number], labels, all_clips) for number in held}
     wanted = {number: key for number, key in keys.items() if number not in intact}
     adopted = staged.adopt(chain.name, wanted.values())
     missing = frozenset(number for number, key in wanted.items() if key not in adopted)

@@ -22,8 +22,9 @@ from streamaug.building.shard import part_name
 from streamaug.errors import CorruptError, FetchError
 from streamaug.files import disk_errors
 from streamaug.store import Store
-from streamaug.store.folder import STAGING, Folder, StoredFile
+from streamaug.store.folder import STAGING, Folder
 from streamaug.store.index import Index
+from streamaug.store.listing import StoredFile
 from streamaug.store.manifest import Manifest
 from streamaug.store.snapshots import NamedFiles, staged_shards
 

@@ -5,7 +5,6 @@ import os
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime
 from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import unquote
@@ -15,108 +14,24 @@ from fsspec.implementations.local import LocalFileSystem
 from fsspec.utils import get_protocol
 
 from streamaug.errors import FetchError, StoreError
-from streamaug.files import absolute_path, disk_errors, disk_remedy, staged_file
+from streamaug.files import disk_errors, disk_remedy, staged_file
 from streamaug.retry import RetryPolicy, range_of
 from streamaug.store.access import access_remedy, is_missing_bucket, opening_error
+from streamaug.store.connection import S3, WEB, Connection, absolute_url
+from streamaug.store.listing import StoredFile, listed_file
 from streamaug.temporary import temporary_folder
 
 _T = TypeVar("_T")
 
 REMOTE = RetryPolicy(attempts=6, deadline_s=120.0)
 """For operations on a remote file system. A single try ends by itself, since silent connections are
-closed (`_file_system`)."""
+closed (`connection.py`)."""
 
 LOCAL = RetryPolicy(attempts=1, deadline_s=120.0)
 """For operations on a local file system, which fail for good reasons only."""
 
-_S3, _WEB, _LOCAL = ("s3", "s3a"), ("http", "https"), ("file", "local")
-_SILENCE_S = 10
-"""Seconds without a byte after which a connection is closed."""
-
 STAGING = ".building"
 """Folder inside a store for what is not part of it yet: each build has a folder of its own there."""
-
-
-def _file_system(url: str, options: Mapping[str, Any]) -> tuple[fsspec.AbstractFileSystem, str]:
-    """The file system of a URL, which closes silent connections, and the path on it.
-
-    On S3 boto tries a request three times. s3fs would repeat each of these as often again, so its
-    own retries are off.
-    """
-    protocol = get_protocol(url)
-    defaults: dict[str, Any] = {}
-    if protocol in _S3:
-        retries = {"mode": "standard", "total_max_attempts": 3}
-        defaults = {"config_kwargs": {"connect_timeout": _SILENCE_S, "read_timeout": _SILENCE_S, "retries": retries}}
-    elif protocol in _WEB:
-        from aiohttp import ClientTimeout
-
-        defaults = {"client_kwargs": {"timeout": ClientTimeout(total=None, sock_connect=_SILENCE_S, sock_read=_SILENCE_S)}}
-    fs, root = fsspec.core.url_to_fs(url, **{**defaults, **options})
-    if protocol in _S3:
-        fs.retries = 1
-    return fs, str(root).rstrip("/")
-
-
-def _absolute_url(url: str) -> str:
-    """A URL or path that does not depend on the working directory: the local path in it is
-    absolute, without `~`.
-
-    >>> _absolute_url("s3://bucket/store"), _absolute_url("zip://store::file:///data/all.zip")
-    ('s3://bucket/store', 'zip://store::file:///data/all.zip')
-    """
-    chain, link, last = url.rpartition("::")
-    if get_protocol(last) not in _LOCAL:
-        return url
-    scheme, mark, path = last.rpartition("://")
-    return f"{chain}{link}{scheme}{mark}{absolute_path(path)}"
-
-
-class _Connection:
-    """The file system of a folder in this process: open files, connections and event loops do not
-    survive a fork.
-
-    Args:
-        url: The folder's URL.
-        options: Arguments of the file system.
-    """
-
-    def __init__(self, url: str, options: Mapping[str, Any]) -> None:
-        self._url, self._options = url, options
-        self._pid, self._opened = os.getpid(), _file_system(url, options)
-
-    def fs_and_root(self) -> tuple[fsspec.AbstractFileSystem, str]:
-        """The file system and the path of the folder on it."""
-        if self._pid != os.getpid():
-            # Two threads may both open it; each file system works, and the last one stays.
-            self._opened = _file_system(self._url, self._options)
-            self._pid = os.getpid()
-        return self._opened
-
-
-@dataclass(frozen=True, slots=True)
-class StoredFile:
-    """A file in a listing.
-
-    Args:
-        size: Bytes.
-        modified: When it was last written, in seconds since 1970 by the clock of its file system;
-            0 if that is not known.
-        tag: The server's ETag; empty if it has none.
-    """
-
-    size: int
-    modified: float
-    tag: str = ""
-
-
-def _modified(entry: Mapping[str, Any]) -> float:
-    """When a file was last written, from what fsspec lists under a name that depends on the file
-    system."""
-    value = next((entry[key] for key in ("mtime", "LastModified", "last_modified", "updated", "created") if entry.get(key)), 0.0)
-    if isinstance(value, str):
-        value = datetime.fromisoformat(value)
-    return value.timestamp() if isinstance(value, datetime) else float(value)
 
 
 def _reopened(url: str, options: Mapping[str, Any], staging: str) -> "Folder":
@@ -146,7 +61,7 @@ class Folder:
     url: str
     options: Mapping[str, Any] = field(default_factory=dict, repr=False, hash=False)
     staging: str = ""
-    _connection: _Connection = field(repr=False, compare=False)
+    _connection: Connection = field(repr=False, compare=False)
 
     @classmethod
     def at(cls, url: str | os.PathLike[str], storage_options: Mapping[str, Any] | None = None) -> "Folder":
@@ -161,10 +76,10 @@ class Folder:
         Raises:
             StoreError: The file system's package is not installed, or the protocol is unknown.
         """
-        url = _absolute_url(os.fspath(url)).rstrip("/") or "/"
+        url = absolute_url(os.fspath(url)).rstrip("/") or "/"
         options = dict(storage_options or {})
         try:
-            connection = _Connection(url, options)
+            connection = Connection(url, options)
         except (ImportError, ValueError) as error:
             raise opening_error(url, error) from error
         return cls(url=url, options=options, _connection=connection)
@@ -198,12 +113,12 @@ class Folder:
     @property
     def is_s3(self) -> bool:
         """Whether the folder is on S3."""
-        return get_protocol(self.url) in _S3
+        return get_protocol(self.url) in S3
 
     @property
     def is_web(self) -> bool:
         """Whether names come as links of an HTML page, in which a '+' is written '%2B'."""
-        return get_protocol(self.url) in _WEB
+        return get_protocol(self.url) in WEB
 
     def path(self, name: str) -> str:
         """A file's path on the file system."""
@@ -299,11 +214,7 @@ class Folder:
         except FileNotFoundError:
             return {}
         start = len(self.root) + 1
-        return {
-            path[start:]: StoredFile(int(entry["size"]), _modified(entry), str(entry.get("ETag") or entry.get("etag") or ""))
-            for path, entry in entries.items()
-            if entry["type"] == "file"
-        }
+        return {path[start:]: listed_file(entry) for path, entry in entries.items() if entry["type"] == "file"}
 
     def write(self, name: str, data: bytes) -> None:
         """Write a file so that a reader finds the old one or the whole new one. Raises FetchError."""

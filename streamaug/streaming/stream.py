@@ -4,24 +4,21 @@ ranks."""
 import copy
 import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
 from multiprocessing.context import get_spawning_popen
 from typing import Any, Literal, Self
 
-import numpy as np
 from torch.utils.data import IterableDataset, get_worker_info
 
 from streamaug.errors import RecipeError, StateError, StoreError, StreamaugError
 from streamaug.features.base import cache_text
 from streamaug.features.registry import open_features
-from streamaug.planning import Plan
-from streamaug.planning.check_plan import check_plan
 from streamaug.planning.leakage import warn_of_leakage
-from streamaug.planning.open_plan import open_plan, replan
+from streamaug.planning.open_plan import replan
 from streamaug.planning.sequential import PlanLike, SequentialPlan
 from streamaug.reading.cache import CacheBackend
-from streamaug.recipes import Recipe, load_recipe
+from streamaug.recipes import Recipe
 from streamaug.store import Store
 from streamaug.store.manifest import read_manifest
 from streamaug.streaming.assembly import OpenedStore, StreamSettings, build_pipeline, open_cache
@@ -32,12 +29,10 @@ from streamaug.streaming.evaluation import warn_of_ranks
 from streamaug.streaming.metrics import Counters, StreamMetrics
 from streamaug.streaming.partition import LastBatch, RankPartition
 from streamaug.streaming.pipeline import Batch, Pipeline, Substitutes
+from streamaug.streaming.planned import plan_of, substitutes, windows_of
 from streamaug.streaming.state import State
 from streamaug.streaming.steps import Steps
 from streamaug.streaming.workers import Workers
-
-_LOOKAHEAD = 1024
-"""Rows of the epoch that are searched at a time for a substitute."""
 
 
 class Stream(IterableDataset[dict[str, Any]]):
@@ -108,7 +103,7 @@ class Stream(IterableDataset[dict[str, Any]]):
         deadline: float = 60.0,
     ) -> None:
         opened = store if isinstance(store, Store) else Store.open(store)
-        self.plan = _plan(recipe, opened, split, seed, batch_size)
+        self.plan = plan_of(recipe, opened, split, seed, batch_size)
         self._settings = StreamSettings(
             threads=threads,
             workers=workers,
@@ -207,10 +202,10 @@ class Stream(IterableDataset[dict[str, Any]]):
     def _serve(self, iteration: Iteration) -> Iterator[dict[str, Any]]:
         """This process's batches of an iteration."""
         rows = self.plan.epoch_size(iteration.epoch)
-        substitutes: Substitutes | None = None
+        find: Substitutes | None = None
         if self._settings.on_corrupt == "replace":
-            substitutes = partial(self._substitutes, iteration.epoch)
-        for decoded in self._pipeline().run(self._planned(iteration, rows), substitutes):
+            find = partial(substitutes, self.plan, self._opened, iteration.epoch)
+        for decoded in self._pipeline().run(self._planned(iteration, rows), find):
             batch = make_batch(decoded, self._opened, self.plan, self._settings)
             batch["epoch"] = iteration.epoch
             consumed = self._cursor.advance(iteration, decoded.batch.number, rows)
@@ -221,7 +216,7 @@ class Stream(IterableDataset[dict[str, Any]]):
     def _planned(self, iteration: Iteration, rows: int) -> Iterator[Batch]:
         """Every `workers`-th batch of an iteration, beginning with the one whose number is this
         worker's."""
-        partition, windows = self._cursor.rank_slice(), _windows(self.plan, iteration.epoch)
+        partition, windows = self._cursor.rank_slice(), windows_of(self.plan, iteration.epoch)
         for number in range(iteration.worker, partition.batches(iteration.first, rows), iteration.workers):
             position = partition.positions(number, iteration.first, rows)
             if len(position):
@@ -422,20 +417,6 @@ class Stream(IterableDataset[dict[str, Any]]):
             self._running = build_pipeline(self._opened, self._features, self._settings, counters)
         return self._running
 
-    def _substitutes(self, epoch: int, position: int, conditions: Sequence[int], clip: int) -> Iterator[int]:
-        """Clips of the epoch's following rows that have the label of a broken clip and are drawn in
-        its condition."""
-        rows, tried, labels = self.plan.epoch_size(epoch), {clip}, self._opened.labels
-        for start in range(1, rows, _LOOKAHEAD):
-            drawn = self.plan.rows(epoch, (position + np.arange(start, min(start + _LOOKAHEAD, rows))) % rows)
-            fits = (labels[drawn.clip] == labels[clip]) & (drawn.condition == conditions[0]).any(1)
-            for condition in conditions:
-                fits &= self._opened.locations[condition].size[drawn.clip] > 0
-            for other in drawn.clip[fits].tolist():
-                if other not in tried:
-                    tried.add(other)
-                    yield other
-
 
 def _refuse_accelerate() -> None:
     """Raise StreamaugError if a loader of accelerate asks."""
@@ -444,29 +425,3 @@ def _refuse_accelerate() -> None:
             "accelerate would share the rows of this stream among the ranks again; keep its loader out of accelerator.prepare(), and write "
             "streamaug.integrations.accelerate.prepare(accelerator, StreamLoader(stream)), or StreamTrainer instead of Trainer"
         )
-
-
-def _plan(
-    recipe: str | os.PathLike[str] | Mapping[str, Any] | Recipe | PlanLike,
-    store: Store,
-    split: str | None,
-    seed: int | None,
-    batch_size: int,
-) -> PlanLike:
-    """The plan of a recipe, or a plan that fits the store, split and seed."""
-    if isinstance(recipe, str | os.PathLike | Mapping):
-        recipe = load_recipe(recipe)
-    if not isinstance(recipe, Recipe):
-        check_plan(recipe, store, split=split, seed=seed)
-        return recipe
-    if recipe.stratify not in (None, batch_size):
-        raise recipe.error_at(
-            ("stratify",), f"'stratify: {recipe.stratify}' needs a batch_size of {recipe.stratify}, not {batch_size}; make them equal"
-        )
-    return open_plan(recipe, store, split=split or "train", seed=seed or 0)
-
-
-def _windows(plan: PlanLike, epoch: int) -> int | None:
-    """Windows of shards that an epoch goes through; None if it has none."""
-    windows = plan.epoch(epoch).windows if isinstance(plan, Plan) else None
-    return None if windows is None else windows.windows

@@ -27,3 +27,15 @@ def test_effects_and_chains_become_conditions_and_a_second_build_gives_the_same_
     for name in stores[0].conditions:
         assert stores[0].index(name).digest == stores[1].index(name).digest
     assert [step.step for step in stores[0].index("noise+mp3_64").meta.steps] == ["noise", "mp3_64"]
+
+
+def test_a_condition_that_applies_to_no_clip_is_left_out_with_the_reason(tmp_path):
+    """`add` needs another clip of the same label."""
+    lines = ["path,label,split"]
+    for label in ("park", "tram"):
+        soundfile.write(tmp_path / f"{label}.wav", np.random.default_rng(len(label) + ord(label[0])).uniform(-0.3, 0.3, RATE), RATE)
+        lines.append(f"{label}.wav,{label},train")
+    (tmp_path / "clips.csv").write_text("\n".join(lines) + "\n")
+    built = build(tmp_path / "clips.csv", str(tmp_path / "store"), conditions=parse_conditions("add,mp3_64"), workers=1)
+    assert built.conditions == Store.open(tmp_path / "store").conditions == ("original", "mp3_64")
+    assert built.skipped_conditions == {"add": "its effects apply to none of the clips"}

@@ -18,7 +18,7 @@ import s3fs
 from streamaug.building.build import build
 from streamaug.conditions import parse_conditions
 from streamaug.errors import FetchError
-from streamaug.store import Store
+from streamaug.store import Store, connection
 from streamaug.store import folder as store_folder
 from streamaug.store.folder import Folder
 from streamaug.verifying.verify import verify
@@ -124,7 +124,7 @@ def test_a_server_that_keeps_refusing_ends_a_build_with_a_clear_error_and_no_ind
 def test_a_connection_that_hangs_is_closed_and_reported(method: str, s3_url: str, bucket: str, s3_environment: pytest.MonkeyPatch) -> None:
     Folder.at(f"s3://{bucket}").write("old", b"1")
     s3_environment.setattr(store_folder, "REMOTE", TWICE)
-    s3_environment.setattr(store_folder, "_SILENCE_S", 0.1)
+    s3_environment.setattr(connection, "_SILENCE_S", 0.1)
     with through(s3_url, lambda verb, _: "hang" if verb == method else None, s3_environment):
         folder = Folder.at(f"s3://{bucket}")
         with pytest.raises(FetchError, match="failed after 2 tries"):
@@ -133,7 +133,7 @@ def test_a_connection_that_hangs_is_closed_and_reported(method: str, s3_url: str
 
 
 def test_a_connection_that_hangs_once_does_no_harm(s3_url: str, bucket: str, s3_environment: pytest.MonkeyPatch) -> None:
-    s3_environment.setattr(store_folder, "_SILENCE_S", 0.1)
+    s3_environment.setattr(connection, "_SILENCE_S", 0.1)
     with through(s3_url, rarely(("hang",), seed=0, share=1.0), s3_environment):
         folder = Folder.at(f"s3://{bucket}")
         folder.write("new", b"123456")

@@ -136,6 +136,12 @@ def run_job(job: Job, *, quiet: bool) -> pa.Table:
     return run_training(job.config, row=job.row, fold=job.fold, resume=resume, quiet=quiet)
 
 
+def _snapshot(out: Path) -> str | None:
+    """The snapshot that the experiment in a folder began with; None if it has no run yet."""
+    begun = sorted(out.glob("row_*/*/run.yaml"))
+    return load_run_config(begun[0].parent).snapshot if begun else None
+
+
 def experiment(
     recipes: Sequence[Path],
     seeds: Sequence[int],
@@ -160,7 +166,8 @@ def experiment(
     Raises:
         StreamaugError: Whatever a run raises.
     """
-    store = Store.open(common["store"])
+    store = Store.open(common["store"], snapshot=_snapshot(out))
+    common = {**common, "snapshot": store.snapshot}  # all runs train on the same, whatever is built in the meantime
     folds = folds_of(store, column)
     planned_jobs = list(jobs(recipes, seeds, folds, column, out, common))
     plans = {job.row: open_plan(load_recipe(job.config.recipe), store, split=job.config.train_on) for job in planned_jobs}

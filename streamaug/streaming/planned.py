@@ -1,0 +1,79 @@
+"""Answer what a stream asks of its plan: which one it is, its windows, substitutes for broken clips."""
+
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from streamaug.planning import Plan
+from streamaug.planning.check_plan import check_plan
+from streamaug.planning.open_plan import open_plan
+from streamaug.planning.sequential import PlanLike
+from streamaug.recipes import Recipe, load_recipe
+from streamaug.store import Store
+from streamaug.streaming.assembly import OpenedStore
+
+_LOOKAHEAD = 1024
+"""Rows of the epoch that are searched at a time for a substitute."""
+
+
+def plan_of(
+    recipe: str | os.PathLike[str] | Mapping[str, Any] | Recipe | PlanLike,
+    store: Store,
+    split: str | None,
+    seed: int | None,
+    batch_size: int,
+) -> PlanLike:
+    """The plan of a recipe, or a plan that fits the store, split and seed.
+
+    Args:
+        recipe: As `Stream` takes it.
+        store: The store.
+        split: The split as text; None for `train`, or the plan's.
+        seed: Seed for all shuffles; None for 0, or the plan's.
+        batch_size: Rows of a global batch.
+
+    Raises:
+        RecipeError, LeakageError, StoreError: They do not fit together.
+    """
+    if isinstance(recipe, str | os.PathLike | Mapping):
+        recipe = load_recipe(recipe)
+    if not isinstance(recipe, Recipe):
+        check_plan(recipe, store, split=split, seed=seed)
+        return recipe
+    if recipe.stratify not in (None, batch_size):
+        raise recipe.error_at(
+            ("stratify",), f"'stratify: {recipe.stratify}' needs a batch_size of {recipe.stratify}, not {batch_size}; make them equal"
+        )
+    return open_plan(recipe, store, split=split or "train", seed=seed or 0)
+
+
+def windows_of(plan: PlanLike, epoch: int) -> int | None:
+    """Windows of shards that an epoch goes through; None if it has none."""
+    windows = plan.epoch(epoch).windows if isinstance(plan, Plan) else None
+    return None if windows is None else windows.windows
+
+
+def substitutes(plan: PlanLike, opened: OpenedStore, epoch: int, position: int, conditions: Sequence[int], clip: int) -> Iterator[int]:
+    """Clips of the epoch's following rows that have the label of a broken clip and are drawn in its
+    condition.
+
+    Args:
+        plan: The plan.
+        opened: Its store.
+        epoch: Number of the epoch.
+        position: The broken clip's row.
+        conditions: The conditions of that row.
+        clip: The broken clip.
+    """
+    rows, tried, labels = plan.epoch_size(epoch), {clip}, opened.labels
+    for start in range(1, rows, _LOOKAHEAD):
+        drawn = plan.rows(epoch, (position + np.arange(start, min(start + _LOOKAHEAD, rows))) % rows)
+        fits = (labels[drawn.clip] == labels[clip]) & (drawn.condition == conditions[0]).any(1)
+        for condition in conditions:
+            fits &= opened.locations[condition].size[drawn.clip] > 0
+        for other in drawn.clip[fits].tolist():
+            if other not in tried:
+                tried.add(other)
+                yield other
