@@ -4,9 +4,10 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from streamaug.errors import CorruptError, StoreError
-from streamaug.store.folder import STAGING, StoredFile
+from streamaug.store.folder import STAGING
 from streamaug.store.format import SNAPSHOTS
 from streamaug.store.index import Index
+from streamaug.store.listing import StoredFile
 from streamaug.store.manifest import Manifest, read_manifest, snapshot_path
 from streamaug.store.store import Store
 

@@ -302,3 +302,9 @@ def test_facts_about_sources_are_kept_until_a_file_changes(tmp_path: Path) -> No
     first = tmp_path / "clips" / "clip000.wav"
     os.utime(first, ns=(0, 0))
     assert [checked(), checked()] == [1, 0]
+
+
+@pytest.mark.parametrize("size", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_size_that_is_none_is_refused_before_shards_are_joined(clips: Path, tmp_path: Path, size: float) -> None:
+    with pytest.raises(StoreError, match="is not a size of shards"):
+        compact(make(clips, tmp_path / "store", "original"), shard_mb=size, workers=1)
