@@ -26,7 +26,7 @@ from streamaug.building.existing import (
     read_existing,
     row_change,
 )
-from streamaug.building.facts import FACTS_FILE, Facts, FactWriter, is_facts, read_facts, source_keys, to_bytes
+from streamaug.building.facts import FACTS_FILE, Facts, FactWriter, is_facts, read_facts, source_keys, source_versions, to_bytes
 from streamaug.building.job import SHARD_MB, Job
 from streamaug.building.options import check_options, clip_length, own_lengths
 from streamaug.building.prepare import check_lengths, fit_chain, have_effects, prepare_conditions
@@ -263,7 +263,8 @@ def _check_sources(
     """The clips without errors, with what the check found out about them; all errors; the facts
     about all sources as a file, or None if the store has them."""
     paths = table["path"].to_pylist()
-    keys = source_keys(paths, repr(reading))
+    versions = source_versions(paths)  # before they are read, so that no fact is taken for one about a file that came later
+    keys = source_keys(versions, repr(reading))
     known = Facts() if job.recheck else read_facts(staged.folder, [FACTS_FILE, *(path for path in staged.found if is_facts(path))])
     sources = known.of(keys)
     unknown = [row for row, source in enumerate(sources) if source is None]
@@ -292,7 +293,7 @@ def _check_sources(
     if reading.samples is None:
         # The next build knows the length, and finds what it would find.
         samples = int(clips["samples"][0].as_py())
-        keys = source_keys(paths, repr(dataclasses.replace(reading, samples=samples)))
+        keys = source_keys(versions, repr(dataclasses.replace(reading, samples=samples)))
         keys = [key if source.samples == samples else None for key, source in zip(keys, facts, strict=True)]
     is_known = not unknown and len(known) == len(facts)
     return clips, errors, None if is_known else to_bytes(keys, facts)

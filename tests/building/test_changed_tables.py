@@ -2,7 +2,7 @@
 
 import csv
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -145,3 +145,35 @@ def test_an_evaluation_resumes_on_the_clips_that_it_was_saved_on(tmp_path: Path)
     del state["snapshot"]
     with pytest.raises(StateError):
         evaluation().load_state_dict(state)
+
+
+class After(Silent):
+    """Does something when the first step of a stage is done."""
+
+    def __init__(self, stage: str, action: Callable[[], None]) -> None:
+        self.stage, self.action, self.stages = stage, action, list[str]()
+
+    def begin(self, stage: str, total: int) -> None:
+        self.stages.append(f"{stage} {total}")
+
+    def advance(self, steps: int) -> None:  # the protocol's signature
+        if self.stage in self.stages[-1]:
+            self.action()
+
+
+def test_what_was_found_out_about_a_file_is_not_taken_for_facts_about_the_one_that_replaced_it_meanwhile(tmp_path: Path) -> None:
+    table = write_clips(tmp_path / "clips", 3, seconds=0.1)
+
+    def stop() -> None:
+        raise KeyboardInterrupt
+
+    def replace() -> None:
+        path = tmp_path / "clips" / "clip001.wav"
+        samples, rate = soundfile.read(path, dtype="int16")
+        soundfile.write(path, samples[::-1], rate, subtype="PCM_16")
+
+    with pytest.raises(KeyboardInterrupt):
+        make(table, tmp_path / "store", "original", progress=After("encoding", stop))
+    make(table, tmp_path / "store", "original", progress=After("checking", replace))
+    with pytest.raises(StoreError, match="clip 'clip001' has other audio"):
+        make(table, tmp_path / "store", "original")
