@@ -17,8 +17,16 @@ import pyarrow as pa
 
 from streamaug.building.checks import SourceInfo, find_problems, inspect_sources, split_warnings, summarize_changes
 from streamaug.building.clips_table import add_shard_column, add_source_columns, ordered_labels, stored_columns
-from streamaug.building.existing import ExistingStore, check_compatible, existing_index, lost_conditions, read_existing
-from streamaug.building.facts import FACTS_FILE, Facts, FactWriter, is_facts, read_facts, source_keys, to_bytes
+from streamaug.building.existing import (
+    ExistingStore,
+    check_compatible,
+    check_effects,
+    existing_index,
+    lost_conditions,
+    read_existing,
+    row_change,
+)
+from streamaug.building.facts import FACTS_FILE, Facts, FactWriter, is_facts, read_facts, source_keys, source_versions, to_bytes
 from streamaug.building.job import SHARD_MB, Job
 from streamaug.building.options import check_options, clip_length, own_lengths
 from streamaug.building.prepare import check_lengths, fit_chain, have_effects, prepare_conditions
@@ -181,12 +189,17 @@ def run_job(job: Job, executor: Executor, progress: Progress) -> Built:
         name = job.name or (existing.manifest.name if existing else job.clips.stem)
         if existing:
             check_compatible(existing, name=name, rate=rate, shard_by=job.shard_by, clips=clips)
+        change = row_change(existing, clips) if existing else None
+        if existing:
+            check_effects(existing, change, [str(condition) for condition in prepared] if job.replace else ())
         labels = ordered_labels(clips, existing)
         clips = add_shard_column(clips, job, existing)
         reading = dataclasses.replace(reading, samples=int(clips["samples"][0].as_py()))
         originals = Originals.staged(folder, staged.name, clips, reading) if have_effects(prepared) else None
         chains = [fit_chain(condition, steps, clips, rate, originals, job.effects) for condition, steps in prepared.items()]
-        indexes = {chain.name: existing_index(existing, chain, replace=job.replace) for chain in chains}  # raises if settings differ
+        indexes = {  # raises if settings differ
+            chain.name: existing_index(existing, chain, replace=job.replace, is_outdated=change is not None) for chain in chains
+        }
 
         table_of_clips, recordings = stored_columns(clips), Recordings(clips)
         all_clips = hashlib.sha256(to_parquet(table_of_clips)).digest() if originals else b""
@@ -250,7 +263,8 @@ def _check_sources(
     """The clips without errors, with what the check found out about them; all errors; the facts
     about all sources as a file, or None if the store has them."""
     paths = table["path"].to_pylist()
-    keys = source_keys(paths, repr(reading))
+    versions = source_versions(paths)  # before they are read, so that no fact is taken for one about a file that came later
+    keys = source_keys(versions, repr(reading))
     known = Facts() if job.recheck else read_facts(staged.folder, [FACTS_FILE, *(path for path in staged.found if is_facts(path))])
     sources = known.of(keys)
     unknown = [row for row, source in enumerate(sources) if source is None]
@@ -279,7 +293,7 @@ def _check_sources(
     if reading.samples is None:
         # The next build knows the length, and finds what it would find.
         samples = int(clips["samples"][0].as_py())
-        keys = source_keys(paths, repr(dataclasses.replace(reading, samples=samples)))
+        keys = source_keys(versions, repr(dataclasses.replace(reading, samples=samples)))
         keys = [key if source.samples == samples else None for key, source in zip(keys, facts, strict=True)]
     is_known = not unknown and len(known) == len(facts)
     return clips, errors, None if is_known else to_bytes(keys, facts)

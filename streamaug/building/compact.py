@@ -6,6 +6,7 @@ shards have new numbers and names; the clips table and the indexes that name the
 
 import hashlib
 import io
+import math
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from concurrent.futures import Executor
@@ -19,7 +20,7 @@ from streamaug.building.publish import Changes, concat_indexes, publish
 from streamaug.building.shard import part_name
 from streamaug.building.shard_file import ShardFile
 from streamaug.building.staging import Staging, staging
-from streamaug.errors import CorruptError
+from streamaug.errors import CorruptError, StoreError
 from streamaug.executors import pool, results
 from streamaug.progress import Progress, Silent
 from streamaug.store import Store
@@ -77,10 +78,12 @@ def compact(
         progress: Shows progress. Default: none.
 
     Raises:
-        StoreError: A build changed the store in the meantime.
+        StoreError: The size is not one of shards, or a build changed the store in the meantime.
         CorruptError: A shard is damaged; nothing is published.
         FetchError: The store cannot be read or written.
     """
+    if not (math.isfinite(shard_mb) and shard_mb > 0):
+        raise StoreError(f"shard_mb {shard_mb:g} is not a size of shards; choose one above 0 MB")
     progress, store = progress or Silent(), store.reopen()
     indexes = {name: store.index(name) for name in store.conditions}
     renumbered = joined_numbers(store, indexes, shard_mb)

@@ -1,6 +1,6 @@
 """What a store holds before a build: its clips, conditions and finished shards."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -10,6 +10,7 @@ import pyarrow.compute as pc
 from streamaug.building.chains import Chain
 from streamaug.building.facts import FACTS_FILE
 from streamaug.building.rejected import REJECTED_FILE
+from streamaug.conditions import Condition
 from streamaug.errors import CorruptError, StoreError
 from streamaug.store import Store
 from streamaug.store.folder import STAGING, Folder
@@ -101,6 +102,48 @@ def check_compatible(existing: ExistingStore, *, name: str, rate: int, shard_by:
         raise StoreError(f"clip '{clip}' has {what} than in {existing.url}; give it another clip_id, or build into another folder")
 
 
+def row_change(existing: ExistingStore, clips: pa.Table) -> tuple[str, str] | None:
+    """The first clip of a store whose row has other values in a table, and the column; None if all
+    rows are as they were. Columns that are only in the table do not count.
+
+    Args:
+        existing: The store.
+        clips: A table with all its clips.
+    """
+    new = clips.take(pc.index_in(existing.clips["clip_id"], clips["clip_id"]))
+    return clip_difference(existing.clips, new, described_by(existing.clips))
+
+
+def described_by(clips: pa.Table) -> tuple[str, ...]:
+    """The columns of a clips table that describe a clip: what effects may depend on."""
+    return tuple(name for name in clips.column_names if name not in ("clip_id", "shard", "samples", "depth", "sha256"))
+
+
+def check_effects(existing: ExistingStore, change: tuple[str, str] | None, rebuilt: Collection[str]) -> None:
+    """Check that no condition stays in the store whose effects saw other rows than the table has.
+
+    Args:
+        existing: The store.
+        change: As `row_change` gives it.
+        rebuilt: Conditions that are built from nothing.
+
+    Raises:
+        StoreError: One would.
+    """
+    outdated = [name for name in existing.manifest.conditions if has_effect(name) and name not in rebuilt]
+    if change and outdated:
+        clip, column = change
+        raise StoreError(
+            f"clip '{clip}' has another '{column}' than in {existing.url}, and the effects of {', '.join(outdated)} may depend on it; "
+            f"rebuild these with --replace --conditions {','.join(outdated)}, or give what is new a column of its own"
+        )
+
+
+def has_effect(condition: str) -> bool:
+    """Whether any step of a condition is an effect."""
+    return not all(step.is_codec for step in Condition.parse(condition).steps)
+
+
 def clip_difference(old: pa.Table, new: pa.Table, columns: tuple[str, ...]) -> tuple[str, str] | None:
     """The first clip that is not the same in two tables, and the column that differs; None if all
     are.
@@ -111,20 +154,33 @@ def clip_difference(old: pa.Table, new: pa.Table, columns: tuple[str, ...]) -> t
         columns: What to compare.
     """
     for column in columns:
-        before, after = (table[column] if column == "sha256" else pc.cast(table[column], pa.string()) for table in (old, new))
+        before, after = (_comparable(table, column) for table in (old, new))
         changed = pc.fill_null(pc.not_equal(before, after), pc.not_equal(pc.is_null(before), pc.is_null(after)))
         if pc.any(changed).as_py():
             return old["clip_id"].filter(changed)[0].as_py(), column
     return None
 
 
-def existing_index(existing: ExistingStore | None, chain: Chain, *, replace: bool) -> Index | None:
+def _comparable(table: pa.Table, column: str) -> pa.ChunkedArray | pa.Array:
+    """A column as text, whatever its type: a CSV's is text, and a Parquet file's is not."""
+    if column not in table.column_names:
+        return pa.nulls(table.num_rows, pa.string())
+    if column == "sha256":
+        return table[column]
+    if pa.types.is_nested(table[column].type):
+        return pa.array([None if value is None else str(value) for value in table[column].to_pylist()], pa.string())
+    return pc.cast(table[column], pa.string())
+
+
+def existing_index(existing: ExistingStore | None, chain: Chain, *, replace: bool, is_outdated: bool = False) -> Index | None:
     """The published index of a condition that was built with the same settings.
 
     Args:
         existing: The store; None if there is none yet.
         chain: The condition.
         replace: Return None for an index that is damaged or has other settings, instead of raising.
+        is_outdated: Whether rows of clips have changed. With `replace` a condition with effects is
+            built from nothing then.
 
     Raises:
         StoreError: The condition was built with other settings; names the difference.
@@ -140,7 +196,7 @@ def existing_index(existing: ExistingStore | None, chain: Chain, *, replace: boo
             return None
         raise
     if index.meta.settings == chain.settings:
-        return index
+        return None if replace and is_outdated and chain.has_effects else index
     if replace:
         return None
     old, new = map(_describe, index.meta.steps), map(_describe, chain.step_metadata)

@@ -128,16 +128,25 @@ def is_facts(path: str) -> bool:
     return path.rpartition("/")[2].startswith(_STAGED)
 
 
-def source_keys(paths: Sequence[str], reading: str) -> list[bytes | None]:
+def source_keys(versions: Sequence[bytes | None], reading: str) -> list[bytes | None]:
+    """What the facts about each file are found by.
+
+    Args:
+        versions: As `source_versions` gives them, of the time before the files were read.
+        reading: How the files are read, as text.
+    """
+    return [None if version is None else _digest(version + reading.encode()) for version in versions]
+
+
+def source_versions(paths: Sequence[str]) -> list[bytes | None]:
     """What each file is recognised by; None for one that is missing or on a server that does not
     list its files.
 
     Args:
         paths: Local paths and URLs.
-        reading: How the files are read, as text.
     """
     folders: dict[str, list[int]] = defaultdict(list)
-    keys: list[bytes | None] = [None] * len(paths)
+    versions: list[bytes | None] = [None] * len(paths)
     for row, path in enumerate(paths):
         if "://" in path:
             folders[path.rpartition("/")[0]].append(row)
@@ -146,14 +155,14 @@ def source_keys(paths: Sequence[str], reading: str) -> list[bytes | None]:
             status = os.stat(path)  # noqa: PTH116  # Path.stat takes twice as long
         except OSError:
             continue
-        keys[row] = _key(path, status.st_size, str(status.st_mtime_ns), reading)
+        versions[row] = _version(path, status.st_size, str(status.st_mtime_ns))
     for folder, rows in folders.items():
         files = _listed(folder)
         for row in rows:
             file = files.get(paths[row].rpartition("/")[2])
             if file is not None:
-                keys[row] = _key(paths[row], file.size, file.tag or str(file.modified), reading)
-    return keys
+                versions[row] = _version(paths[row], file.size, file.tag or str(file.modified))
+    return versions
 
 
 def _listed(url: str) -> Mapping[str, StoredFile]:
@@ -164,5 +173,9 @@ def _listed(url: str) -> Mapping[str, StoredFile]:
         return {}
 
 
-def _key(path: str, size: int, version: str, reading: str) -> bytes:
-    return hashlib.sha256("\0".join((path, str(size), version, reading)).encode()).digest()[:_KEY]
+def _version(path: str, size: int, version: str) -> bytes:
+    return _digest("\0".join((path, str(size), version)).encode())
+
+
+def _digest(data: bytes) -> bytes:
+    return hashlib.sha256(data).digest()[:_KEY]

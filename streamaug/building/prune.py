@@ -4,7 +4,7 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from streamaug.building.staging import ALIVE
+from streamaug.building.staging import ALIVE, running_builds
 from streamaug.errors import StoreError
 from streamaug.files import PARTIAL
 from streamaug.store import Store
@@ -12,7 +12,9 @@ from streamaug.store.folder import STAGING
 from streamaug.store.format import CLIPS_NAME, INDEX_NAME, SHARD_NAME
 from streamaug.store.listing import StoredFile
 from streamaug.store.manifest import Manifest, snapshot_path
-from streamaug.store.snapshots import NamedFiles, Snapshots, staged_shards
+from streamaug.store.snapshots import NamedFiles, Snapshots, listed, staged_shards
+
+_REMEDY = "prune the store when it has ended (on a remote store one that was killed counts as running for an hour)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,11 +25,13 @@ class Pruning:
         store: The store.
         snapshots: Manifests that are no longer kept, newest first.
         files: Size of each file to delete in bytes, by path.
+        now: The time that ages were counted to, in seconds since 1970.
     """
 
     store: Store
     snapshots: tuple[Manifest, ...]
     files: Mapping[str, int]
+    now: float
 
     @property
     def bytes(self) -> int:
@@ -37,8 +41,17 @@ class Pruning:
     def delete(self) -> None:
         """Delete it: manifests first, so that none ever names a file that is gone.
 
-        Raises FetchError.
+        Raises:
+            StoreError: A build is running, which may need what it has found, or has published
+                another snapshot since. Nothing is deleted then.
+            FetchError: A file could not be deleted.
         """
+        current, files = listed(self.store)
+        running = running_builds(current.folder, files, self.now)
+        if running:
+            raise StoreError(f"{current.url}/{running[0]}: a build is running, and may need files that no snapshot names; {_REMEDY}")
+        if current.snapshot != self.store.snapshot:
+            raise StoreError(f"{current.url}: a build has published a snapshot in the meantime; prune it again")
         for path in sorted(self.files, key=lambda path: path not in self._manifests):
             self.store.folder.remove(path)
 
@@ -63,11 +76,11 @@ def find_prunable(store: Store, older_than_s: float, now: float | None = None) -
         StoreError: The store's files cannot be listed.
         FetchError: A table could not be read.
     """
-    store = store.reopen()
     if store.folder.is_web:
         raise StoreError(f"{store.url} is served by a web server, which lists and deletes no files; prune it where it is")
-    limit = (time.time() if now is None else now) - older_than_s
-    files = store.folder.files()
+    now = time.time() if now is None else now
+    limit = now - older_than_s
+    store, files = listed(store)
     snapshots = Snapshots.read(store, files)
     kept, dropped = [store.manifest], list[Manifest]()
     replaced_at = store.manifest.created.timestamp()
@@ -86,7 +99,7 @@ def find_prunable(store: Store, older_than_s: float, now: float | None = None) -
         if path not in needed and (path in loose or _build_of(path) in builds or _is_of_a_build(path, named.unknown))
     }
     prunable |= {path: files[path].size for path in map(snapshot_path, (manifest.snapshot for manifest in dropped)) if path in files}
-    return Pruning(store=store, snapshots=tuple(dropped), files=prunable)
+    return Pruning(store=store, snapshots=tuple(dropped), files=prunable, now=now)
 
 
 def _build_of(path: str) -> str | None:

@@ -12,7 +12,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from streamaug.building.existing import clip_difference
+from streamaug.building.existing import clip_difference, described_by, has_effect
 from streamaug.errors import StoreError
 from streamaug.store.folder import Folder
 from streamaug.store.format import INDEX_SCHEMA, STORE_FILE
@@ -81,6 +81,7 @@ class Changes:
                 raise StoreError(f"another build has published condition '{name}' of {folder.url} while this one was running; {_AGAIN}")
         if base is not None and not self.keeps_shards and current.conditions != base.conditions:
             raise StoreError(f"another build has changed conditions of {folder.url} while this one was running; {_AGAIN}")
+        self._check_effects(current, folder)
         clips = {"clips": self.clips, "labels": self.labels}
         if current.clips == self.clips or (base is not None and self.clips == base.clips and _keeps_clips(base, current, folder)):
             clips = {"clips": current.clips, "labels": current.labels}
@@ -90,12 +91,30 @@ class Changes:
         conditions = {name: index for name, index in current.conditions.items() if name not in self.removed or index != old.get(name)}
         return current.changed(**clips, conditions={**conditions, **own})
 
+    def _check_effects(self, current: Manifest, folder: Folder) -> None:
+        """Refuse a condition with effects beside rows that they did not see: one build has made it,
+        while the other has changed what describes the clips."""
+        base = self.base
+        if base is None:
+            return
+        own = {name for name, index in self.conditions.items() if has_effect(name) and index != base.conditions.get(name)}
+        others = {name for name, index in current.conditions.items() if has_effect(name) and index != base.conditions.get(name)}
+        if (others - own and self.clips not in (base.clips, current.clips)) or (
+            own and current.clips != base.clips and not _keeps_clips(base, current, folder, is_described=True)
+        ):
+            raise StoreError(
+                f"another build has changed {folder.url} while this one was running, and effects may depend on the clips that one of them "
+                f"has changed; {_AGAIN}"
+            )
 
-def _keeps_clips(base: Manifest, current: Manifest, folder: Folder) -> bool:
-    """Whether all clips of a snapshot are the same in the current one, in the same shards."""
+
+def _keeps_clips(base: Manifest, current: Manifest, folder: Folder, *, is_described: bool = False) -> bool:
+    """Whether all clips of a snapshot are the same in the current one, in the same shards, and with
+    `is_described` also described in the same way."""
     before, after = read_clips(folder, base), read_clips(folder, current)
+    columns = ("sha256", "label", "shard", *(described_by(before) if is_described else ()))
     rows = pc.index_in(before["clip_id"], after["clip_id"])
-    return not rows.null_count and clip_difference(before, after.take(rows), ("sha256", "label", "shard")) is None
+    return not rows.null_count and clip_difference(before, after.take(rows), columns) is None
 
 
 def publish(folder: Folder, changes: Changes, tables: Tables) -> Manifest:
@@ -120,11 +139,10 @@ def publish(folder: Folder, changes: Changes, tables: Tables) -> Manifest:
         if manifest is current:
             return manifest
         tables.write(folder)
-        path = snapshot_path(manifest.snapshot)
-        folder.write(path, manifest.to_bytes())
+        folder.write(snapshot_path(manifest.snapshot), manifest.to_bytes())
         if replace_if(folder, STORE_FILE, old, manifest.to_bytes()):
             return manifest
-        folder.remove(path)  # another build came first; no other manifest has this name
+        folder.remove(snapshot_path(manifest.snapshot))  # another build came first; no other manifest has this name
 
 
 def _current(folder: Folder) -> bytes | None:

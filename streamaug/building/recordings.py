@@ -48,13 +48,7 @@ class Recording:
                 clip.
             FetchError: A remote file cannot be read at the moment.
         """
-        pcm = _load(self.clip_id, self.path, reading)
-        if digest(pcm) != self.sha256:
-            raise ClipsError(
-                f"clip '{self.clip_id}' ({self.path}) has changed since it was checked; run the build again, with --recheck "
-                "if its size and time of modification are as before"
-            )
-        return pcm
+        return _load_unchanged(self.clip_id, self.path, self.sha256, reading)
 
 
 class Recordings(Mapping[int, tuple[Recording, ...]]):
@@ -109,26 +103,38 @@ class Originals:
         Args:
             folder: The store.
             staging: Path of the build's folder in it.
-            clips: The clips, with the columns clip_id and path.
+            clips: The clips, with the columns clip_id, path and sha256.
             reading: How the files are read.
         """
-        folder.write(f"{staging}/{_FILE}", to_parquet(clips.select(["clip_id", "path"])))
+        folder.write(f"{staging}/{_FILE}", to_parquet(clips.select(["clip_id", "path", "sha256"])))
         return cls(folder=folder, path=f"{staging}/{_FILE}", reading=reading)
 
     def signal(self, clip_id: str) -> np.ndarray:
         """A clip's samples as effects get them: float32 of shape (samples,) in [-1, 1).
 
         Raises:
-            ClipsError: The file cannot be used; names the clip.
+            ClipsError: The file cannot be used, or has changed since it was checked; names the
+                clip.
             FetchError: A remote file cannot be read at the moment.
         """
-        return to_float(_load(clip_id, _paths(self.folder, self.path)[clip_id], self.reading))
+        return to_float(_load_unchanged(clip_id, *_sources(self.folder, self.path)[clip_id], self.reading))
 
 
 @lru_cache(4)
-def _paths(folder: Folder, path: str) -> dict[str, str]:
+def _sources(folder: Folder, path: str) -> dict[str, tuple[str, bytes]]:
+    """Path and sha256 of each clip."""
     table = from_parquet(folder.read(path), f"{folder.url}/{path}", "run the build again")
-    return dict(zip(table["clip_id"].to_pylist(), table["path"].to_pylist(), strict=True))
+    return dict(zip(table["clip_id"].to_pylist(), zip(table["path"].to_pylist(), table["sha256"].to_pylist(), strict=True), strict=True))
+
+
+def _load_unchanged(clip_id: str, path: str, sha256: bytes, reading: Reading) -> np.ndarray:
+    pcm = _load(clip_id, path, reading)
+    if digest(pcm) != sha256:
+        raise ClipsError(
+            f"clip '{clip_id}' ({path}) has changed since it was checked; run the build again, with --recheck "
+            "if its size and time of modification are as before"
+        )
+    return pcm
 
 
 def _load(clip_id: str, path: str, reading: Reading) -> np.ndarray:

@@ -44,7 +44,7 @@ class ShardPlan:
             What people should know.
 
         Raises:
-            StoreError: A part has vanished.
+            StoreError: A part or a shard has vanished.
         """
         fresh = {number: key for number, key in self.keys.items() if number not in self.intact}
         parts = staged.parts(self.chain.name, fresh.values())
@@ -67,6 +67,8 @@ class ShardPlan:
             self.index = self.published
         elif shards:
             self.index = concat_indexes([shards[number] for number in sorted(shards)])
+        if self.index is not None and len(intact_shards(staged.folder, self.index)) < len(self.index.meta.shards):
+            raise StoreError(f"a shard of condition '{self.chain.name}' was removed during the build; run the build again")
 
 
 def plan_shards(

@@ -10,7 +10,7 @@ taken over all that is in them.
 import contextlib
 import threading
 import uuid
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
@@ -34,6 +34,9 @@ ALIVE = "alive"
 _BEAT_S = 60.0
 _DEAD_AFTER_S = 3600.0
 """Seconds without a beat after which a build on a remote store counts as killed."""
+
+_TRIES = 1000
+"""New folders that a build tries to lock, each of which another build may take for a dead one."""
 
 _READERS = 16
 """Threads that read parts; on S3 they mostly wait."""
@@ -121,13 +124,8 @@ def staging(folder: Folder) -> Iterator[Staging]:
     Raises:
         FetchError: The folder cannot be written or listed.
     """
-    name = f"{STAGING}/{uuid.uuid4().hex[:12]}"
     with ExitStack() as stack:
-        if folder.is_local:
-            stack.enter_context(_created(folder, name))
-            stack.enter_context(FileLock(folder.local_path(f"{name}/{ALIVE}")))
-        else:
-            stack.enter_context(_beating(folder, name))
+        name = stack.enter_context(_created(folder) if folder.is_local else _beating(folder))
         found = folder.files(STAGING)
         killed = _killed(folder, name, found, stack)
         staged = Staging(folder=folder.with_staging(name), name=name, found=_without(found, name), killed=killed)
@@ -141,24 +139,51 @@ def staging(folder: Folder) -> Iterator[Staging]:
 
 
 @contextmanager
-def _created(folder: Folder, name: str) -> Iterator[None]:
-    """Create a local folder; afterwards remove the folders around it that are empty."""
-    path, root = folder.local_path(name), folder.local_path("")
+def _created(folder: Folder) -> Iterator[str]:
+    """Create and lock a local folder, and yield its path; afterwards remove the folders around it
+    that are empty."""
+    staging, root = folder.local_path(STAGING), folder.local_path("")
     is_new = not root.exists()
-    with disk_errors(path):
-        path.mkdir(parents=True)
+    with ExitStack() as stack:
+        try:
+            with disk_errors(staging):
+                name = next(filter(None, (_locked(folder, stack) for _ in range(_TRIES))))
+            yield name
+        finally:
+            stack.close()
+            with contextlib.suppress(OSError):  # not empty: another build is running, or has left work
+                staging.rmdir()
+                if is_new:
+                    root.rmdir()
+
+
+def _locked(folder: Folder, stack: ExitStack) -> str | None:
+    """A new folder that this process has locked; None if another build took it for one of a build
+    that was killed, which it is until it is locked."""
+    name = _new_name()
+    alive = folder.local_path(f"{name}/{ALIVE}")
+    lock = FileLock(alive, timeout=0)
     try:
-        yield
-    finally:
-        with contextlib.suppress(OSError):  # not empty: another build is running, or has left work
-            path.parent.rmdir()
-            if is_new:
-                root.rmdir()
+        alive.parent.mkdir(parents=True)
+        lock.acquire()
+    except (Timeout, FileNotFoundError):  # the folder is another's, or was removed, or the one that it is in
+        return None
+    if not alive.exists():
+        lock.release()
+        return None
+    stack.callback(lock.release)
+    return name
+
+
+def _new_name() -> str:
+    return f"{STAGING}/{uuid.uuid4().hex[:12]}"
 
 
 @contextmanager
-def _beating(folder: Folder, name: str) -> Iterator[None]:
-    """Write a build's sign of life now and then, from a thread."""
+def _beating(folder: Folder) -> Iterator[str]:
+    """Write a build's sign of life into a new folder now and then, from a thread; yields the folder's
+    path."""
+    name = _new_name()
     folder.write(f"{name}/{ALIVE}", b"")
     ended = threading.Event()
 
@@ -170,7 +195,7 @@ def _beating(folder: Folder, name: str) -> Iterator[None]:
     thread = threading.Thread(target=beat, daemon=True, name="streamaug-alive")
     thread.start()
     try:
-        yield
+        yield name
     finally:
         ended.set()
         thread.join()
@@ -178,11 +203,40 @@ def _beating(folder: Folder, name: str) -> Iterator[None]:
             folder.remove(f"{name}/{ALIVE}")
 
 
+def running_builds(folder: Folder, files: Mapping[str, StoredFile], now: float) -> list[str]:
+    """The folders of builds that are running. On a remote store a build that was killed counts as
+    one of them for an hour.
+
+    Args:
+        folder: The store.
+        files: Its files by path.
+        now: The time in seconds since 1970.
+    """
+
+    def is_running(path: str, file: StoredFile) -> bool:
+        if not folder.is_local:
+            return now - file.modified < _DEAD_AFTER_S
+        try:
+            with FileLock(folder.local_path(path), timeout=0):
+                return False
+        except Timeout:
+            return True
+        except OSError:  # it has removed its folder
+            return False
+
+    beats = {path: file for path, file in files.items() if path.startswith(f"{STAGING}/") and path.endswith(f"/{ALIVE}")}
+    return [path.rpartition("/")[0] for path, file in beats.items() if is_running(path, file)]
+
+
 def _killed(folder: Folder, own: str, found: dict[str, StoredFile], stack: ExitStack) -> tuple[str, ...]:
     """Folders of builds that were killed. On a local disk their locks are held from now on, so that
     one build alone removes them."""
     killed = []
-    for name in sorted({f"{STAGING}/{name}" for name in folder.names(STAGING)} - {own}):
+    # Elsewhere than on a local disk only folders of the listing: one that came later has a beat that is not in it.
+    names = (
+        {f"{STAGING}/{name}" for name in folder.names(STAGING)} if folder.is_local else {"/".join(path.split("/")[:2]) for path in found}
+    )
+    for name in sorted(names - {own}):
         if folder.is_local:
             with contextlib.suppress(Timeout, OSError):  # it is running, or has removed its folder
                 stack.enter_context(FileLock(folder.local_path(f"{name}/{ALIVE}"), timeout=0))

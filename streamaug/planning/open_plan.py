@@ -1,6 +1,5 @@
 """Open a plan on a store: read what the recipe depends on, and check for leakage."""
 
-import hashlib
 from collections.abc import Iterable
 
 import numpy as np
@@ -10,6 +9,7 @@ import pyarrow.compute as pc
 from streamaug.errors import LeakageError, StoreError
 from streamaug.hints import guessed, nearest
 from streamaug.planning import Column, Grouping, Groups, Inventory, Plan
+from streamaug.planning.clips_digest import digest_of
 from streamaug.planning.identity import labels_digest
 from streamaug.planning.leakage import Side, leaks, other_side
 from streamaug.planning.sequential import PlanLike, SequentialPlan
@@ -117,7 +117,7 @@ def load_inventory(recipe: Recipe, store: Store, split: str) -> Inventory:
         groups=Groups.of([factorize(clips, name) for name in recipe.balance]) if recipe.balance else None,
         split=str(Split.parse(split)),
         digests=digests,
-        clips_digest=_digest(clips, ["clip_id", "label", *recipe.columns, *(["shard"] if recipe.window is not None else [])]),
+        clips_digest=digest_of(clips, ["clip_id", "label", *recipe.columns, *(["shard"] if recipe.window is not None else [])]),
         labels_digest=labels_digest(store.manifest.labels),
     )
 
@@ -146,14 +146,3 @@ def _check_known(recipe: Recipe, key_path: tuple[str, ...], kind: str, name: str
     known = tuple(known)
     if name not in known:
         raise recipe.error_at(key_path, f"the store has no {kind} '{name}'. {guessed(name, known) or f'{nearest(name, known)}; {remedy}'}")
-
-
-def _digest(clips: pa.Table, names: Iterable[str]) -> str:
-    """Digest of some columns of a table, no matter how its memory is divided into chunks."""
-    digest = hashlib.sha256()
-    for name in names:
-        column = pc.fill_null(text_column(clips, name), "\0").combine_chunks()
-        _, offsets, text = column.buffers()
-        ends = np.frombuffer(offsets, np.int32)[column.offset : column.offset + len(column) + 1]
-        digest.update(name.encode() + np.diff(ends).tobytes() + memoryview(text)[ends[0] : ends[-1]])
-    return digest.hexdigest()

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 
 from streamaug.errors import StoreError
 from streamaug.planning import Identity, Rows
+from streamaug.planning.clips_digest import digest_of
 from streamaug.planning.identity import labels_digest
 from streamaug.splits import Split
 from streamaug.store import Store
@@ -81,7 +82,7 @@ class SequentialPlan:
             recipe="every clip" + " by shard" * by_shard,
             split=split,
             seed=0,
-            clips="",
+            clips=digest_of(store.clips.take(rows), ["clip_id", "label"]),
             conditions=digests,
             labels=labels_digest(store.manifest.labels),
         )

@@ -49,8 +49,8 @@ class Location:
             payload = folder.read_range(self.shard, self.offset, self.offset + self.size)
         except FileNotFoundError:
             raise StoreError(
-                f"{where}: the shard does not exist; the condition was rebuilt or removed since the store was opened, so open it again, "
-                f"or run 'streamaug verify {folder.url}'"
+                f"{where}: the shard does not exist; the snapshot was pruned or the condition removed since the store was opened, so open "
+                f"it again, or run 'streamaug verify {folder.url}'"
             ) from None
         if not self.matches(payload):
             raise CorruptError(

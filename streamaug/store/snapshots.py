@@ -7,6 +7,7 @@ from streamaug.errors import CorruptError, StoreError
 from streamaug.store.folder import STAGING
 from streamaug.store.format import SNAPSHOTS
 from streamaug.store.index import Index
+from streamaug.store.listing import StoredFile
 from streamaug.store.manifest import Manifest, read_manifest, snapshot_path
 from streamaug.store.store import Store
 
@@ -31,6 +32,25 @@ def chain_of(store: Store) -> list[Manifest]:
         except StoreError:  # pruned
             break
     return chain
+
+
+def listed(store: Store) -> tuple[Store, dict[str, StoredFile]]:
+    """The current snapshot of a store and the store's files, at a moment at which no build published
+    another.
+
+    Args:
+        store: The store.
+
+    Raises:
+        FetchError: The manifest or the folders could not be read.
+    """
+    current = store.reopen()
+    while True:
+        files = store.folder.files()
+        after = store.reopen()
+        if after.snapshot == current.snapshot:
+            return current, files
+        current = after
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -93,7 +93,8 @@ def _leased(folder: Folder) -> Iterator[None]:
     try:
         yield
     finally:
-        folder.remove(_LEASE)
+        if f'"{owner}"'.encode() in (_content(folder, _LEASE) or b""):  # else it has expired and is another's
+            folder.remove(_LEASE)
 
 
 def _is_held(lease: bytes | None) -> bool:

@@ -37,7 +37,7 @@ MOST_WORKERS = 1024
 _SLOTS = 64
 """Iterations of workers that are remembered: those that run at the same time, and the last ones."""
 
-_NEXT, _IN_WORKERS, _COUNT, _FIRST_SLOT = slice(0, 2), 2, 3, 4
+_NEXT, _IN_WORKERS, _COUNT, _SNAPSHOT, _FIRST_SLOT = slice(0, 2), 2, 3, 4, 5
 _MASK = MOST_WORKERS // 64
 _KEY, _PLACE, _BEGUN, _FINISHED = slice(0, 2), slice(2, 4), slice(4, 4 + _MASK), slice(4 + _MASK, 4 + 2 * _MASK)
 _SLOT = 4 + 2 * _MASK
@@ -172,6 +172,19 @@ class Cursor:
         with self._table.locked() as words:
             words[_NEXT] = epoch, row
             words[_IN_WORKERS] = 0
+
+    @property
+    def snapshot(self) -> str | None:
+        """The snapshot that this stream or one of its workers went over to last, for a saved
+        position; None if it stayed on the one that it opened."""
+        word = int(self._table.words[_SNAPSHOT])
+        return f"{word:016x}" if word else None
+
+    def go_over(self, snapshot: str) -> None:
+        """Tell the processes that share this place to which snapshot the stream has gone over."""
+        self._detach()
+        with self._table.locked() as words:
+            words[_SNAPSHOT] = int(snapshot, 16)
 
     def set_epoch(self, epoch: int) -> None:
         """Let the next iteration be that epoch, whole, or the rest of it if a position in it was

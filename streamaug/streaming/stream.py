@@ -177,6 +177,7 @@ class Stream(IterableDataset[dict[str, Any]]):
             epoch: Number of the epoch, from 0.
             first: Row of the epoch to count from. Default: all of the epoch.
         """
+        self._follow()
         partition, rows = self._cursor.rank_slice(), self.plan.epoch_size(epoch)
         batches = partition.batches(first, rows)
         is_last_empty = batches > 0 and not len(partition.positions(batches - 1, first, rows))
@@ -189,6 +190,7 @@ class Stream(IterableDataset[dict[str, Any]]):
                 "this DataLoader would stack whole batches; write DataLoader(stream, batch_size=None), or StreamLoader(stream), and give "
                 "the number of rows as Stream(batch_size=...)"
             )
+        self._follow()
         if get_worker_info() is None:
             return self._epoch()  # which begins with its first batch: Lightning makes iterators that it does not use
         self._is_in_order = self._is_in_order and not loads_out_of_order()
@@ -242,11 +244,13 @@ class Stream(IterableDataset[dict[str, Any]]):
         Unlike `state_dict` it does not mind DataLoader workers: a loader that counts their batches
         asks for it.
         """
+        self._follow()
         epoch, rows = self._cursor.position
         return self._state(epoch, rows)
 
     def next_position_dict(self) -> dict[str, Any]:
         """The position where the next iteration will begin, for JSON."""
+        self._follow()
         epoch, rows = self._cursor.upcoming
         return self._state(epoch, rows)
 
@@ -276,6 +280,7 @@ class Stream(IterableDataset[dict[str, Any]]):
         Args:
             batch: As this stream gave it.
         """
+        self._follow()
         epoch, consumed = int(batch["epoch"]), int(batch["consumed"])
         if consumed < 0:
             raise StateError(
@@ -296,6 +301,7 @@ class Stream(IterableDataset[dict[str, Any]]):
         Raises:
             StateError: Batches come out of order, or the state is one of another plan.
         """
+        self._follow()
         saved = State.from_dict(state, self.plan.identity)
         end = self._cursor.rank_slice().end(0, saved.rows, self.plan.epoch_size(saved.epoch))
         self.state_after(batch)  # refuses batches that come out of order
@@ -315,20 +321,33 @@ class Stream(IterableDataset[dict[str, Any]]):
             StateError: It belongs to another recipe, store, split or seed, or to a snapshot that
                 was pruned; the difference is named.
         """
+        self._follow()
         try:
             saved = State.from_dict(state, self.plan.identity)
         except StateError as error:
             store, plan = self._on_snapshot(state, error)
             saved = State.from_dict(state, plan.identity)
-            self.close()
-            self.plan, self._opened = plan, OpenedStore.of(store, plan)
+            self._go_over(store, plan)
+            self._cursor.go_over(store.snapshot)
         self._cursor.set(saved.epoch, saved.rows)
+
+    def _follow(self) -> None:
+        """Go over to the snapshot of a position that another process of this stream has loaded:
+        workers may live longer than a plan, and with torchdata it is they who load."""
+        snapshot = self._cursor.snapshot
+        if snapshot not in (None, self._opened.manifest.snapshot):
+            store = Store(self._opened.folder, read_manifest(self._opened.folder, snapshot))
+            self._go_over(store, replan(self.plan, store))
+
+    def _go_over(self, store: Store, plan: PlanLike) -> None:
+        self.close()
+        self.plan, self._opened = plan, OpenedStore.of(store, plan)
 
     def _on_snapshot(self, state: Mapping[str, Any], error: StateError) -> tuple[Store, PlanLike]:
         """The snapshot that a position names, and the plan on it; raises `error` if there is
         none."""
         snapshot = state.get("snapshot") if isinstance(state, Mapping) else None
-        if not isinstance(snapshot, str) or snapshot == self._opened.manifest.snapshot or self._cursor.is_ahead:
+        if not isinstance(snapshot, str) or snapshot == self._opened.manifest.snapshot:
             raise error
         try:
             store = Store(self._opened.folder, read_manifest(self._opened.folder, snapshot))

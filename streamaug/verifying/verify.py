@@ -73,7 +73,7 @@ def verify(
         FetchError: A remote store could not be read.
     """
     progress = progress or Silent()
-    store = store.reopen()
+    store, files = listed_files(store)
     findings: list[Finding] = []
     clips, is_changed = store.clips_as_they_are()
     if is_changed:
@@ -81,7 +81,6 @@ def verify(
             Finding(message=f"{store.manifest.clips.file} was changed after it was published; copy it again, or rebuild the store")
         )
     findings += check_clips(store.manifest, clips)
-    files = listed_files(store)
     if files is None:
         progress.say(f"{store.url} does not list its folders: files that nothing names are not looked for")
     names = _conditions(store, conditions, decode=decode)

@@ -9,7 +9,7 @@ from streamaug.store import Store
 from streamaug.store.folder import STAGING
 from streamaug.store.format import CLIPS_NAME, SNAPSHOTS, STORE_FILE
 from streamaug.store.manifest import Manifest, read_manifest, snapshot_path
-from streamaug.store.snapshots import NamedFiles, Snapshots, staged_shards
+from streamaug.store.snapshots import NamedFiles, Snapshots, listed, staged_shards
 from streamaug.verifying.findings import Finding
 
 _LEFT_OVER = "it is from a build that was killed or is still running, or was put there by hand; 'streamaug prune' removes it"
@@ -62,15 +62,16 @@ def _manifest(store: Store, snapshot: str) -> Manifest:
     return read_manifest(store.folder, snapshot)
 
 
-def listed_files(store: Store) -> Mapping[str, object] | None:
-    """The files of a store by path; None if its server does not list folders."""
+def listed_files(store: Store) -> tuple[Store, Mapping[str, object] | None]:
+    """The current snapshot of a store and the store's files by path; None if its server does not
+    list folders."""
     if store.folder.is_web:
-        return None
+        return store.reopen(), None
     try:
-        files = store.folder.files()
-    except FetchError:  # access denied; if the server does not answer at all, reading the first index shows it
-        return None
-    return files if STORE_FILE in files else None
+        current, files = listed(store)
+    except FetchError:  # access denied; if the server does not answer at all, reading the manifest shows it
+        return store.reopen(), None
+    return current, files if STORE_FILE in files else None
 
 
 def _is_condition(name: str) -> bool:

@@ -3,12 +3,15 @@
 import json
 import os
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from torch.utils.data import DataLoader
+from torchdata.stateful_dataloader import StatefulDataLoader
 from typer.testing import CliRunner
 
 from streamaug.building.build import build
@@ -21,7 +24,7 @@ from streamaug.errors import StateError, StoreError
 from streamaug.progress import Silent
 from streamaug.store import Store
 from streamaug.store.manifest import read_manifest
-from streamaug.streaming import Stream
+from streamaug.streaming import Stream, StreamLoader
 from streamaug.verifying.verify import verify
 from tests.building.clips import write_clips
 
@@ -61,6 +64,10 @@ def stream(store: Path) -> Stream:
     return Stream(RECIPE, store, batch_size=6, features="waveform", threads=1)
 
 
+def persistent(opened: Stream) -> DataLoader:
+    return DataLoader(opened, batch_size=None, num_workers=2, persistent_workers=True)
+
+
 def rows(batches: Any) -> list[tuple[int, str, str, bytes]]:
     return [
         (int(position), clip, condition, np.asarray(wave).tobytes())
@@ -87,6 +94,51 @@ def test_a_stream_goes_on_while_its_condition_is_replaced_and_its_position_resum
     assert [row[:3] for row in fresh] == [row[:3] for row in wanted]
     assert fresh != wanted
     assert resumed.state_dict()["snapshot"] == state["snapshot"], "the next epoch would be on another snapshot"
+
+
+@pytest.mark.parametrize("loader", [lambda opened: StreamLoader(opened, num_workers=2), persistent])
+def test_workers_that_live_longer_than_a_plan_go_over_to_the_snapshot_of_a_position_and_back(
+    clips: Path, other_settings: Settings, tmp_path: Path, loader: Callable[[Stream], DataLoader]
+) -> None:
+    make(clips, tmp_path / "store")
+    wanted = rows(stream(tmp_path / "store"))
+    running = stream(tmp_path / "store")
+    next(iter(running))
+    state = running.state_dict()
+    make(clips, tmp_path / "store", settings=other_settings, replace=True)
+    opened = stream(tmp_path / "store")
+    batches = loader(opened)
+    current, new = rows(batches), opened.next_position_dict()
+    opened.set_epoch(1)
+    opened.load_state_dict(state)
+    assert rows(batches) == wanted[6:]
+    assert opened.next_position_dict()["snapshot"] == state["snapshot"]
+    opened.load_state_dict({**new, "epoch": 0})
+    assert rows(batches) == current
+
+
+def test_a_stream_whose_position_torchdata_has_its_workers_load_stays_on_the_snapshot_of_the_position(
+    clips: Path, other_settings: Settings, tmp_path: Path
+) -> None:
+    def loader(opened: Stream) -> StatefulDataLoader:
+        return StatefulDataLoader(opened, batch_size=None, num_workers=2, snapshot_every_n_steps=1)
+
+    make(clips, tmp_path / "store")
+    whole = stream(tmp_path / "store")
+    wanted, wanted_next = rows(whole), rows(whole)
+    first = stream(tmp_path / "store")
+    position = first.state_dict()
+    stopped = loader(first)
+    next(iter(stopped))
+    state = stopped.state_dict()
+    make(clips, tmp_path / "store", settings=other_settings, replace=True)
+    opened = stream(tmp_path / "store")
+    resumed = loader(opened)
+    resumed.load_state_dict(state)
+    served = list(resumed)
+    assert rows(served) == wanted[6:]
+    assert opened.state_after(served[0])["snapshot"] == position["snapshot"]
+    assert rows(resumed) == wanted_next
 
 
 def test_a_position_whose_snapshot_was_pruned_is_an_error_that_says_so(clips: Path, other_settings: Settings, tmp_path: Path) -> None:
@@ -250,3 +302,9 @@ def test_facts_about_sources_are_kept_until_a_file_changes(tmp_path: Path) -> No
     first = tmp_path / "clips" / "clip000.wav"
     os.utime(first, ns=(0, 0))
     assert [checked(), checked()] == [1, 0]
+
+
+@pytest.mark.parametrize("size", [0.0, -1.0, float("nan"), float("inf")])
+def test_a_size_that_is_none_is_refused_before_shards_are_joined(clips: Path, tmp_path: Path, size: float) -> None:
+    with pytest.raises(StoreError, match="is not a size of shards"):
+        compact(make(clips, tmp_path / "store", "original"), shard_mb=size, workers=1)

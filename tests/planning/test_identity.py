@@ -31,7 +31,7 @@ def test_labels_in_another_order_keep_the_rows_but_refuse_a_saved_position(tmp_p
     one, other = store(tmp_path / "one", "cat", "dog"), store(tmp_path / "other", "dog", "cat")
     before, after = open_plan(recipe, one), open_plan(recipe, other)
     assert before.hash == after.hash
-    saved = State(identity=before.identity, epoch=0, rows=2).to_dict()
+    saved = State(identity=before.identity, snapshot="", epoch=0, rows=2).to_dict()
     assert State.from_dict(saved, before.identity).rows == 2
     with pytest.raises(StateError, match="the labels of the store, or their order and so the class numbers, are not the same"):
         State.from_dict(saved, after.identity)

@@ -75,3 +75,11 @@ def test_a_lease_of_a_process_that_was_killed_expires(monkeypatch: pytest.Monkey
         replace_if(folder, "store.json", None, b"1")
     monkeypatch.setattr(swap.time, "time", lambda: 4e9)
     assert replace_if(folder, "store.json", None, b"1")
+
+
+def test_a_lease_that_has_expired_and_is_another_ones_by_now_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(swap, "_SETTLE_S", 0.01)
+    folder = Folder.at(f"memory://swap-{uuid.uuid4().hex}")
+    with swap._leased(folder):
+        folder.write("snapshots/lease.json", b'{"owner": "another", "expires": 0}')
+    assert folder.exists("snapshots/lease.json")

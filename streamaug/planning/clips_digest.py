@@ -1,0 +1,26 @@
+"""Tell whether the clips that a plan was made of are still the same."""
+
+import hashlib
+from collections.abc import Iterable
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from streamaug.splits import text_column
+
+
+def digest_of(clips: pa.Table, names: Iterable[str]) -> str:
+    """Digest of some columns of a clips table, in hex, no matter how its memory is divided into chunks.
+
+    Args:
+        clips: The clips, in their order.
+        names: The columns.
+    """
+    digest = hashlib.sha256()
+    for name in names:
+        column = pc.fill_null(text_column(clips, name), "\0").combine_chunks()
+        _, offsets, text = column.buffers()
+        ends = np.frombuffer(offsets, np.int32)[column.offset : column.offset + len(column) + 1]
+        digest.update(name.encode() + np.diff(ends).tobytes() + memoryview(text)[ends[0] : ends[-1]])
+    return digest.hexdigest()
