@@ -52,8 +52,10 @@ def read_existing(folder: Folder) -> ExistingStore | None:
     left that was stopped.
 
     Raises:
-        StoreError: The folder contains something else.
+        StoreError: The folder contains something else, or cannot be written.
     """
+    if folder.is_read_only:
+        raise StoreError(f"{folder.url} can only be read; build into a folder or a bucket, and copy or pack the store from there")
     names = folder.names()
     if STORE_FILE in names:
         return ExistingStore(store=Store.open(folder.url, folder.options))

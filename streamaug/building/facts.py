@@ -7,6 +7,7 @@ part of a snapshot: without them the sources are decoded again.
 
 import hashlib
 import os
+import time
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import fields
@@ -26,6 +27,8 @@ FACTS_FILE = "sources.parquet"
 
 _STAGED = "facts-"
 _PER_FILE = 1024
+_INTERVAL_S = 20.0
+"""Seconds after which facts are written though they are few: long files take long to decode."""
 
 _TYPES: dict[Any, pa.DataType] = {int: pa.int64(), float: pa.float64(), bool: pa.bool_(), bytes: pa.binary(), str: pa.string()}
 _KEY = 16
@@ -108,6 +111,7 @@ class FactWriter:
         self._keys: list[bytes | None] = []
         self._sources: list[SourceInfo] = []
         self._files = 0
+        self._written = time.monotonic()
 
     def add(self, keys: Sequence[bytes | None], sources: Sequence[SourceInfo]) -> None:
         """Note some facts; they are written when there are enough.
@@ -118,9 +122,10 @@ class FactWriter:
         """
         self._keys += keys
         self._sources += sources
-        if len(self._keys) >= _PER_FILE:
+        if len(self._keys) >= _PER_FILE or (self._keys and time.monotonic() - self._written > _INTERVAL_S):
             self._folder.write(f"{self._staging}/{_STAGED}{self._files:06d}.parquet", to_bytes(self._keys, self._sources))
             self._keys, self._sources, self._files = [], [], self._files + 1
+            self._written = time.monotonic()
 
 
 def is_facts(path: str) -> bool:

@@ -9,6 +9,7 @@ from fsspec.utils import get_protocol
 
 from streamaug.files import absolute_path
 
+ARCHIVES = ("zip", "tar", "libarchive")
 S3, WEB, LOCAL = ("s3", "s3a"), ("http", "https"), ("file", "local")
 _SILENCE_S = 10
 """Seconds without a byte after which a connection is closed."""

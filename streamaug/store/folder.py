@@ -17,7 +17,7 @@ from streamaug.errors import FetchError, StoreError
 from streamaug.files import disk_errors, disk_remedy, staged_file
 from streamaug.retry import RetryPolicy, range_of
 from streamaug.store.access import access_remedy, is_missing_bucket, opening_error
-from streamaug.store.connection import S3, WEB, Connection, absolute_url
+from streamaug.store.connection import ARCHIVES, S3, WEB, Connection, absolute_url
 from streamaug.store.listing import StoredFile, listed_file
 from streamaug.temporary import temporary_folder
 
@@ -114,6 +114,11 @@ class Folder:
     def is_s3(self) -> bool:
         """Whether the folder is on S3."""
         return get_protocol(self.url) in S3
+
+    @property
+    def is_read_only(self) -> bool:
+        """Whether files can only be read: from a web server, or out of an archive."""
+        return get_protocol(self.url) in (*WEB, *ARCHIVES)
 
     @property
     def is_web(self) -> bool:

@@ -80,9 +80,18 @@ class Manifest(Strict):
     build: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{12}$")] = Field(default_factory=lambda: uuid.uuid4().hex[:12])
     parent: Annotated[str, StringConstraints(pattern=rf"^{DIGEST}$")] | None = None
 
+    @field_validator("labels")
+    @classmethod
+    def _once_each(cls, labels: tuple[str, ...]) -> tuple[str, ...]:
+        if len(set(labels)) < len(labels):
+            raise ValueError("a label appears twice, so that its class has two numbers")
+        return labels
+
     @field_validator("conditions")
     @classmethod
     def _in_order(cls, conditions: Mapping[str, IndexFile]) -> dict[str, IndexFile]:
+        if not conditions:
+            raise ValueError("there is no condition")
         for name in conditions:
             if str(Condition.parse(name)) != name:
                 raise ValueError(f"'{name}' is not the name of a condition")

@@ -164,3 +164,10 @@ def test_clips_that_are_too_short_for_a_codec_are_refused_before_the_store_is_be
     assert not (tmp_path / "store").exists()
     run(table, tmp_path / "store", "original,mulaw_64,opus_32")
     assert Store.open(tmp_path / "store").conditions == ("original", "mulaw_64", "opus_32")
+
+
+@pytest.mark.parametrize("url", ["zip://store::{folder}/store.zip", "http://127.0.0.1:9/store"])
+def test_what_can_only_be_read_takes_no_build(table, tmp_path, url):
+    (tmp_path / "store.zip").write_bytes(b"PK\x05\x06" + bytes(18))  # an archive of nothing
+    with pytest.raises(StoreError, match="can only be read; build into a folder or a bucket"):
+        run(table, url.format(folder=tmp_path))
