@@ -15,6 +15,8 @@ from streamaug.building.clips_table import SHARDS, SMALLEST, assign_shards
 from streamaug.building.job import Job
 from streamaug.building.reading import Reading
 from streamaug.building.recordings import Originals
+from streamaug.building.sources import load
+from streamaug.codecs.pcm import digest
 from streamaug.errors import ClipsError, StreamaugError
 from streamaug.executors import pool, results
 from streamaug.store.folder import Folder
@@ -49,8 +51,11 @@ def test_shards_hold_an_eighth_of_a_value_within_limits_and_differ_by_one_clip(c
 
 def test_a_clip_whose_original_is_gone_is_named_to_an_effect_that_listens_to_it(tmp_path):
     soundfile.write(tmp_path / "a.wav", np.full(RATE, 0.25), RATE)
-    clips = pa.table({"clip_id": ["a", "b"], "path": [str(tmp_path / "a.wav"), str(tmp_path / "b.wav")]})
-    originals = Originals.staged(Folder.at(tmp_path), "build", clips, Reading(rate=RATE, samples=RATE // 2))
+    reading = Reading(rate=RATE, samples=RATE // 2)
+    sha256 = digest(load(str(tmp_path / "a.wav"), reading).pcm)
+    paths = [str(tmp_path / "a.wav"), str(tmp_path / "b.wav")]
+    clips = pa.table({"clip_id": ["a", "b"], "path": paths, "sha256": pa.array([sha256, bytes(32)], pa.binary(32))})
+    originals = Originals.staged(Folder.at(tmp_path), "build", clips, reading)
     np.testing.assert_array_equal(originals.signal("a"), np.full(RATE // 2, 0.25, np.float32))
     with pytest.raises(ClipsError, match=r"clip 'b' \(.*b\.wav\): missing"):
         originals.signal("b")

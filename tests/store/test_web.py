@@ -9,7 +9,7 @@ import pytest
 
 from streamaug.building.build import build
 from streamaug.conditions import parse_conditions
-from streamaug.errors import FetchError, StoreError
+from streamaug.errors import StoreError
 from streamaug.store import Store
 from streamaug.verifying.verify import verify
 from tests.building.clips import write_clips
@@ -71,6 +71,6 @@ def test_no_condition_is_overlooked_when_requests_fail_once(url: str) -> None:
 
 
 def test_nothing_is_built_onto_a_web_server(url: str, served: Path, tmp_path: Path) -> None:
-    with ThreadPoolExecutor(1) as executor, pytest.raises(FetchError, match="writing failed"):
+    with ThreadPoolExecutor(1) as executor, pytest.raises(StoreError, match="can only be read"):
         build(write_clips(tmp_path / "clips", 2), f"{url}/new", conditions=parse_conditions("original"), executor=executor)
     assert [path.name for path in served.iterdir()] == ["store"]
