@@ -8,7 +8,9 @@ wrong. Both give the same samples, to 1e-6. Neither needs torch to be installed;
 """
 
 import io
+import os
 import tempfile
+import threading
 from collections.abc import Callable, Mapping
 from functools import cache
 from importlib.metadata import version
@@ -40,6 +42,16 @@ _MARGIN = 256
 
 _SHORTAGE = 2
 """Samples that may be missing at the end after resampling, whose rounding decides about one."""
+
+
+def _renew_lock() -> None:
+    """Give a forked process a lock of its own: a thread of its parent, which does not exist in it,
+    may have held the one that soundfile opens every file under."""
+    if hasattr(soundfile.SoundFile, "_sf_error_lock"):  # soundfile 0.14 and newer
+        soundfile.SoundFile._sf_error_lock = threading.Lock()
+
+
+os.register_at_fork(after_in_child=_renew_lock)
 
 
 def _flac(payload: bytes) -> Audio:

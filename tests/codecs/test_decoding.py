@@ -108,3 +108,24 @@ assert shift(samples, signal, 16_000) == 0
 
 def test_the_version_names_every_decoder_that_may_be_used(torchcodec):
     assert [part.split()[0] for part in decoder_version().split(", ")] == ["torchcodec", "av", "soundfile", "soxr"]
+
+
+FORKED = """
+import os, signal, soundfile, numpy as np
+from streamaug.codecs import FLAC, decode_pyav, decode
+from streamaug.codecs.pcm import encode_flac
+payload = encode_flac(np.arange(8000, dtype=np.int16), 8000)
+held = getattr(soundfile.SoundFile, "_sf_error_lock", None)
+if held is not None:
+    held.acquire()  # as a thread that is opening a file
+pid = os.fork()
+if pid == 0:
+    signal.alarm(20)
+    decode(payload, decoding=FLAC, rate=8000, delay=0, samples=8000)
+    os._exit(0)
+raise SystemExit(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]))
+"""
+
+
+def test_a_process_that_is_forked_while_a_thread_opens_a_file_decodes():
+    assert subprocess.run([sys.executable, "-c", FORKED], timeout=60).returncode == 0
