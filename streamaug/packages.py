@@ -22,7 +22,6 @@ PIP_LINES = {
     "tensorboard": "pip install 'streamaug[train]'",
     "torch": "pip install torch",
     "torchaudio": "pip install torchaudio",
-    "torchcodec": "pip install 'streamaug[torchcodec]'",
     "torchmetrics": "pip install 'streamaug[train]'",
 }
 """For each package that may be absent: the command that installs it."""

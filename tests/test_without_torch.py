@@ -20,5 +20,5 @@ import pytest
     ],
 )
 def test_importing_it_does_not_import_torch(module: str) -> None:
-    code = f"import sys, {module}; assert '{module}' in sys.modules; assert not {{'torch', 'torchcodec'}} & set(sys.modules)"
+    code = f"import sys, {module}; assert '{module}' in sys.modules; assert 'torch' not in sys.modules"
     subprocess.run([sys.executable, "-c", code], check=True)

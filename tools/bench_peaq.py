@@ -23,7 +23,7 @@ from rich.progress import track
 from threadpoolctl import threadpool_limits
 
 from streamaug.cli.console import run
-from streamaug.codecs import FLAC, calibrate, decode, decode_pyav, load_settings
+from streamaug.codecs import FLAC, calibrate, decode, load_settings
 from streamaug.codecs.pcm import encode_flac, to_pcm
 from streamaug.conditions import Condition
 from streamaug.executors import pool, results
@@ -102,9 +102,7 @@ def bench(
     flac, mp3 = encode_flac(original, RATE), coding.encode(original)
 
     def decoded() -> tuple[np.ndarray, np.ndarray]:
-        return decode(flac, decoding=FLAC, rate=RATE, delay=0, samples=len(original), decoder=decode_pyav), coding.decode(
-            mp3, len(original)
-        )
+        return decode(flac, decoding=FLAC, rate=RATE, delay=0, samples=len(original)), coding.decode(mp3, len(original))
 
     signals = decoded()
     reference, test = (at_48_khz(signal, RATE) for signal in signals)

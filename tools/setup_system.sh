@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Install what no wheel contains: FFmpeg's shared libraries (torchcodec decodes with them) and fdkaac
-# (encodes HE-AAC).
+# Install what no wheel contains: fdkaac, which encodes HE-AAC, and ffmpeg, which encodes what PyAV
+# does not.
 #
 #     bash tools/setup_system.sh [--tests]
 #

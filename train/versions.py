@@ -3,9 +3,8 @@
 import platform
 from importlib import metadata
 
-LIBRARIES = ("streamaug", "torch", "torchaudio", "torchcodec", "av", "lightning", "numpy", "pyarrow", "soxr")
-"""Distributions whose versions are recorded if they are installed; torchcodec, for one, is
-optional.
+LIBRARIES = ("streamaug", "torch", "torchaudio", "av", "lightning", "numpy", "pyarrow", "soxr")
+"""Distributions whose versions are recorded if they are installed.
 """
 
 

@@ -1,6 +1,6 @@
 """streamaug doctor: show what this machine can build and read, by trying it."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -11,7 +11,6 @@ from streamaug.errors import StreamaugError
 
 if TYPE_CHECKING:
     from streamaug.codecs import Decoding, Settings
-    from streamaug.codecs.decoding import Decoder
 
 
 def doctor(
@@ -30,22 +29,21 @@ def doctor(
     from rich.text import Text
 
     from streamaug.cli.console import stdout
-    from streamaug.codecs import load_settings
+    from streamaug.codecs import decoder_version, load_settings
 
     loaded = load_settings(settings)
     requested = parse_conditions(conditions) if conditions is not None else tuple(map(Condition.parse, loaded.conditions))
-    decoders, decoders_line = _decoders()
     problems: list[str] = []
     table = Table("condition", "encoder", "delay (samples)", "decoder")
     for condition in requested:
         try:
-            table.add_row(str(condition), *_try(condition, loaded, rate, decoders))
+            table.add_row(str(condition), *_try(condition, loaded, rate))
         except StreamaugError as error:
             problems.append(str(error))
             table.add_row(str(condition), Text("not available", "bold red"), "", "")
     stdout.print(table)
     tried = {step.name for condition in requested for step in condition.steps}
-    for line in (*_other_codecs(loaded, tried), decoders_line, *_packages()):
+    for line in (*_other_codecs(loaded, tried), f"Decoders: {decoder_version()}", *_packages()):
         stdout.print(line)
     for problem in dict.fromkeys(problems):
         stdout.print(Text("!", "bold red"), problem)
@@ -53,28 +51,8 @@ def doctor(
         raise typer.Exit(1)
 
 
-def _decoders() -> tuple[Mapping[str, "Decoder"], str]:
-    """The decoders that work on this machine, the one that streams use first, and a line about
-    them."""
-    from streamaug.codecs import decode_pyav, decode_torchcodec, decoder_version
-
-    try:
-        import torchcodec.decoders  # noqa: F401  loading it is the test
-    except ModuleNotFoundError as error:
-        package = (error.name or "torchcodec").partition(".")[0]
-        remedy = f"{package} is not installed; 'pip install {package}'"
-        return {"PyAV": decode_pyav}, f"Streams decode with PyAV. torchcodec is faster on many threads; {remedy}"
-    except (ImportError, RuntimeError, OSError) as error:
-        reason = str(error).strip().splitlines()[0]
-        remedy = "install FFmpeg's libraries, versions 4 to 8 (Debian/Ubuntu: 'apt-get install ffmpeg'; macOS: 'brew install ffmpeg')"
-        return {
-            "PyAV": decode_pyav
-        }, f"Streams decode with PyAV. torchcodec is faster on many threads, but does not load ({reason}); {remedy}"
-    return {"torchcodec": decode_torchcodec, "PyAV": decode_pyav}, f"Streams decode with {decoder_version()}"
-
-
-def _try(condition: Condition, settings: "Settings", rate: int, decoders: Mapping[str, "Decoder"]) -> tuple[str, str, str]:
-    """Encoders, delay and decoders of a condition, whose every codec is run on a test signal.
+def _try(condition: Condition, settings: "Settings", rate: int) -> tuple[str, str, str]:
+    """Encoders, delay and decoder of a condition, whose every codec is run on a test signal.
 
     Raises StreamaugError.
     """
@@ -95,27 +73,20 @@ def _try(condition: Condition, settings: "Settings", rate: int, decoders: Mappin
     if not payload or not condition.steps[-1].is_codec:
         encoders.append(f"flac ({pcm.flac_version()})")
         decoding, delay, payload = FLAC, 0, pcm.encode_flac(signal, rate)
-    names = _names_of_decoders(decoding, decoders)
-    for name in names:
-        decoder = decoders.get(name)
-        decoded = decode(payload, decoding=decoding, rate=rate, delay=delay, samples=len(signal), decoder=decoder)
-        if alignment.shift(decoded, signal, rate) != 0:
-            raise CorruptError(
-                f"condition '{condition}': what {name} decodes is not aligned with the test signal; report this with the versions shown"
-            )
-    return ", ".join(encoders), str(delay), ", ".join(names)
+    decoded = decode(payload, decoding=decoding, rate=rate, delay=delay, samples=len(signal))
+    if alignment.shift(decoded, signal, rate) != 0:
+        raise CorruptError(f"condition '{condition}': it does not decode to the test signal, aligned; report this with the versions shown")
+    return ", ".join(encoders), str(delay), _decoder(decoding)
 
 
-def _names_of_decoders(decoding: "Decoding", decoders: Mapping[str, "Decoder"]) -> list[str]:
-    """Names of what decodes a codec on this machine, the one that streams use first."""
+def _decoder(decoding: "Decoding") -> str:
+    """Name of what decodes a codec on this machine."""
     from streamaug.codecs import FLAC
-    from streamaug.codecs.decoding import TORCHCODEC_FORMATS
+    from streamaug.codecs.decoding import flac_decoder
 
     if decoding == FLAC:
-        return ["soundfile"]
-    if decoding.demuxer is None:
-        return [f"plug-in {decoding.codec}"]
-    return [name for name in decoders if name != "torchcodec" or decoding.demuxer in TORCHCODEC_FORMATS]
+        return flac_decoder().partition(" ")[0]
+    return "PyAV" if decoding.demuxer else f"plug-in {decoding.codec}"
 
 
 def _other_codecs(settings: "Settings", tried: set[str]) -> Iterator[str]:

@@ -3,7 +3,7 @@
 from streamaug.codecs.base import FLAC, Audio, Codec, Decoding, Encoder
 from streamaug.codecs.calibration import CalibratedEncoder, calibrate, check_length, choose_encoder
 from streamaug.codecs.configured import ConfiguredCodec, find_codec
-from streamaug.codecs.decoding import decode, decode_pyav, decode_torchcodec, decoder_version, default_decoder
+from streamaug.codecs.decoding import decode, decode_file, decoder_version
 from streamaug.codecs.settings import CodecConfig, EncoderConfig, Settings, load_settings
 
 __all__ = [
@@ -21,10 +21,8 @@ __all__ = [
     "check_length",
     "choose_encoder",
     "decode",
-    "decode_pyav",
-    "decode_torchcodec",
+    "decode_file",
     "decoder_version",
-    "default_decoder",
     "find_codec",
     "load_settings",
 ]

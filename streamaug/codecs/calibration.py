@@ -10,7 +10,7 @@ import soxr
 from streamaug.codecs.alignment import calibration_signal, measure_delay
 from streamaug.codecs.base import Codec, Decoding, Encoder, coding_rate
 from streamaug.codecs.configured import ConfiguredCodec, find_codec
-from streamaug.codecs.decoding import decode, decode_pyav, resample
+from streamaug.codecs.decoding import decode, resample
 from streamaug.codecs.encoders import AdapterEncoder
 from streamaug.codecs.pcm import depth_of, to_float, to_pcm
 from streamaug.codecs.settings import Settings
@@ -111,7 +111,7 @@ class CalibratedEncoder:
         Raises:
             CorruptError: The bytes cannot be decoded.
         """
-        return decode(payload, decoding=self.decoding, rate=self.rate, delay=self.delay, samples=samples, decoder=decode_pyav)
+        return decode(payload, decoding=self.decoding, rate=self.rate, delay=self.delay, samples=samples)
 
 
 def choose_encoder(step: Step, settings: Settings) -> tuple[Codec, Encoder, str]:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from streamaug import plugins
 from streamaug.codecs.base import Audio, Codec, Decoding, Encoder
-from streamaug.codecs.decoding import decode_pyav, plugin_codec
+from streamaug.codecs.decoding import decode_file, plugin_codec
 from streamaug.codecs.encoders import ADAPTERS
 from streamaug.codecs.settings import CodecConfig, Settings
 from streamaug.conditions import Step
@@ -59,7 +59,7 @@ class ConfiguredCodec:
         raise EncoderError(f"no encoder for codec '{self.name}' on this machine (needs {needed}); {remedies}")
 
     def decode(self, payload: bytes) -> Audio:
-        return decode_pyav(payload, self.decoding)
+        return decode_file(payload, self.decoding)
 
 
 def find_codec(step: Step, settings: Settings) -> Codec:

@@ -56,12 +56,21 @@ class NeedsRate(Protocol):
         """
 
 
+def takes_batches(feature: Feature) -> bool:
+    """Whether a feature's `compute` and `expand` also take batches, (..., samples), on any device.
+
+    Args:
+        feature: One that says so by an attribute `takes_batches`.
+    """
+    return getattr(feature, "takes_batches", False) is True
+
+
 def cache_text(feature: Feature, samples: int) -> str:
     """All that a cached entry depends on besides its bitstream and the decoder.
 
     >>> from streamaug.features.logmel import LogMel
     >>> cache_text(LogMel(rate=16_000), 32_000)
-    'logmel rate=16000 n_fft=2048 hop=1024 mels=128 htk power ln+1e-08 minmax samples=32000'
+    'logmel rate=16000 n_fft=2048 hop=1024 mels=128 htk power ln+1e-08 minmax version=2 samples=32000'
     """
     version = "" if feature.version == "1" else f" version={feature.version}"  # first versions need no mention
     return f"{feature.settings}{version} samples={samples}"

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from streamaug.features.logmel_constants import EDGE, FLOOR, Normalize
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor
 
     from streamaug.features.logmel_transform import LogMelTransform
@@ -51,7 +52,11 @@ class LogMel:
 
     @property
     def version(self) -> str:
-        return "1"
+        return "2"  # 1 squared the spectrum in 64 bits
+
+    @property
+    def takes_batches(self) -> bool:
+        return True
 
     @property
     def settings(self) -> str:
@@ -70,11 +75,22 @@ class LogMel:
     @property
     def transform(self) -> "LogMelTransform":
         """The PyTorch module that computes the static matrix. Raises ValueError without a rate."""
+        return self.transform_on("cpu")
+
+    def transform_on(self, device: "torch.device | str") -> "LogMelTransform":
+        """The same on a device.
+
+        Args:
+            device: Where the waveforms are.
+
+        Raises:
+            ValueError: There is no sample rate.
+        """
         from streamaug.features.logmel_transform import transform
 
         if self.rate is None:
             raise ValueError("LogMel() has no sample rate outside a stream; write LogMel(rate=...)")
-        return transform(self.rate, self.n_fft, self.hop, self.mels, self.normalize)
+        return transform(self.rate, self.n_fft, self.hop, self.mels, self.normalize, str(device))
 
     def at_rate(self, rate: int) -> "LogMel":
         """The same feature for a store of that sample rate.
@@ -108,7 +124,7 @@ class LogMel:
 
     def compute(self, waveform: "Tensor") -> "Tensor":
         """The static matrix (..., mels, frames), float32, of waveforms (..., samples)."""
-        static: Tensor = self.transform(waveform)
+        static: Tensor = self.transform_on(waveform.device)(waveform)
         return static
 
     def __call__(self, waveform: "Tensor") -> "Tensor":

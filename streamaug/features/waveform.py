@@ -20,6 +20,10 @@ class Waveform:
         return "1"
 
     @property
+    def takes_batches(self) -> bool:
+        return True
+
+    @property
     def settings(self) -> str:
         return "waveform"
 

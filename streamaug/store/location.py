@@ -3,7 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 
-from streamaug.codecs import Audio, Decoding, decode, decode_pyav
+from streamaug.codecs import Audio, Decoding, decode
 from streamaug.errors import CorruptError, StoreError
 from streamaug.store.folder import Folder
 
@@ -76,7 +76,7 @@ class Location:
             CorruptError: The bytes cannot be decoded or contain too few samples. The message does
                 not name the clip.
         """
-        samples = decode(payload, decoding=self.decoding, rate=rate, delay=self.delay, samples=self.samples, decoder=decode_pyav)
+        samples = decode(payload, decoding=self.decoding, rate=rate, delay=self.delay, samples=self.samples)
         return Audio(samples=samples, rate=rate)
 
     def describe(self, folder: Folder) -> str:

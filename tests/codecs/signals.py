@@ -5,6 +5,7 @@ from functools import cache
 from pathlib import Path
 
 import numpy as np
+import pytest
 import soundfile
 
 from streamaug.building.reading import Reading
@@ -38,3 +39,8 @@ def as_wav(pcm: np.ndarray, rate: int = RATE, subtype: str = "PCM_16") -> bytes:
     sink = io.BytesIO()
     soundfile.write(sink, pcm, rate, format="WAV", subtype=subtype)
     return sink.getvalue()
+
+
+def torchcodec_decoders():
+    """Another program around FFmpeg, to compare with."""
+    return pytest.importorskip("torchcodec.decoders", exc_type=(ImportError, RuntimeError), reason="torchcodec does not load here")

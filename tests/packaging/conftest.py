@@ -15,7 +15,7 @@ from packaging.requirements import Requirement
 
 ROOT = Path(__file__).parents[2]
 RATE = 16_000
-ABSENT = {"torch", "torchaudio", "torchcodec"}
+ABSENT = {"torch", "torchaudio"}
 
 
 @pytest.fixture(scope="session")

@@ -39,7 +39,7 @@ def test_the_metadata_names_the_project_its_pages_and_its_extras(wheel: Path) ->
     pages = dict(text.split(", ") for text in metadata.get_all("Project-URL", []))
     assert set(pages) == {"Homepage", "Documentation", "Source", "Issues", "Changelog"}
     assert "Typing :: Typed" in metadata.get_all("Classifier", [])
-    assert {"torchcodec", "s3", "cluster", "augmentation", "train", "dev"} <= set(metadata.get_all("Provides-Extra", []))
+    assert {"s3", "cluster", "augmentation", "train", "dev"} <= set(metadata.get_all("Provides-Extra", []))
     assert metadata["Version"] == streamaug.__version__ == version("streamaug")
 
 

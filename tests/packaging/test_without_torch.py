@@ -28,7 +28,7 @@ def run(python: Path, folder: Path, *arguments: object) -> subprocess.CompletedP
     return subprocess.run([python, *map(str, arguments)], cwd=folder, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("package", ["torch", "torchaudio", "torchcodec"])
+@pytest.mark.parametrize("package", ["torch", "torchaudio"])
 def test_the_environment_really_lacks_it(python_without_torch: Path, tmp_path: Path, package: str) -> None:
     assert f"No module named '{package}'" in run(python_without_torch, tmp_path, "-c", f"import {package}").stderr
 
