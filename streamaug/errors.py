@@ -65,3 +65,7 @@ class QualityError(StreamaugError):
 
 class FeatureError(StreamaugError):
     """A feature is unknown, does not fit the store's clips, or cannot be cached."""
+
+
+class WorkerError(StreamaugError):
+    """A decode process ended or failed while it had a row."""

@@ -2,10 +2,10 @@
 decoder and features.
 
     python -m tools.bench_stream WORK --recordings ESC-10 [--peers PEERS] [--repeats 3] [--row-7
-    STORE]
+    STORE] [--workers 1,2]
 
 WORK: a folder for clips, store and caches (about 3 GB), filled by the first run. PEERS: a folder of
-virtual environments named webdataset, mosaicml, litdata, datasets and audiomentations, each with
+virtual environments named webdataset, mosaicml, litdata, datasets, lhotse and audiomentations, each with
 that package and this project; without it, plain files are the only peer. STORE: a store with row
 7's conditions, whose bytes are counted. Everything is measured in turn, `repeats` times, and the
 medians are printed as the tables of docs/benchmarks.md; then tools/bench_stream_remote.py and
@@ -13,7 +13,6 @@ bench_stream_memory.py measure the network and the memory.
 """
 
 import json
-import os
 import platform
 import statistics
 import subprocess
@@ -24,105 +23,22 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
-import pyarrow as pa
-import pyarrow.csv as csv
-import pyarrow.parquet as pq
-import soundfile
 import torch
 import typer
 
-from streamaug.building.build import build
-from streamaug.codecs import Decoding, decode, decoder_version
-from streamaug.conditions import parse_conditions
-from streamaug.features import LogMel, with_deltas
-from streamaug.reading.locations import BitstreamLocations
+from streamaug.codecs import decoder_version
+from streamaug.features import with_deltas
 from streamaug.recipes import load_recipe
 from streamaug.store import Store
 from streamaug.streaming import Cache, Stream
-from tools import bench_stream_memory, bench_stream_remote
-from tools.bench_stream_remote import table
+from tools import bench_stream_memory, bench_stream_remote, bench_stream_workers
+from tools.bench_stream_clips import BATCH, CORES, bare_loops, epoch, prepare
+from tools.tables import table
 
-RATE, SECONDS, BATCH = 44_100, 10, 64
-CONDITIONS = "original,mp3_64,he-aac_16,aac_32"
 PEERS = ("webdataset", "mosaicml", "litdata", "datasets")
-CORES = len(os.sched_getaffinity(0))
+DECODING_PEERS = ("lhotse", "audiomentations")
+"""Peers that are measured while decoding only."""
 ROW_7 = Path(__file__).parents[1] / "train" / "paper" / "recipes" / "table3" / "row_7_without_spectrum_correction.yaml"
-
-
-def prepare(work: Path, recordings: Path) -> None:
-    """Write 320 clips of 10 s, each two ESC-10 recordings of one label end to end; their store; and
-    one file per row for the peers.
-    """
-    if (work / "rows.json").exists():
-        return
-    folder = work / "clips"
-    folder.mkdir(parents=True, exist_ok=True)
-    listed = csv.read_csv(recordings / "clips.csv").to_pylist()
-    by_label: dict[str, list[str]] = {}
-    for row in listed:
-        by_label.setdefault(row["label"], []).append(row["path"])
-    clips = []
-    for label, paths in by_label.items():
-        for number, path in enumerate(paths):
-            pair = [soundfile.read(recordings / each, dtype="float32")[0] for each in (path, paths[(number + 1) % len(paths)])]
-            half = RATE * SECONDS // 2
-            joined = np.concatenate([np.resize(samples, half) for samples in pair])
-            clip = folder / f"{label}{number:03d}.wav"
-            soundfile.write(clip, joined, RATE, subtype="PCM_16")
-            clips.append({"path": str(clip), "label": label, "split": "train"})
-    pq.write_table(pa.Table.from_pylist(clips), work / "clips.parquet")
-    build(work / "clips.parquet", str(work / "store"), conditions=parse_conditions(CONDITIONS))
-    (work / "row_6.yaml").write_text("title: row 6\ndraw: union\nmixture: {original: 1, mp3_64: 1, he-aac_16: 1, aac_32: 1}\n")
-    (work / "windowed.yaml").write_text((work / "row_6.yaml").read_text() + "shuffle: {window: 8}\n")
-    store = Store.open(work / "store")
-    labels = {label: number for number, label in enumerate(store.manifest.labels)}
-    module, rows = LogMel(rate=RATE), []
-    for condition in store.conditions:
-        bitstreams = BitstreamLocations.read(store, condition)
-        (work / "files" / condition).mkdir(parents=True)
-        for number, (clip, label) in enumerate(zip(store.clips["clip_id"].to_pylist(), store.clips["label"].to_pylist(), strict=True)):
-            payload = payload_of(store, bitstreams, number)
-            audio = work / "files" / condition / f"{clip}.{bitstreams.meta.extension}"
-            audio.write_bytes(payload)
-            decoding, delay = bitstreams.meta.decoding, int(bitstreams.delay[number])
-            metadata = {"codec": decoding.codec, "demuxer": decoding.demuxer, "delay": delay}
-            samples = decode(payload, decoding=decoding, delay=delay, rate=RATE, samples=RATE * SECONDS)
-            features = audio.with_suffix(".f16")
-            features.write_bytes(module(torch.from_numpy(samples)).half().contiguous().numpy().tobytes())
-            rows.append(
-                {"clip": clip, "condition": condition, "label": labels[label], "audio": str(audio), "features": str(features), **metadata}
-            )
-    (work / "rows.json").write_text(json.dumps(rows))
-
-
-def payload_of(store: Store, bitstreams: BitstreamLocations, clip: int) -> bytes:
-    start = int(bitstreams.offset[clip])
-    return store.folder.read_range(bitstreams.path(clip), start, start + int(bitstreams.size[clip]))
-
-
-def bare_loop(work: Path) -> float:
-    """Clips per second of one core that decodes bitstreams from memory and computes log-mel, over
-    the mixture's rows.
-    """
-    torch.set_num_threads(1)
-    rows = json.loads((work / "rows.json").read_text())[::4]
-    payloads = [Path(row["audio"]).read_bytes() for row in rows]
-    module = LogMel(rate=RATE)
-    for _ in range(2):  # the second time everything is loaded, as for the stream and its peers
-        begun = time.perf_counter()
-        for row, payload in zip(rows, payloads, strict=True):
-            decoding = Decoding(codec=row["codec"], demuxer=row["demuxer"])
-            samples = decode(payload, decoding=decoding, rate=RATE, delay=row["delay"], samples=RATE * SECONDS)
-            module(torch.from_numpy(samples))
-        rate = len(rows) / (time.perf_counter() - begun)
-    return rate
-
-
-def bare_loops(work: Path) -> float:
-    """The same in one process per core at the same time: the throughput of the whole machine."""
-    code = f"from pathlib import Path; from tools.bench_stream import bare_loop; print(bare_loop(Path({str(work)!r})))"
-    running = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(CORES)]
-    return sum(float(process.communicate()[0]) for process in running)
 
 
 def bare_gather(work: Path, batches: int = 200) -> dict[str, float]:
@@ -150,14 +66,6 @@ def bare_gather(work: Path, batches: int = 200) -> dict[str, float]:
             mapped[rows_of_batch].astype(np.float32)
         measured[name] = batches * BATCH / (time.perf_counter() - begun)
     return measured
-
-
-def epoch(stream: Stream) -> float:
-    """Clips per second of one epoch."""
-    begun, clips = time.perf_counter(), 0
-    for batch in stream:
-        clips += len(batch["label"])
-    return clips / (time.perf_counter() - begun)
 
 
 def decoding(work: Path) -> float:
@@ -223,6 +131,9 @@ def run(
         Path | None, typer.Option(help="Folder of the peers' virtual environments. Default: plain files are the only peer.")
     ] = None,
     repeats: Annotated[int, typer.Option(min=1, help="Measurements per median.")] = 3,
+    workers: Annotated[
+        str | None, typer.Option(help="Numbers of decode processes, for the table of scaling. Default: powers of two up to the cores.")
+    ] = None,
     row_7: Annotated[Path | None, typer.Option("--row-7", help="A store with the conditions of row 7 without spectrum correction.")] = None,
 ) -> None:
     """Measure everything in turn, and print tables of medians."""
@@ -239,8 +150,8 @@ def run(
         measured.setdefault(name, []).append(value)
 
     for _ in range(repeats):
-        note("bare loop, one core", bare_loop(work))
-        note("bare loops, all cores together", bare_loops(work))
+        note("bare loop, one core", bare_loops(work, 1))
+        note("bare loops, all cores together", bare_loops(work, CORES))
         note("stream, decoding", decoding(work))
         note("stream, cached static", cached(work, "static"))
         note("stream, cached logmel", cached(work, "logmel"))
@@ -250,7 +161,7 @@ def run(
         note("first batch at 90 %", first_batch(work, 0.9))
         runs = [(name, kind, python) for name, python in pythons.items() for kind in ("audio", "features")]
         if peers:
-            runs.append(("audiomentations", "audio", peers / "audiomentations" / "bin" / "python"))
+            runs.extend((name, "audio", peers / name / "bin" / "python") for name in DECODING_PEERS)
         for name, kind, python in runs:
             result = peer(name, kind, work, python)
             if isinstance(result, str):
@@ -262,6 +173,7 @@ def run(
     report(medians, peer_versions)
     if row_7 is not None:
         table(["row 7 without spectrum correction", "MB", "files"], disk(row_7))
+    bench_stream_workers.measure(work, bench_stream_workers.counts(workers), repeats)
     bench_stream_remote.run(work, repeats)
     bench_stream_memory.run(work)
 
@@ -274,7 +186,7 @@ def report(medians: dict[str, float], versions: dict[str, str]) -> None:
         [f"{CORES} bare loops together", f"{together:.0f}", f"{ours / together:.2f}"],
         ["**streamaug**", f"{ours:.0f}", "1"],
     ]
-    for name in ("files", *PEERS, "audiomentations"):
+    for name in ("files", *PEERS, *DECODING_PEERS):
         if f"{name} audio" in medians:
             lines.append([versions[name], f"{medians[f'{name} audio']:.0f}", f"{ours / medians[f'{name} audio']:.2f}"])
         elif name in versions:

@@ -177,6 +177,26 @@ def datasets(task: Task) -> Iterable[Any]:
     return DataLoader(table, batch_size=BATCH, shuffle=True, num_workers=WORKERS, persistent_workers=True)
 
 
+def lhotse(task: Task) -> Iterable[Any]:
+    """Cuts over files, since lhotse's own format takes no AAC."""
+    from lhotse import AudioSource, CutSet, MonoCut, Recording  # type: ignore[import-not-found]  # in the peer's own environment
+    from lhotse.dataset import DynamicCutSampler  # type: ignore[import-not-found]  # as above
+
+    def cut(row: dict[str, Any]) -> Any:
+        name, seconds = f"{row['clip']}-{row['condition']}", SAMPLES / RATE
+        source = AudioSource(type="file", channels=[0], source=row["audio"])
+        recording = Recording(id=name, sources=[source], sampling_rate=RATE, num_samples=SAMPLES, duration=seconds, channel_ids=[0])
+        return MonoCut(id=name, start=0, duration=seconds, channel=0, recording=recording, custom=_metadata(row))
+
+    class Decoded(Dataset[tuple[torch.Tensor, torch.Tensor]]):
+        def __getitem__(self, cuts: Any) -> tuple[torch.Tensor, torch.Tensor]:
+            features = [task.finish(Path(cut.recording.sources[0].source).read_bytes(), cut.custom) for cut in cuts]
+            return torch.stack(features), torch.tensor([cut.custom["label"] for cut in cuts])
+
+    sampler = DynamicCutSampler(CutSet.from_cuts(map(cut, task.rows)), max_cuts=BATCH, shuffle=True)
+    return DataLoader(Decoded(), sampler=sampler, batch_size=None, num_workers=WORKERS, persistent_workers=True)
+
+
 class OnTheFly(Dataset[tuple[torch.Tensor, int]]):
     """The originals, encoded and decoded each time by audiomentations' Mp3Compression at 64 kbps."""
 
@@ -206,6 +226,7 @@ PEERS: dict[str, tuple[str, Any]] = {
     "mosaicml": ("mosaicml-streaming", mosaicml),
     "litdata": ("litdata", litdata),
     "datasets": ("datasets", datasets),
+    "lhotse": ("lhotse", lhotse),
     "audiomentations": ("audiomentations", audiomentations),
 }
 

@@ -36,6 +36,7 @@ from streamaug.reading.locations import BitstreamLocations
 from streamaug.store import Store
 from streamaug.store.folder import Folder
 from streamaug.streaming import Stream
+from tools.tables import table
 
 LATENCY = 0.03
 BUCKET = "bench"
@@ -239,13 +240,6 @@ def clients(work: Path, repeats: int) -> list[list[str]]:
         [client, f"{statistics.median(each['rate'] for each in runs):.0f}", f"{statistics.median(each['cpu'] for each in runs):.2f}"]
         for client, runs in measured.items()
     ]
-
-
-def table(head: list[str], lines: list[list[str]]) -> None:
-    """Print a Markdown table."""
-    for line in (head, ["---", *["---:"] * (len(head) - 1)], *lines):
-        print("| " + " | ".join(line) + " |")
-    print()
 
 
 def run(work: Annotated[Path, typer.Argument(help="Folder of bench_stream.py.")], repeats: Annotated[int, typer.Option(min=1)] = 3) -> None:

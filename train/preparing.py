@@ -69,7 +69,7 @@ class Run:
             seed=self.config.seed,
             batch_size=self.batch_size,
             tail="drop",
-            threads=self.config.threads,
+            workers=self.config.workers,
             feature_cache=self.config.feature_cache,
         )
 

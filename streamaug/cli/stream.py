@@ -25,7 +25,7 @@ def stream(
     epochs: Annotated[int, typer.Option(min=1, help="Epochs to run.")] = 1,
     batch_size: Annotated[int, typer.Option(min=1, help="Rows per batch.")] = 64,
     features: Annotated[str, typer.Option(help="Feature to compute: logmel, static, waveform, or one of a plug-in.")] = "logmel",
-    threads: Annotated[int | None, typer.Option(min=1, help="Number of decoding threads. Default: one per core.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Number of decode processes. Default: one per core.")] = None,
     cache: Annotated[Path | None, typer.Option(help="Local cache folder for features and, with a remote store, bitstreams.")] = None,
     cache_gb: Annotated[float, typer.Option(min=0, help="Size limit of the cache folder in gigabytes.")] = 100.0,
     replace: Annotated[bool, typer.Option("--replace", help="Replace a broken clip by another of its condition and label.")] = False,
@@ -49,7 +49,7 @@ def stream(
     plan = open_plan(load_recipe(recipe), opened, split=split, seed=seed)
     folder = None if cache is None else Cache(folder=cache, bound=int(cache_gb * 1e9))
     running = Stream(
-        plan, opened, batch_size=batch_size, features=features, threads=threads, tail="keep", feature_cache=folder,
+        plan, opened, batch_size=batch_size, features=features, workers=workers, tail="keep", feature_cache=folder,
         byte_cache=folder, on_corrupt="replace" if replace else "raise",
     )  # fmt: skip
     expected = planned(plan, {"label": factorize(opened.clips, "label")}, range(epochs))

@@ -12,7 +12,7 @@ def warm(
     cache: Annotated[Path, typer.Option(help="Folder on a local disk.")],
     cache_gb: Annotated[float, typer.Option(min=0, help="Size limit of the folder in gigabytes.")] = 100.0,
     split: Annotated[str, typer.Option(help="Clips to draw from: train, or a choice on a column such as fold=1,2.")] = "train",
-    threads: Annotated[int | None, typer.Option(min=1, help="Number of decoding threads. Default: one per core.")] = None,
+    workers: Annotated[int | None, typer.Option(min=1, help="Number of decode processes. Default: one per core.")] = None,
 ) -> None:
     """Put all that a recipe may draw into a cache: features and, with a remote store, bitstreams."""
     from streamaug.cli.console import ProgressBar, stdout
@@ -22,7 +22,7 @@ def warm(
     from streamaug.streaming.warm import warming
 
     opened = Store.open(store)
-    stream, course = warming(load_recipe(recipe), opened, Cache(folder=cache, bound=int(cache_gb * 1e9)), split=split, threads=threads)
+    stream, course = warming(load_recipe(recipe), opened, Cache(folder=cache, bound=int(cache_gb * 1e9)), split=split, workers=workers)
     total = stream.plan.epoch_size(0)
     with ProgressBar() as progress:
         progress.begin("warming", total)

@@ -11,7 +11,8 @@ from typing import Protocol
 import numpy as np
 
 from streamaug.files import absolute_path
-from streamaug.reading.locations import DIGEST, BitstreamLocations
+from streamaug.reading.local import DIGEST
+from streamaug.reading.locations import BitstreamLocations
 from streamaug.reading.segments import KEY, Segment, Segments
 
 DEFAULT_BOUND = 100_000_000_000

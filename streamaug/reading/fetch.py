@@ -1,8 +1,6 @@
-"""Read byte ranges of a store's shards: local files directly, remote ones in parallel, with
-neighbours merged into one read."""
+"""Read byte ranges of a remote store's shards in parallel, with neighbours merged into one read."""
 
 import errno
-import os
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -17,6 +15,7 @@ import fsspec
 from fsspec.asyn import sync
 
 from streamaug.errors import CorruptError
+from streamaug.reading.local import missing_shard, short_shard
 from streamaug.retry import RetryPolicy, ShortReadError, range_of
 from streamaug.store.access import access_remedy
 from streamaug.store.folder import Folder
@@ -60,9 +59,8 @@ class PendingRead:
     Args:
         take: Returns the bytes, after waiting for them if necessary; raises CorruptError,
             FetchError.
-        future: The read that brings them. None: `take` reads them itself.
-        cancelled: When set, it ends the tries of all reads that were requested together. None:
-            `take` reads the bytes itself.
+        future: The read that brings them. None: a cache has them.
+        cancelled: When set, it ends the tries of all reads that were requested together.
         is_cached: Whether they come from a cache.
     """
 
@@ -115,7 +113,7 @@ def merge_reads(ranges: Sequence[ByteRange], *, gap: int = GAP, longest: int = L
 
 
 class Fetcher:
-    """Reads byte ranges of a folder's files.
+    """Reads byte ranges of a remote folder's files.
 
     Args:
         folder: The folder.
@@ -128,13 +126,10 @@ class Fetcher:
         self._try_s = deadline * TRY_SHARE
         self._policy = RetryPolicy(deadline_s=deadline - self._try_s, first_wait_s=0.1, longest_wait_s=deadline / 10)
         self._remedy = f"check the connection, or give it more time than {deadline:g} s"
-        self._pool = None if folder.is_local else ThreadPoolExecutor(connections, thread_name_prefix="streamaug-fetch")
+        self._pool = ThreadPoolExecutor(connections, thread_name_prefix="streamaug-fetch")  # which starts no thread before it has work
 
     def fetch(self, ranges: Sequence[ByteRange], on_read: Callable[[int, float], None]) -> list[PendingRead]:
-        """Begin to read byte ranges.
-
-        Remote reads start immediately and in this order; a local file is read when its bytes are
-        taken.
+        """Begin to read byte ranges, immediately and in this order.
 
         Args:
             ranges: The ranges, the most urgent one first.
@@ -143,8 +138,6 @@ class Fetcher:
         Returns:
             One pending read per range, in the same order.
         """
-        if self._pool is None:
-            return [PendingRead(take=partial(self._timed, byte_range, on_read)) for byte_range in ranges]
         pending: dict[int, PendingRead] = {}
         cancelled = threading.Event()
         for read, covered in merge_reads(ranges):
@@ -157,8 +150,7 @@ class Fetcher:
 
     def close(self) -> None:
         """End the threads; reads that have not begun are cancelled."""
-        if self._pool is not None:
-            self._pool.shutdown(wait=False, cancel_futures=True)
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
     def _timed(self, byte_range: ByteRange, on_read: Callable[[int, float], None], cancelled: threading.Event | None = None) -> bytes:
         begun = time.perf_counter()
@@ -178,18 +170,11 @@ class Fetcher:
             FetchError: The bytes could not be read before the deadline.
         """
         try:
-            return self._read_local(byte_range) if self._folder.is_local else self._read_remote(byte_range, cancelled)
+            return self._read(byte_range, cancelled)
         except FileNotFoundError:
-            raise CorruptError(
-                f"{self._where(byte_range)} has vanished, though an index names it; open the store again, or rebuild the condition"
-            ) from None
+            raise CorruptError(missing_shard(self._where(byte_range))) from None
 
-    def _read_local(self, byte_range: ByteRange) -> bytes:
-        with self._folder.local_path(byte_range.path).open("rb", buffering=0) as file:
-            self._check_end(byte_range, os.fstat(file.fileno()).st_size)
-            return os.pread(file.fileno(), len(byte_range), byte_range.start)
-
-    def _read_remote(self, byte_range: ByteRange, cancelled: threading.Event | None) -> bytes:
+    def _read(self, byte_range: ByteRange, cancelled: threading.Event | None) -> bytes:
         def attempt() -> bytes:
             try:
                 data: bytes = self._call("cat_file", byte_range.path, start=byte_range.start, end=byte_range.stop)
@@ -216,10 +201,7 @@ class Fetcher:
 
     def _check_end(self, byte_range: ByteRange, size: int) -> None:
         if byte_range.stop > size:
-            raise CorruptError(
-                f"{self._where(byte_range)} is cut off: it has {size} bytes, but its index names bytes {byte_range.start} to "
-                f"{byte_range.stop}; copy it again, or rebuild the condition"
-            )
+            raise CorruptError(short_shard(self._where(byte_range), size, byte_range.start, byte_range.stop))
 
     def _where(self, byte_range: ByteRange) -> str:
         return f"{self._folder.url}/{byte_range.path}"

@@ -5,12 +5,9 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow.compute as pc
 
+from streamaug.reading.local import DIGEST
 from streamaug.store import Index, Store
 from streamaug.store.format import IndexMeta
-
-DIGEST = 16
-"""Bytes remembered of each bitstream's sha256: enough to distinguish bitstreams and to notice
-damage."""
 
 
 @dataclass(frozen=True, kw_only=True)

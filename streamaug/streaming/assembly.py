@@ -2,21 +2,23 @@
 
 import math
 import os
-from collections.abc import Callable, Mapping
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import torch
 from torch.utils.data import get_worker_info
 
 from streamaug import plugins
 from streamaug.codecs import decoder_version
 from streamaug.codecs.decoding import plugin_codec
-from streamaug.errors import StoreError, StreamaugError
+from streamaug.errors import FeatureError, StoreError, StreamaugError
 from streamaug.features.base import Feature, cache_text
 from streamaug.machine import cores_per_rank
 from streamaug.planning.sequential import PlanLike
@@ -27,10 +29,12 @@ from streamaug.reading.segments import CacheError
 from streamaug.store import Store
 from streamaug.store.folder import Folder
 from streamaug.store.manifest import Manifest
+from streamaug.streaming.device import DeviceStage, split_features
 from streamaug.streaming.metrics import Counters
 from streamaug.streaming.pipeline import ClipFormat, Pipeline
+from streamaug.streaming.processes import ARE_POSSIBLE, ProcessWorkers, pickle_features
 from streamaug.streaming.source import Source
-from streamaug.streaming.workers import Workers
+from streamaug.streaming.workers import ThreadWorkers, Workers
 
 WORKERS = "streamaug.workers"
 """Entry-point group: names to kinds of workers, each called with the number of workers."""
@@ -41,33 +45,39 @@ class StreamSettings:
     """How a stream carries its plan out; none of it changes the rows.
 
     Args:
-        threads: Number of decoding workers. None: one per core, divided among DataLoader workers.
-        workers: Name of a kind of workers in the entry-point group `streamaug.workers`, or what
-            makes some from their number.
+        workers: Number of decode processes; or the name of a kind of workers in the entry-point
+            group `streamaug.workers`, or what makes some from their number. None: processes where
+            they are worth it.
+        threads: Number of threads to decode in instead, or of the workers that `workers` makes.
+            None: one per core, divided among DataLoader workers.
         feature_cache: Keeps features.
         byte_cache: Keeps bitstreams of a remote store.
         on_corrupt: What happens to a broken clip.
         provenance: Whether batches say how each bitstream was made.
         deadline: Seconds that a remote read may take, all tries together.
+        device: Where the batches go; None: they stay in memory.
     """
 
+    workers: int | str | Callable[[int], Workers] | None = None
     threads: int | None = None
-    workers: str | Callable[[int], Workers] = "threads"
     feature_cache: CacheBackend | None = None
     byte_cache: CacheBackend | None = None
     on_corrupt: Literal["raise", "replace"] = "raise"
     provenance: bool = False
     deadline: float = 60.0
+    device: torch.device | None = None
 
     def __post_init__(self) -> None:
-        if self.threads is not None and (not isinstance(self.threads, Integral) or self.threads < 1):
-            raise StreamaugError(f"threads={self.threads!r}: write 1 or more, or leave it out for one per core")
+        for name, count in (("threads", self.threads), ("workers", self.workers)):
+            is_kind = name == "workers" and (isinstance(count, str) or callable(count))
+            if count is not None and not is_kind and not _is_count(count):
+                raise StreamaugError(f"{name}={count!r}: write 1 or more, or leave it out for one per core")
         if isinstance(self.workers, str):
             plugins.find(WORKERS, self.workers)  # raises for a name that is not installed
-        elif not callable(self.workers):
+        if self.threads is not None and (self.workers == "processes" or _is_count(self.workers)):
             raise StreamaugError(
-                f"workers={self.workers!r}: write one of {', '.join(plugins.names(WORKERS))}, or a function that makes workers from their "
-                "number; 'threads' sets the number"
+                f"workers={self.workers!r}, threads={self.threads}: write workers={self.threads} for so many decode processes, or "
+                f"threads={self.threads} for so many threads"
             )
         if self.on_corrupt not in ("raise", "replace"):
             raise StreamaugError(f"on_corrupt={self.on_corrupt!r}: write 'raise' or 'replace'")
@@ -124,31 +134,69 @@ def open_cache(cache: CacheBackend | str | os.PathLike[str] | None) -> CacheBack
     return cache
 
 
-def build_pipeline(opened: OpenedStore, features: Mapping[str, Feature], settings: StreamSettings, counters: Counters) -> Pipeline:
+def build_pipeline(
+    opened: OpenedStore, features: Mapping[str, Feature], settings: StreamSettings, counters: Counters
+) -> tuple[Pipeline, DeviceStage | None]:
     """The stages of a stream for this process; starts its workers.
 
     Raises CacheError, PluginError, FeatureError.
     """
+    stage = None
+    if settings.device is not None:
+        # What a cache keeps is computed where it is the same on every machine.
+        features, on_device = split_features(features, settings.device) if settings.feature_cache is None else (features, {})
+        stage = DeviceStage(settings.device, on_device, opened.samples)
     caches = _open_caches(opened, features, settings)
     source = Source(
-        url=opened.folder.url,
+        folder=opened.folder,
         fetcher=Fetcher(opened.folder, deadline=settings.deadline),
         locations=opened.locations,
         clip_ids=opened.clip_ids,
         cache=caches.get("bitstreams"),
         counters=counters,
     )
-    kind: Callable[[int], Workers] = plugins.find(WORKERS, settings.workers) if isinstance(settings.workers, str) else settings.workers
-    return Pipeline(
+    workers = _start_workers(settings, tuple(features.values()))
+    if settings.device is not None and settings.device.type == "cuda":
+        workers.pin()
+    pipeline = Pipeline(
         source,
         opened.locations,
         features,
-        kind(settings.threads or _cores()),
+        workers,
         clip_format=ClipFormat(rate=opened.manifest.rate, samples=opened.samples),
         caches=caches,
         counters=counters,
         is_local=opened.folder.is_local,
     )
+    return pipeline, stage
+
+
+def _is_count(number: Any) -> bool:
+    return isinstance(number, Integral) and not isinstance(number, bool) and int(number) >= 1
+
+
+def _start_workers(settings: StreamSettings, features: Sequence[Feature]) -> Workers:
+    """Start what decodes.
+
+    By default these are processes, unless there is only one core, or this is a DataLoader worker:
+    its siblings use the other cores.
+    """
+    count = settings.threads or _cores()
+    if isinstance(settings.workers, str):
+        kind: Callable[[int], Workers] = plugins.find(WORKERS, settings.workers)
+        return kind(count)
+    if callable(settings.workers):
+        return settings.workers(count)
+    if settings.workers is not None:
+        return ProcessWorkers(settings.workers)
+    if settings.threads is not None or count == 1 or get_worker_info() is not None or not ARE_POSSIBLE:
+        return ThreadWorkers(count)
+    try:
+        pickle_features(features)
+    except FeatureError as error:
+        warnings.warn(f"this stream decodes in threads, since {error}", stacklevel=2)
+        return ThreadWorkers(count)
+    return ProcessWorkers(count)
 
 
 def _open_caches(opened: OpenedStore, features: Mapping[str, Feature], settings: StreamSettings) -> dict[str, CacheView]:

@@ -23,10 +23,10 @@ def make_batch(decoded: DecodedBatch, opened: OpenedStore, plan: PlanLike, setti
         return values if has_views else [value for [value] in values]
 
     batch: dict[str, Any] = {name: whole if has_views else whole[:, 0] for name, whole in decoded.features.items()}
-    batch["label"] = torch.from_numpy(opened.labels[served].astype(np.int64))
+    batch["label"] = torch.from_numpy(opened.labels[served].astype(np.int64)).to(settings.device)
     batch["clip_id"] = _names(opened, served)
     batch["condition"] = rows([[plan.conditions[number] for number in row] for row in condition.tolist()])
-    batch["position"] = torch.from_numpy(decoded.batch.position)
+    batch["position"] = torch.from_numpy(decoded.batch.position).to(settings.device)
     if settings.provenance:
         pairs = zip(condition.tolist(), served.tolist(), strict=True)
         batch["provenance"] = rows([[_provenance(opened, number, clip) for number in row] for row, clip in pairs])

@@ -1,19 +1,40 @@
 """Memory for batches, used again when nothing refers to it any more."""
 
+import math
+import mmap
+import os
 import weakref
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
+
+from streamaug.streaming.decode_server import Place
+from streamaug.streaming.shared import anonymous_file
+
+
+def _allocate(shape: tuple[int, ...]) -> np.ndarray:
+    return np.empty(shape, np.float32)
 
 
 class Buffers:
     """Hands out tensors whose memory comes back by itself.
 
     A fresh batch of 40 MB costs ten thousand page faults, more time than copying its features does.
+
+    Args:
+        allocate: Gives fresh memory of a shape, float32. Default: of this process alone.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, allocate: Callable[[tuple[int, ...]], np.ndarray] = _allocate) -> None:
+        self._allocate, self._is_pinned = allocate, False
         self._free: dict[tuple[int, ...], list[np.ndarray]] = {}
+
+    def pin(self) -> None:
+        """Let a GPU read the memory by itself, from now on: it is copied in the background then."""
+        self._is_pinned = True
 
     def take(self, shape: tuple[int, ...]) -> torch.Tensor:
         """A float32 tensor of the shape, its content undefined.
@@ -30,8 +51,63 @@ class Buffers:
         True
         """
         free = self._free.setdefault(shape, [])
-        memory = free.pop() if free else np.empty(shape, np.float32)
+        memory = free.pop() if free else self._fresh(shape)
         lease = memory[:]  # lives as long as any tensor on it
         weakref.finalize(lease, free.append, memory).atexit = False
         with torch.inference_mode(False):  # the consumer may be in that mode; the threads that fill the batch are not
             return torch.from_numpy(lease)
+
+    def _fresh(self, shape: tuple[int, ...]) -> np.ndarray:
+        memory = self._allocate(shape)
+        if self._is_pinned:
+            address = memory.ctypes.data
+            runtime: Any = torch.cuda.cudart()  # type: ignore[no-untyped-call]  # CUDA's own functions
+            if int(runtime.cudaHostRegister(address, memory.nbytes, 0)) == 0:  # else the copy is slower, and right
+                weakref.finalize(memory, runtime.cudaHostUnregister, address)
+        return memory
+
+
+@dataclass(frozen=True, kw_only=True)
+class Segment:
+    """Shared memory of a batch.
+
+    Args:
+        file: Its descriptor.
+        size: Bytes.
+        address: Where it begins in this process.
+        memory: What keeps it there.
+    """
+
+    file: int
+    size: int
+    address: int
+    memory: np.ndarray
+
+
+class SharedMemory:
+    """Memory without a name, which the decode processes get as an open file."""
+
+    def __init__(self) -> None:
+        self.segments: list[Segment] = []
+        weakref.finalize(self, _close_files, self.segments)
+
+    def allocate(self, shape: tuple[int, ...]) -> np.ndarray:
+        """Memory for float32 numbers."""
+        size = 4 * math.prod(shape)
+        file = anonymous_file(size)
+        memory = np.frombuffer(mmap.mmap(file, size), np.float32).reshape(shape)
+        self.segments.append(Segment(file=file, size=size, address=memory.ctypes.data, memory=memory))
+        return memory
+
+    def place(self, row: torch.Tensor) -> Place:
+        """Where a decode process finds a row that is in one of the segments."""
+        for number, segment in enumerate(self.segments):
+            offset = row.data_ptr() - segment.address
+            if 0 <= offset < segment.size:
+                return Place(buffer=number, offset=offset, shape=tuple(row.shape))
+        raise AssertionError("this row is not in memory that was allocated here")
+
+
+def _close_files(segments: Sequence[Segment]) -> None:
+    for segment in segments:
+        os.close(segment.file)

@@ -13,6 +13,8 @@ from typing import Any
 
 from torch.utils.data import DataLoader
 
+_LIBRARIES = ("torch.utils.data", "torchdata.", "accelerate.")
+
 _ACCELERATE_LOADERS = {("accelerate.data_loader", name) for name in ("DataLoaderDispatcher", "DataLoaderShard", "IterableDatasetShard")}
 
 
@@ -45,7 +47,13 @@ def is_shared_again() -> bool:
 
 
 def _frames() -> Iterator[FrameType]:
+    """The callers that belong to these libraries.
+
+    Whoever reads the variables of a frame keeps what they hold until the frame ends (up to Python
+    3.12), and the variables of a training loop hold batches and models.
+    """
     frame: FrameType | None = sys._getframe(2)
     while frame is not None:
-        yield frame
+        if str(frame.f_globals.get("__name__")).startswith(_LIBRARIES):
+            yield frame
         frame = frame.f_back

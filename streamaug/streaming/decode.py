@@ -13,7 +13,9 @@ import torch
 from torch import Tensor
 
 from streamaug.codecs import Decoding, decode
+from streamaug.errors import CorruptError, FeatureError
 from streamaug.features.base import Feature
+from streamaug.reading.local import LocalBitstream
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,7 +23,7 @@ class DecodeTask:
     """One clip in one condition, to be decoded into its row of a batch.
 
     Args:
-        payload: The bitstream.
+        payload: The bitstream, checked; or where it is, to be read and checked now.
         decoding: What decodes it.
         rate: Sample rate of the store in Hz.
         delay: Samples to cut from the start, at that rate.
@@ -31,7 +33,7 @@ class DecodeTask:
             from the rounded form, so that every epoch gives the same bits.
     """
 
-    payload: bytes
+    payload: bytes | LocalBitstream
     decoding: Decoding
     rate: int
     delay: int
@@ -46,11 +48,13 @@ class DecodedRow:
 
     Args:
         stored: The stored form of each feature that a cache keeps, else None.
+        read_s: Seconds of reading and checking the bitstream; None if it was read before.
         decode_s: Seconds in the decoder.
         feature_s: Seconds in features.
     """
 
     stored: tuple[np.ndarray | None, ...]
+    read_s: float | None
     decode_s: float
     feature_s: float
 
@@ -59,17 +63,28 @@ def decode_row(task: DecodeTask, outs: Sequence[Tensor]) -> DecodedRow:
     """Decode a bitstream and write its features into `outs`, one float32 tensor per feature.
 
     Raises:
-        CorruptError: The bitstream cannot be decoded, or holds too few samples.
+        CorruptError: The bitstream cannot be read or decoded, or holds too few samples.
+        FetchError: The disk fails.
+        FeatureError: A feature fails for it.
     """
+    asked = time.perf_counter()
+    payload = task.payload.load() if isinstance(task.payload, LocalBitstream) else task.payload
     begun = time.perf_counter()
-    samples = decode(task.payload, decoding=task.decoding, rate=task.rate, delay=task.delay, samples=task.samples)
+    try:
+        samples = decode(payload, decoding=task.decoding, rate=task.rate, delay=task.delay, samples=task.samples)
+    except CorruptError as error:
+        raise CorruptError(f"{error}; rebuild the condition with 'streamaug build --replace'") from error
     decoded = time.perf_counter()
     waveform = torch.from_numpy(samples)
-    stored = tuple(
-        _write(feature, waveform, out, is_cached=is_cached)
-        for feature, out, is_cached in zip(task.features, outs, task.is_cached, strict=True)
-    )
-    return DecodedRow(stored=stored, decode_s=decoded - begun, feature_s=time.perf_counter() - decoded)
+    try:
+        stored = tuple(
+            _write(feature, waveform, out, is_cached=is_cached)
+            for feature, out, is_cached in zip(task.features, outs, task.is_cached, strict=True)
+        )
+    except Exception as error:  # of a feature that a user wrote: whatever it is
+        raise FeatureError(f"its features cannot be computed: {type(error).__name__}: {error}") from error
+    read_s = begun - asked if isinstance(task.payload, LocalBitstream) else None
+    return DecodedRow(stored=stored, read_s=read_s, decode_s=decoded - begun, feature_s=time.perf_counter() - decoded)
 
 
 def _write(feature: Feature, waveform: Tensor, out: Tensor, *, is_cached: bool) -> np.ndarray | None:

@@ -17,19 +17,26 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from streamaug.errors import CorruptError, FeatureError, StreamaugError
+from streamaug.errors import CorruptError, FeatureError, FetchError, StreamaugError, WorkerError
 from streamaug.features.base import Feature
 from streamaug.reading.cache import CacheView
 from streamaug.reading.locations import BitstreamLocations
 from streamaug.streaming.decode import DecodedRow, DecodeTask, recall_rows
-from streamaug.streaming.heap import CLIPS_PER_TRIM, trim_heap
 from streamaug.streaming.metrics import Counters
-from streamaug.streaming.source import PendingBitstream, Source
+from streamaug.streaming.source import Pending, Source
 from streamaug.streaming.workers import Workers
 
 GROUP = 64 << 20
 """Bytes of bitstreams that are requested from a remote store together, and again while these are
 decoded; a window counts as one."""
+
+PUBLISH_S = 60.0
+"""Seconds after which a process publishes what it has cached, and looks for what others have."""
+
+_ROWS_PER_WORKER = 32
+"""Rows that are prepared ahead for each worker, beyond three batches: two messages to a decode
+process are full then, so that they are few. A training loop in Python leaves its interpreter to the
+threads that send them only now and then."""
 
 TRIES = 8
 """Substitutes for a broken clip that are tried before the error is raised."""
@@ -38,7 +45,7 @@ Substitutes = Callable[[int, Sequence[int], int], Iterable[int]]
 """For a position, its conditions and its broken clip: clips to serve instead, in the order to be
 tried."""
 
-Requested = dict[tuple[int, int], PendingBitstream]
+Requested = dict[tuple[int, int], Pending]
 """The bitstreams of (condition, clip) pairs, under way."""
 
 
@@ -127,11 +134,11 @@ class Pipeline:
         counters: Counters,
         is_local: bool,
     ):
-        self._source, self._locations, self._features, self._workers = source, locations, features, workers
+        self._source, self._locations, self._workers = source, locations, workers
+        self._features = tuple(features.values())
         self._format, self.caches, self._counters, self._is_local = clip_format, caches, counters, is_local
         self._feature_caches = [caches.get(f"features/{name}") for name in features]
         self._shapes = {name: feature.shape(clip_format.samples) for name, feature in features.items()}
-        self._decoded = 0
         self._is_closed = False
 
     def run(self, batches: Iterable[Batch], substitutes: Substitutes | None = None) -> Iterator[DecodedBatch]:
@@ -144,11 +151,15 @@ class Pipeline:
         self._counters.begin(self._workers.count)
         pending: deque[_Pending] = deque()
         fetched = self._fetched(iter(batches))
+        published = time.monotonic()
         try:
             while True:
+                if time.monotonic() - published > PUBLISH_S:
+                    self._publish()
+                    published = time.monotonic()
                 if self._is_closed:
                     raise StreamaugError("the stream was closed while it was iterated; iterate it again")
-                while len(pending) < 3 or sum(len(each.batch.clip) for each in pending) < 8 * self._workers.count:
+                while len(pending) < 3 or sum(len(each.batch.clip) for each in pending) < _ROWS_PER_WORKER * self._workers.count:
                     if (following := next(fetched, None)) is None:
                         break
                     pending.append(self._begin(*following))
@@ -160,9 +171,13 @@ class Pipeline:
             for future in (future for each in pending for future in each.futures):
                 future.cancel()
             _cancel(each.requested for each in pending)
-            for cache in self.caches.values():
-                cache.seal()
-                cache.refresh()
+            self._publish()
+
+    def _publish(self) -> None:
+        """Let other processes find what this one has cached, and find what they have."""
+        for cache in self.caches.values():
+            cache.seal()
+            cache.refresh()
 
     def close(self) -> None:
         """End workers and connections; publish what the caches have."""
@@ -234,7 +249,7 @@ class Pipeline:
 
     def _recall(self, number: int, slots: np.ndarray, rows: np.ndarray, whole: Tensor) -> Future[None]:
         """Fill rows of one feature from its cache."""
-        cache, feature = self._feature_caches[number], list(self._features.values())[number]
+        cache, feature = self._feature_caches[number], self._features[number]
         assert cache is not None  # it has slots for these rows
         entries = [cache.read(slot) for slot in slots.ravel().tolist()]
         outs = [out for row in rows.tolist() for out in whole[row]]
@@ -259,7 +274,7 @@ class Pipeline:
             rate=self._format.rate,
             delay=int(location.delay[clip]),
             samples=self._format.samples,
-            features=tuple(self._features.values()),
+            features=self._features,
             is_cached=tuple(cache is not None for cache in self._feature_caches),
         )
 
@@ -275,10 +290,6 @@ class Pipeline:
         for recall in first.recalls:
             recall.result()
         pending.popleft()
-        self._decoded += len(first.decoding)
-        if self._decoded >= CLIPS_PER_TRIM:
-            self._decoded = 0
-            trim_heap()
         clips = first.batch.condition.size
         self._counters.batch(
             clips=clips,
@@ -318,16 +329,14 @@ class Pipeline:
         for condition, future in zip(conditions, futures, strict=True):
             try:
                 decoded = future.result()
-            except CorruptError as error:
+            except (CorruptError, FeatureError, FetchError, WorkerError) as error:
                 where = self._source.where(condition, clip)
-                if str(error).startswith(where):  # its bytes were wrong already
+                if str(error).startswith(where):  # its bytes could not be fetched
                     raise
-                raise CorruptError(f"{where}: {error}; rebuild the condition with 'streamaug build --replace'") from error
-            except StreamaugError:
-                raise
-            except Exception as error:  # of a feature that a user wrote: whatever it is
-                where = self._source.where(condition, clip)
-                raise FeatureError(f"{where}: its features cannot be computed: {type(error).__name__}: {error}") from error
+                raise type(error)(f"{where}: {error}") from error
+            if decoded.read_s is not None:
+                self._counters.read(int(self._locations[condition].size[clip]), decoded.read_s)
+                self._counters.payload(decoded.read_s, is_hit=True)
             self._counters.row(self._locations[condition].condition, decoded.decode_s, decoded.feature_s)
             for cache, stored in zip(self._feature_caches, decoded.stored, strict=True):
                 if cache is not None and stored is not None:

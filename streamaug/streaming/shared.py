@@ -27,10 +27,10 @@ class SharedTable:
     """
 
     def __init__(self, words: int) -> None:
-        self._open(_anonymous_file(words * 8), words)
+        self._open(anonymous_file(words * 8), words)
 
     def _open(self, descriptor: int, words: int) -> None:
-        self._descriptor, self._pid, self._threads = descriptor, os.getpid(), threading.Lock()
+        self.descriptor, self._pid, self._threads = descriptor, os.getpid(), threading.Lock()
         self._memory = mmap.mmap(descriptor, words * 8)
         self.words: np.ndarray = np.frombuffer(self._memory, np.uint64)
 
@@ -41,23 +41,23 @@ class SharedTable:
             self._pid, self._threads = os.getpid(), threading.Lock()
         with self._threads:
             # A record lock belongs to a process and ends with it, however it ends.
-            fcntl.lockf(self._descriptor, fcntl.LOCK_EX, 1, 0)
+            fcntl.lockf(self.descriptor, fcntl.LOCK_EX, 1, 0)
             try:
                 yield self.words
             finally:
-                fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, 0)
+                fcntl.lockf(self.descriptor, fcntl.LOCK_UN, 1, 0)
 
     def mark(self, number: int) -> None:
         """Mark a number until this process ends."""
-        fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, 1 + number)
+        fcntl.lockf(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, 1 + number)
 
     def is_marked(self, number: int) -> bool:
         """Whether another process that still runs has marked a number."""
         try:
-            fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, 1 + number)
+            fcntl.lockf(self.descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, 1 + number)
         except OSError:
             return True
-        fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, 1 + number)
+        fcntl.lockf(self.descriptor, fcntl.LOCK_UN, 1, 1 + number)
         return False
 
     def copy(self) -> "SharedTable":
@@ -65,12 +65,12 @@ class SharedTable:
         return _restore(self.words.tobytes())
 
     def __del__(self) -> None:
-        if hasattr(self, "_descriptor"):
-            os.close(self._descriptor)
+        if hasattr(self, "descriptor"):
+            os.close(self.descriptor)
 
     def __reduce__(self) -> tuple[Any, ...]:
         if context.get_spawning_popen() is not None:  # a process is being started, and is to share the table
-            return _attach, (reduction.DupFd(self._descriptor), len(self.words))
+            return _attach, (reduction.DupFd(self.descriptor), len(self.words))
         return _restore, (self.words.tobytes(),)
 
     def __deepcopy__(self, _: dict[int, Any]) -> "SharedTable":
@@ -89,7 +89,12 @@ def _attach(descriptor: Any, words: int) -> SharedTable:
     return table
 
 
-def _anonymous_file(size: int) -> int:
+def anonymous_file(size: int) -> int:
+    """The descriptor of a file in memory, without a name.
+
+    Args:
+        size: Its bytes, zeros at first.
+    """
     if hasattr(os, "memfd_create"):
         descriptor = os.memfd_create("streamaug")
     else:  # macOS

@@ -1,10 +1,10 @@
 """Bitstreams on demand: from the cache or the store, checked before anyone sees them."""
 
-import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
@@ -12,28 +12,50 @@ import pyarrow as pa
 from streamaug.errors import CorruptError, FetchError
 from streamaug.reading.cache import CacheView
 from streamaug.reading.fetch import ByteRange, Fetcher, PendingRead
-from streamaug.reading.locations import DIGEST, BitstreamLocations
+from streamaug.reading.local import OTHER_BYTES, LocalBitstream, is_right
+from streamaug.reading.locations import BitstreamLocations
+from streamaug.store.folder import Folder
 from streamaug.streaming.metrics import Counters
 
 
-@dataclass(frozen=True, kw_only=True)
-class PendingBitstream:
-    """A bitstream under way: call it to wait for it.
+class Pending(Protocol):
+    """A bitstream under way."""
 
-    Args:
-        read: Brings its bytes.
-        check: Gives the bytes of a read once they are right.
+    def __call__(self) -> bytes | LocalBitstream:
+        """Wait for it: its bytes, or where they are on this machine's disk.
+
+        Raises CorruptError, FetchError, naming store, shard and clip.
+        """
+
+    def cancel(self) -> None:
+        """It is no longer needed."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class _OnDisk:
+    bitstream: LocalBitstream
+
+    def __call__(self) -> LocalBitstream:
+        return self.bitstream
+
+    def cancel(self) -> None:
+        pass
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Remote:
+    """Args:
+    read: Brings the bytes.
+    check: Gives the bytes of a read once they are right.
     """
 
     read: PendingRead
     check: Callable[[PendingRead], bytes]
 
     def __call__(self) -> bytes:
-        """The bitstream's bytes. Raises CorruptError, FetchError, naming store, shard and clip."""
         return self.check(self.read)
 
     def cancel(self) -> None:
-        """It is no longer needed."""
         self.read.cancel()
 
 
@@ -41,8 +63,8 @@ class Source:
     """The bitstreams of a store's conditions.
 
     Args:
-        url: The store's, for errors.
-        fetcher: Reads byte ranges.
+        folder: The store.
+        fetcher: Reads byte ranges of a remote store.
         locations: One per condition.
         clip_ids: In the order of the clips table, for errors.
         cache: Of bitstreams; None for a store on a local disk.
@@ -52,29 +74,42 @@ class Source:
     def __init__(
         self,
         *,
-        url: str,
+        folder: Folder,
         fetcher: Fetcher,
         locations: Sequence[BitstreamLocations],
         clip_ids: pa.Array,
         cache: CacheView | None,
         counters: Counters,
     ) -> None:
-        self._url, self._fetcher, self._locations = url, fetcher, locations
+        self._folder, self._fetcher, self._locations = folder, fetcher, locations
         self._clip_ids, self._cache, self._counters = clip_ids, cache, counters
+        self._root = folder.root if folder.is_local else None
 
-    def request(self, pairs: Sequence[tuple[int, int]]) -> list[PendingBitstream]:
+    def request(self, pairs: Sequence[tuple[int, int]]) -> list[Pending]:
         """Begin to read the bitstreams of (condition, clip) pairs; remote neighbours are read
         together."""
+        if self._root is not None:
+            return [_OnDisk(bitstream=self._local(self._root, *pair)) for pair in pairs]
         reads: list[PendingRead | None] = [self._cached(*pair) for pair in pairs]
         missing = [number for number, read in enumerate(reads) if read is None]
         fetched = self._fetcher.fetch([self.byte_range(*pairs[number]) for number in missing], self._counters.read)
         for number, read in zip(missing, fetched, strict=True):
             reads[number] = read
         return [
-            PendingBitstream(read=read, check=partial(self._checked, condition, clip))
+            _Remote(read=read, check=partial(self._checked, condition, clip))
             for (condition, clip), read in zip(pairs, reads, strict=True)
             if read
         ]
+
+    def _local(self, root: str, condition: int, clip: int) -> LocalBitstream:
+        location = self._locations[condition]
+        start = int(location.offset[clip])
+        return LocalBitstream(
+            path=f"{root}/{location.path(clip)}",
+            start=start,
+            stop=start + int(location.size[clip]),
+            sha256=location.sha256[clip].tobytes(),
+        )
 
     def byte_range(self, condition: int, clip: int) -> ByteRange:
         location = self._locations[condition]
@@ -83,7 +118,7 @@ class Source:
 
     def where(self, condition: int, clip: int) -> str:
         """Names store, shard and clip, for errors."""
-        return f"{self._url}/{self._locations[condition].path(clip)}: clip '{self._clip_ids[clip]}'"
+        return f"{self._folder.url}/{self._locations[condition].path(clip)}: clip '{self._clip_ids[clip]}'"
 
     def close(self) -> None:
         """End connections."""
@@ -101,17 +136,14 @@ class Source:
                 self._cache.invalidate(condition, clip)  # the cache's disk is at fault, not the store's
                 data = self._fetcher.read(self.byte_range(condition, clip))
         except (CorruptError, FetchError) as error:
-            raise type(error)(f"{self.where(condition, clip)} cannot be read: {error}") from error
+            raise type(error)(f"{self.where(condition, clip)}: cannot be read: {error}") from error
         self._counters.payload(time.perf_counter() - begun, is_hit=is_hit)
         if not self._is_right(condition, clip, data):
-            raise CorruptError(
-                f"{self.where(condition, clip)} does not match its sha256 in the index; "
-                "run 'streamaug verify', then copy or build the condition again"
-            )
+            raise CorruptError(f"{self.where(condition, clip)}: {OTHER_BYTES}")
         if self._cache is not None:
             self._cache.write(condition, clip, memoryview(data))
         return data
 
     def _is_right(self, condition: int, clip: int, data: bytes) -> bool:
         location = self._locations[condition]
-        return len(data) == int(location.size[clip]) and bool(hashlib.sha256(data).digest()[:DIGEST] == location.sha256[clip].tobytes())
+        return len(data) == int(location.size[clip]) and is_right(data, location.sha256[clip].tobytes())

@@ -9,6 +9,7 @@ from functools import partial
 from multiprocessing.context import get_spawning_popen
 from typing import Any, Literal, Self
 
+import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
 from streamaug.errors import RecipeError, StateError, StoreError, StreamaugError
@@ -25,6 +26,7 @@ from streamaug.streaming.assembly import OpenedStore, StreamSettings, build_pipe
 from streamaug.streaming.batch import make_batch
 from streamaug.streaming.callers import is_shared_again, loads_out_of_order, stacks_batches
 from streamaug.streaming.cursor import Cursor, Iteration
+from streamaug.streaming.device import DeviceStage, open_device
 from streamaug.streaming.evaluation import warn_of_ranks
 from streamaug.streaming.metrics import Counters, StreamMetrics
 from streamaug.streaming.partition import LastBatch, RankPartition
@@ -65,9 +67,11 @@ class Stream(IterableDataset[dict[str, Any]]):
         features: `logmel`, `static`, `waveform` or another registered name; a Feature such as
             `LogMel(mels=64)`; a module or function on a waveform; or a mapping of batch keys to
             several of these.
-        threads: Decoding threads. Default: one per core, divided among DataLoader workers.
-        workers: What decodes: a name in the entry-point group `streamaug.workers`, or a function
-            that makes `Workers` from their number.
+        workers: Number of decode processes, which start with the first batch. Default: one per
+            core; threads where there is one core, and inside a DataLoader worker. Also a name in
+            the entry-point group `streamaug.workers`: `processes` or `threads`; or a function that
+            makes `Workers` from their number.
+        threads: Number of threads of this process to decode in, instead of processes.
         tail: What happens to an incomplete last batch: `drop`, `pad` or `keep`, see `LastBatch`.
         rank, world: Default: from torch.distributed, else from RANK and WORLD_SIZE.
         feature_cache: Cache, or folder on a local disk, for features.
@@ -76,6 +80,10 @@ class Stream(IterableDataset[dict[str, Any]]):
             condition and label.
         provenance: Whether batches say how each bitstream was made.
         deadline: Seconds that a remote read may take, all tries together.
+        device: Where the tensors of a batch go, such as `cuda`; they are copied while the training
+            step before computes. Without a feature cache, a CUDA device computes `logmel` and
+            `static` by itself from waveforms; the numbers differ from a processor's in their last
+            digits. Default: they stay in memory.
 
     Raises:
         RecipeError, LeakageError, StoreError, FeatureError: The arguments do not fit together.
@@ -91,8 +99,8 @@ class Stream(IterableDataset[dict[str, Any]]):
         seed: int | None = None,
         batch_size: int = 64,
         features: Any = "logmel",
+        workers: int | str | Callable[[int], Workers] | None = None,
         threads: int | None = None,
-        workers: str | Callable[[int], Workers] = "threads",
         tail: LastBatch = "drop",
         rank: int | None = None,
         world: int | None = None,
@@ -101,17 +109,19 @@ class Stream(IterableDataset[dict[str, Any]]):
         on_corrupt: Literal["raise", "replace"] = "raise",
         provenance: bool = False,
         deadline: float = 60.0,
+        device: str | torch.device | None = None,
     ) -> None:
         opened = store if isinstance(store, Store) else Store.open(store)
         self.plan = plan_of(recipe, opened, split, seed, batch_size)
         self._settings = StreamSettings(
-            threads=threads,
             workers=workers,
+            threads=threads,
             feature_cache=open_cache(feature_cache),
             byte_cache=open_cache(byte_cache),
             on_corrupt=on_corrupt,
             provenance=provenance,
             deadline=deadline,
+            device=open_device(device),
         )
         self._cursor = Cursor(RankPartition(batch_size=batch_size, tail=tail), rank=rank, world=world)
         self._cursor.rank_slice()  # refuses a batch that the ranks cannot share
@@ -122,6 +132,7 @@ class Stream(IterableDataset[dict[str, Any]]):
                 cache_text(feature, self._opened.samples)  # refuses what a cache cannot tell apart
         self._counters = Counters()
         self._running: Pipeline | None = None
+        self._stage: DeviceStage | None = None
         self._pid = os.getpid()
         self._is_in_order = True
         if self.batches(0) == 0 and tail != "keep":
@@ -190,6 +201,11 @@ class Stream(IterableDataset[dict[str, Any]]):
                 "this DataLoader would stack whole batches; write DataLoader(stream, batch_size=None), or StreamLoader(stream), and give "
                 "the number of rows as Stream(batch_size=...)"
             )
+        if self._settings.device is not None and get_worker_info() is not None:
+            raise StreamaugError(
+                f"DataLoader workers cannot bring batches to {self._settings.device}; leave num_workers out, since the stream decodes in "
+                "processes of its own, or leave device out"
+            )
         self._follow()
         if get_worker_info() is None:
             return self._epoch()  # which begins with its first batch: Lightning makes iterators that it does not use
@@ -205,7 +221,8 @@ class Stream(IterableDataset[dict[str, Any]]):
         find: Substitutes | None = None
         if self._settings.on_corrupt == "replace":
             find = partial(substitutes, self.plan, self._opened, iteration.epoch)
-        for decoded in self._pipeline().run(self._planned(iteration, rows), find):
+        decoded_batches = self._pipeline().run(self._planned(iteration, rows), find)
+        for decoded in decoded_batches if self._stage is None else self._stage.run(decoded_batches):
             batch = make_batch(decoded, self._opened, self.plan, self._settings)
             batch["epoch"] = iteration.epoch
             consumed = self._cursor.advance(iteration, decoded.batch.number, rows)
@@ -384,7 +401,7 @@ class Stream(IterableDataset[dict[str, Any]]):
 
     def close(self) -> None:
         """End this process's threads and connections; iterating again starts new ones."""
-        running, self._running = self._running, None
+        running, self._running, self._stage = self._running, None, None
         if running is not None and self._pid == os.getpid():
             running.close()
 
@@ -401,7 +418,7 @@ class Stream(IterableDataset[dict[str, Any]]):
         is_in_order = self._is_in_order and not loads_out_of_order()
         # A shallow copy, too, goes its own way.
         cursor = self._cursor if get_spawning_popen() is not None else copy.copy(self._cursor)
-        return {**self.__dict__, "_cursor": cursor, "_running": None, "_counters": None, "_is_in_order": is_in_order}
+        return {**self.__dict__, "_cursor": cursor, "_running": None, "_stage": None, "_counters": None, "_is_in_order": is_in_order}
 
     def _own_counters(self) -> Counters:
         """This process's counters: another one's stay with it."""
@@ -414,7 +431,7 @@ class Stream(IterableDataset[dict[str, Any]]):
         was forked."""
         counters = self._own_counters()
         if self._running is None:
-            self._running = build_pipeline(self._opened, self._features, self._settings, counters)
+            self._running, self._stage = build_pipeline(self._opened, self._features, self._settings, counters)
         return self._running
 
 

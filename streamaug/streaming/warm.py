@@ -11,7 +11,7 @@ from streamaug.streaming.stream import Stream
 
 
 def warming(
-    recipe: Recipe, store: Store, cache: Cache, *, split: str = "train", threads: int | None = None
+    recipe: Recipe, store: Store, cache: Cache, *, split: str = "train", workers: int | None = None
 ) -> tuple[Stream, Iterator[int]]:
     """A stream that fills a cache with all that a recipe may draw in any epoch, and its progress:
     clips done with each step.
@@ -24,12 +24,12 @@ def warming(
         store: The store.
         cache: Where to keep everything.
         split: Clips to draw from.
-        threads: Number of decoding threads. Default: one per core.
+        workers: Number of decode processes. Default: one per core.
 
     Raises:
         RecipeError, StoreError: The recipe does not fit the store.
     """
     plan = open_plan(recipe, store, split=split)
     every = SequentialPlan.of(store, plan.conditions, split, by_shard=True)
-    stream = Stream(every, store, batch_size=32, features="static", tail="keep", threads=threads, feature_cache=cache, byte_cache=cache)
+    stream = Stream(every, store, batch_size=32, features="static", tail="keep", workers=workers, feature_cache=cache, byte_cache=cache)
     return stream, (len(batch["clip_id"]) for batch in stream)

@@ -1,5 +1,6 @@
 """What decodes: workers that carry out decode tasks, and their memory for batches."""
 
+import itertools
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -10,6 +11,7 @@ from torch import Tensor
 
 from streamaug.streaming.buffers import Buffers
 from streamaug.streaming.decode import DecodedRow, DecodeTask, decode_row
+from streamaug.streaming.heap import CLIPS_PER_TRIM, trim_heap
 
 
 class Workers(Protocol):
@@ -21,6 +23,9 @@ class Workers(Protocol):
 
     def buffer(self, shape: tuple[int, ...]) -> Tensor:
         """Memory for a batch, float32, that the workers can write into."""
+
+    def pin(self) -> None:
+        """Let a GPU read the buffers by itself, those that are made from now on."""
 
     def submit(self, prepare: Callable[[], DecodeTask], outs: Sequence[Tensor]) -> Future[DecodedRow]:
         """Decode into `outs`, parts of a buffer.
@@ -41,13 +46,23 @@ class ThreadWorkers:
     def __init__(self, count: int) -> None:
         self.count = count
         self._buffers = Buffers()
-        self._pool = _start_threads(count)
+        self._decoded = itertools.count(1)
+        self._pool = start_threads(count)
 
     def buffer(self, shape: tuple[int, ...]) -> Tensor:
         return self._buffers.take(shape)
 
+    def pin(self) -> None:
+        self._buffers.pin()
+
     def submit(self, prepare: Callable[[], DecodeTask], outs: Sequence[Tensor]) -> Future[DecodedRow]:
-        return self._pool.submit(lambda: decode_row(prepare(), outs))
+        return self._pool.submit(self._decode, prepare, outs)
+
+    def _decode(self, prepare: Callable[[], DecodeTask], outs: Sequence[Tensor]) -> DecodedRow:
+        row = decode_row(prepare(), outs)
+        if next(self._decoded) % CLIPS_PER_TRIM == 0:
+            trim_heap()
+        return row
 
     def call(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
         return self._pool.submit(function, *arguments)
@@ -56,7 +71,7 @@ class ThreadWorkers:
         self._pool.shutdown(cancel_futures=True)
 
 
-def _start_threads(count: int) -> ThreadPoolExecutor:
+def start_threads(count: int) -> ThreadPoolExecutor:
     """A pool of started threads, in each of which PyTorch computes on one core; elsewhere its
     setting stays.
 

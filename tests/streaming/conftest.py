@@ -7,13 +7,30 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import soundfile
+from torch.utils.data import get_worker_info
 
 from streamaug.building.build import build
 from streamaug.conditions import parse_conditions
 from streamaug.recipes import Recipe, load_recipe
 from streamaug.store import Store
+from streamaug.streaming import assembly
+from streamaug.streaming.processes import ProcessWorkers
+from streamaug.streaming.workers import ThreadWorkers, Workers
 
 RATE = 16_000
+
+
+@pytest.fixture(params=["threads", "processes"], autouse=True)
+def workers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Every test of the stream runs under both kinds of workers, whatever number of threads it
+    names; inside DataLoader workers there are threads, as by default."""
+
+    def kind(count: int) -> Workers:
+        return ThreadWorkers(count) if request.param == "threads" or get_worker_info() else ProcessWorkers(count)
+
+    monkeypatch.setattr(assembly, "ThreadWorkers", kind)
+    monkeypatch.setattr(assembly, "ProcessWorkers", kind)
+    return request.param
 
 
 def write_recipe(path: Path, text: str) -> Recipe:

@@ -18,7 +18,7 @@ from torch.utils.data import DataLoader
 from streamaug.reading.segments import CacheError, Segment, Segments
 from streamaug.recipes import Recipe
 from streamaug.store import Store
-from streamaug.streaming import Cache, Stream
+from streamaug.streaming import Cache, Stream, pipeline
 from tests.streaming.conftest import RATE, write_recipe
 from tests.streaming.test_stream import pairs, same
 
@@ -56,6 +56,23 @@ def test_features_differ_from_uncached_ones_by_the_rounding_to_float16_alone(sto
     exact = next(iter(Stream(recipe, store, batch_size=16, features="static")))["static"]
     rounded = next(iter(cached(recipe, store, tmp_path / "cache", features="static")))["static"]
     assert torch.equal(rounded, exact.half().float())
+
+
+def test_two_processes_find_what_the_other_is_caching(store: Store, recipe: Recipe, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(pipeline, "PUBLISH_S", 0.0)
+    expected = list(cached(recipe, store, tmp_path / "alone"))
+    first, second = (cached(recipe, store, tmp_path / "cache") for _ in range(2))
+    ahead = iter(first)
+    served = [next(ahead), next(ahead)]
+    followed = iter(second)
+    batches = [next(followed)]
+    found = second.metrics.cached_clips
+    assert found > 0  # the first one's, in the middle of its epoch
+    served += ahead
+    batches += followed
+    assert second.metrics.cached_clips > found  # those that came later, too
+    assert all(map(same, served, expected))
+    assert all(map(same, batches, expected))
 
 
 def test_another_recipe_on_the_same_clips_finds_the_features(store: Store, recipe: Recipe, tmp_path: Path) -> None:
@@ -169,7 +186,7 @@ def test_what_a_killed_process_left_is_swept_up_and_a_living_ones_is_not(store_p
     script.write_text(
         textwrap.dedent("""
         import sys, time
-        from streamaug.streaming import Cache, Stream
+        from streamaug.streaming import Cache, Stream, pipeline
         stream = Stream(sys.argv[1], sys.argv[2], batch_size=8, feature_cache=Cache(folder=sys.argv[3], bound=1 << 30))
         next(iter(stream))
         batches = iter(stream)
@@ -194,8 +211,10 @@ def test_what_a_killed_process_left_is_swept_up_and_a_living_ones_is_not(store_p
 
 
 def test_a_full_disk_ends_caching_and_not_the_stream(
-    store: Store, recipe: Recipe, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    store: Store, recipe: Recipe, tmp_path: Path, caplog: pytest.LogCaptureFixture, workers: str
 ) -> None:
+    if workers == "processes":
+        pytest.skip("the limit on the size of files holds for shared memory, too")
     expected = list(cached(recipe, store, tmp_path / "whole"))
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)

@@ -157,7 +157,7 @@ def test_many_reads_are_under_way_at_a_time(recipe: Recipe, spoiled: Spoiled) ->
 
     with spoiled(slow) as remote:
         list(Stream(recipe, remote, **SETTINGS))
-    assert counts["most"] >= 8
+    assert counts["most"] >= 4
 
 
 @pytest.mark.parametrize("fault", ["refuse", "cut", "shorten"])
@@ -195,7 +195,7 @@ def test_a_server_that_never_answers_ends_in_one_error_in_time(recipe: Recipe, s
     with spoiled(lambda _, path: fault if ".tar" in path else None) as remote:
         stream = Stream(recipe, remote, deadline=1, **SETTINGS)
         begun = time.monotonic()
-        message = rf"{remote.url}/\w+/\w+-\w+\.tar: clip 'clip\d\d' cannot be read.*after \d+ tries.*give it more time than 1 s"
+        message = rf"{remote.url}/\w+/\w+-\w+\.tar: clip 'clip\d\d': cannot be read.*after \d+ tries.*give it more time than 1 s"
         with pytest.raises(FetchError, match=message):
             list(stream)
         assert time.monotonic() - begun < 60
@@ -204,7 +204,7 @@ def test_a_server_that_never_answers_ends_in_one_error_in_time(recipe: Recipe, s
 def test_a_door_that_is_shut_is_not_knocked_at_again(recipe: Recipe, spoiled: Spoiled) -> None:
     with spoiled(lambda _, path: "forbid" if ".tar" in path else None) as remote:
         begun = time.monotonic()
-        with pytest.raises(FetchError, match=r"clip 'clip\d\d' cannot be read.*failed: \w+: .*the access rights"):
+        with pytest.raises(FetchError, match=r"clip 'clip\d\d': cannot be read.*failed: \w+: .*the access rights"):
             list(Stream(recipe, remote, deadline=300, **SETTINGS))
         assert time.monotonic() - begun < 60
 
@@ -215,7 +215,7 @@ def test_an_object_that_vanishes_is_named(recipe: Recipe, copy: Path, tmp_path: 
         stream = Stream(recipe, url, deadline=300, **SETTINGS)
         for shard in (copy / "mp3_64").glob("*.tar"):
             shard.unlink()
-        with pytest.raises(CorruptError, match=r"/mp3_64/\w+-\w+\.tar: clip 'clip\d\d' cannot be read.*has vanished"):
+        with pytest.raises(CorruptError, match=r"/mp3_64/\w+-\w+\.tar: clip 'clip\d\d': cannot be read.*has vanished"):
             list(stream)
 
 
@@ -228,7 +228,9 @@ def test_a_shard_that_is_cut_off_on_the_server_is_named_without_waiting_for_the_
     (tmp_path / "nginx").mkdir()
     with nginx(copy, tmp_path / "nginx") as url:
         begun = time.monotonic()
-        with pytest.raises(CorruptError, match=rf"/mp3_64/\w+-\w+\.tar: clip 'clip\d\d' cannot be read.*is cut off: it has {length} bytes"):
+        with pytest.raises(
+            CorruptError, match=rf"/mp3_64/\w+-\w+\.tar: clip 'clip\d\d': cannot be read.*is cut off: it has {length} bytes"
+        ):
             list(Stream(recipe, url, deadline=300, **SETTINGS))
         assert time.monotonic() - begun < 60
 
@@ -248,7 +250,7 @@ def test_what_happened_to_an_object_on_s3_is_reported_without_waiting_for_the_de
             if length is not None:
                 fs.pipe(f"streaming/damaged/mp3_64/{shard.name}", shard.read_bytes()[:length])
         begun = time.monotonic()
-        with pytest.raises(CorruptError, match=rf"damaged/mp3_64/\w+-\w+\.tar: clip 'clip\d\d' cannot be read.*{message}"):
+        with pytest.raises(CorruptError, match=rf"damaged/mp3_64/\w+-\w+\.tar: clip 'clip\d\d': cannot be read.*{message}"):
             list(stream)
         assert time.monotonic() - begun < 60
     finally:

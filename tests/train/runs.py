@@ -13,6 +13,6 @@ def config_of(store, recipe, tmp_path, *overrides):
         "steps=3",
         "cycles=1",
         "accelerator=cpu",
-        "threads=1",
+        "workers=1",
     )
     return read_config(None, [*plain, *overrides])

@@ -1,0 +1,115 @@
+"""The clips and the bare loop of the streaming benchmarks."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv as csv
+import pyarrow.parquet as pq
+import soundfile
+import torch
+
+from streamaug.building.build import build
+from streamaug.codecs import Decoding, decode
+from streamaug.conditions import parse_conditions
+from streamaug.features import LogMel
+from streamaug.reading.locations import BitstreamLocations
+from streamaug.store import Store
+from streamaug.streaming import Stream
+from streamaug.streaming.server import ENVIRONMENT
+
+RATE, SECONDS, BATCH = 44_100, 10, 64
+CONDITIONS = "original,mp3_64,he-aac_16,aac_32"
+CORES = len(os.sched_getaffinity(0))
+
+
+def prepare(work: Path, recordings: Path) -> None:
+    """Write 320 clips of 10 s, each two ESC-10 recordings of one label end to end; their store; and
+    one file per row for the peers.
+    """
+    if (work / "rows.json").exists():
+        return
+    folder = work / "clips"
+    folder.mkdir(parents=True, exist_ok=True)
+    listed = csv.read_csv(recordings / "clips.csv").to_pylist()
+    by_label: dict[str, list[str]] = {}
+    for row in listed:
+        by_label.setdefault(row["label"], []).append(row["path"])
+    clips = []
+    for label, paths in by_label.items():
+        for number, path in enumerate(paths):
+            pair = [soundfile.read(recordings / each, dtype="float32")[0] for each in (path, paths[(number + 1) % len(paths)])]
+            half = RATE * SECONDS // 2
+            joined = np.concatenate([np.resize(samples, half) for samples in pair])
+            clip = folder / f"{label}{number:03d}.wav"
+            soundfile.write(clip, joined, RATE, subtype="PCM_16")
+            clips.append({"path": str(clip), "label": label, "split": "train"})
+    pq.write_table(pa.Table.from_pylist(clips), work / "clips.parquet")
+    build(work / "clips.parquet", str(work / "store"), conditions=parse_conditions(CONDITIONS))
+    (work / "row_6.yaml").write_text("title: row 6\ndraw: union\nmixture: {original: 1, mp3_64: 1, he-aac_16: 1, aac_32: 1}\n")
+    (work / "windowed.yaml").write_text((work / "row_6.yaml").read_text() + "shuffle: {window: 8}\n")
+    store = Store.open(work / "store")
+    labels = {label: number for number, label in enumerate(store.manifest.labels)}
+    module, rows = LogMel(rate=RATE), []
+    for condition in store.conditions:
+        bitstreams = BitstreamLocations.read(store, condition)
+        (work / "files" / condition).mkdir(parents=True)
+        for number, (clip, label) in enumerate(zip(store.clips["clip_id"].to_pylist(), store.clips["label"].to_pylist(), strict=True)):
+            payload = payload_of(store, bitstreams, number)
+            audio = work / "files" / condition / f"{clip}.{bitstreams.meta.extension}"
+            audio.write_bytes(payload)
+            decoding, delay = bitstreams.meta.decoding, int(bitstreams.delay[number])
+            metadata = {"codec": decoding.codec, "demuxer": decoding.demuxer, "delay": delay}
+            samples = decode(payload, decoding=decoding, delay=delay, rate=RATE, samples=RATE * SECONDS)
+            features = audio.with_suffix(".f16")
+            features.write_bytes(module(torch.from_numpy(samples)).half().contiguous().numpy().tobytes())
+            rows.append(
+                {"clip": clip, "condition": condition, "label": labels[label], "audio": str(audio), "features": str(features), **metadata}
+            )
+    (work / "rows.json").write_text(json.dumps(rows))
+
+
+def payload_of(store: Store, bitstreams: BitstreamLocations, clip: int) -> bytes:
+    start = int(bitstreams.offset[clip])
+    return store.folder.read_range(bitstreams.path(clip), start, start + int(bitstreams.size[clip]))
+
+
+def bare_loop(work: Path) -> float:
+    """Clips per second of one core that decodes bitstreams from memory and computes log-mel, over
+    the mixture's rows.
+    """
+    torch.set_num_threads(1)
+    rows = json.loads((work / "rows.json").read_text())[::4]
+    payloads = [Path(row["audio"]).read_bytes() for row in rows]
+    module = LogMel(rate=RATE)
+    for _ in range(2):  # the second time everything is loaded, as for the stream and its peers
+        begun = time.perf_counter()
+        for row, payload in zip(rows, payloads, strict=True):
+            decoding = Decoding(codec=row["codec"], demuxer=row["demuxer"])
+            samples = decode(payload, decoding=decoding, rate=RATE, delay=row["delay"], samples=RATE * SECONDS)
+            module(torch.from_numpy(samples))
+        rate = len(rows) / (time.perf_counter() - begun)
+    return rate
+
+
+def bare_loops(work: Path, count: int) -> float:
+    """The same in so many processes at the same time, together, with the settings of decode
+    processes.
+    """
+    code = f"from pathlib import Path; from tools.bench_stream_clips import bare_loop; print(bare_loop(Path({str(work)!r})))"
+    environment = {**os.environ, **ENVIRONMENT}
+    running = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=environment) for _ in range(count)]
+    return sum(float(process.communicate()[0]) for process in running)
+
+
+def epoch(stream: Stream) -> float:
+    """Clips per second of one epoch."""
+    begun, clips = time.perf_counter(), 0
+    for batch in stream:
+        clips += len(batch["label"])
+    return clips / (time.perf_counter() - begun)
