@@ -1,6 +1,9 @@
 """Measure by cross-correlation whether a decoded signal is sample-aligned with what it was encoded
 from."""
 
+import math
+from functools import cache
+
 import numpy as np
 
 from streamaug.codecs.pcm import to_pcm
@@ -21,8 +24,10 @@ _ALIGNED = 0.98
 coding noise moves the peak of some clips of ESC-10 by one sample, with 0.99 at delay 0."""
 
 
+@cache  # every codec is calibrated on it
 def calibration_signal(rate: int, seconds: float = 3.0) -> np.ndarray:
-    """Noise and a chirp below 3 kHz, as int16 of shape (samples,); the same for every call.
+    """Noise and a chirp below 3 kHz, as int16 of shape (samples,); the same read-only array for
+    every call.
 
     The noise never repeats, so that no shift of the signal resembles another.
     """
@@ -34,8 +39,22 @@ def calibration_signal(rate: int, seconds: float = 3.0) -> np.ndarray:
     spectrum[np.fft.rfftfreq(count, 1 / rate) > top] = 0
     noise = np.fft.irfft(spectrum, count)
     chirp = np.sin(2 * np.pi * (50 * time + (top - 50) / (2 * seconds) * time**2))
-    signal = 0.15 * noise / noise.std() + 0.25 * chirp
-    return to_pcm(signal, 16)
+    signal = to_pcm(0.15 * noise / noise.std() + 0.25 * chirp, 16)
+    signal.flags.writeable = False
+    return signal
+
+
+def transform_size(samples: int) -> int:
+    """The smallest even number of at least so many samples that is a product of 2, 3 and 5, for
+    which a Fourier transform is fast; the next power of two may be twice as long.
+
+    >>> transform_size(1000), transform_size(1001), transform_size(134_072)
+    (1000, 1024, 135000)
+    """
+    threes, fives = (range(1 + math.ceil(math.log(samples, base))) for base in (3, 5))
+    odd = (3**three * 5**five for three in threes for five in fives)
+    size: int = min(factor << max(1, math.ceil(math.log2(samples / factor))) for factor in odd)
+    return size
 
 
 def correlation(signal: np.ndarray, reference: np.ndarray, reach: int) -> np.ndarray:
@@ -45,11 +64,12 @@ def correlation(signal: np.ndarray, reference: np.ndarray, reach: int) -> np.nda
     A peak at index reach + d means that `signal` comes d samples after `reference`. Silence gives
     zeros.
     """
-    length = max(len(signal), len(reference)) + reach
-    size = 1 << (length - 1).bit_length()
-    spectrum = np.fft.rfft(signal.astype(np.float64), size) * np.conj(np.fft.rfft(reference.astype(np.float64), size))
+    size = transform_size(max(len(signal), len(reference)) + reach)
+    signal, reference = signal.astype(np.float64), reference.astype(np.float64)
+    spectrum = np.fft.rfft(signal, size) * np.conj(np.fft.rfft(reference, size))
     full = np.fft.irfft(spectrum, size)
-    norm = float(np.linalg.norm(signal.astype(np.float64)) * np.linalg.norm(reference.astype(np.float64)))
+    # Not by BLAS, whose threads would spin on every core for a sum.
+    norm = math.sqrt(np.square(signal).sum() * np.square(reference).sum())
     delays = np.concatenate([full[-reach:], full[: reach + 1]])
     return delays / norm if norm else np.zeros_like(delays)
 
@@ -85,7 +105,7 @@ def shift(decoded: np.ndarray, reference: np.ndarray, rate: int) -> int | None:
     >>> shift(reference, reference, 8_000), shift(np.pad(reference, (40, 0)), reference, 8_000), shift(0 * reference, reference, 8_000)
     (0, 40, None)
     """
-    size = 1 << (_EXCERPT + _REACH - 1).bit_length()
+    size = transform_size(_EXCERPT + _REACH)
     informative = int(_INFORMATIVE / rate * size)
     spectrum = np.fft.rfft(excerpt(decoded), size)[:informative] * np.conj(np.fft.rfft(excerpt(reference), size)[:informative])
     magnitude = np.sqrt(np.abs(spectrum))
