@@ -134,6 +134,48 @@ class WorkerKilledError(StreamaugError):
     """A worker process ended before its work did."""
 
 
+@contextmanager
+def started(executor: Executor, calls: Sequence[tuple[Callable[..., _T], tuple[Any, ...]]]) -> Iterator[Iterator[tuple[int, _T]]]:
+    """Submit calls, and yield an iterator over their results as they end, for whoever has other work
+    to do meanwhile. An error in the block cancels the calls that have not started.
+
+    >>> from concurrent.futures import ThreadPoolExecutor
+    >>> with ThreadPoolExecutor() as threads, started(threads, [(abs, (-1,)), (max, (2, 3))]) as ended:
+    ...     sorted(ended)
+    [(0, 1), (1, 3)]
+
+    Args:
+        executor: Who runs the calls.
+        calls: Function and arguments of each call.
+
+    Yields:
+        An iterator over the number of a call in `calls`, and its result.
+
+    Raises:
+        WorkerKilledError: A worker was killed. Errors of the calls are raised as they are.
+    """
+    futures: dict[Future[_T], int] = {}
+
+    def ended() -> Iterator[tuple[int, _T]]:
+        for future in as_completed(futures):
+            yield futures.pop(future), future.result()
+
+    try:
+        futures |= {executor.submit(function, *arguments): number for number, (function, arguments) in enumerate(calls)}
+        yield ended()
+    except BrokenProcessPool as error:
+        _cancel(futures)
+        raise WorkerKilledError("a worker was killed, perhaps because memory ran out; run the command again to resume") from error
+    except (Exception, GeneratorExit):
+        _cancel(futures)
+        raise
+    except BaseException:
+        # `pool` ends its processes now. Their executor would break down over calls that are cancelled.
+        if not isinstance(executor, _Processes):
+            _cancel(futures)
+        raise
+
+
 def results(executor: Executor, calls: Sequence[tuple[Callable[..., _T], tuple[Any, ...]]]) -> Iterator[tuple[int, _T]]:
     """The results of calls, as they end; the first error cancels the calls that have not started.
 
@@ -152,21 +194,8 @@ def results(executor: Executor, calls: Sequence[tuple[Callable[..., _T], tuple[A
     Raises:
         WorkerKilledError: A worker was killed. Errors of the calls are raised as they are.
     """
-    futures = {executor.submit(function, *arguments): number for number, (function, arguments) in enumerate(calls)}
-    try:
-        for future in as_completed(futures):
-            yield futures.pop(future), future.result()
-    except BrokenProcessPool as error:
-        _cancel(futures)
-        raise WorkerKilledError("a worker was killed, perhaps because memory ran out; run the command again to resume") from error
-    except (Exception, GeneratorExit):
-        _cancel(futures)
-        raise
-    except BaseException:
-        # `pool` ends its processes now. Their executor would break down over calls that are cancelled.
-        if not isinstance(executor, _Processes):
-            _cancel(futures)
-        raise
+    with started(executor, calls) as ended:
+        yield from ended
 
 
 def _cancel(futures: Iterable[Future[Any]]) -> None:

@@ -3,9 +3,12 @@
 import os
 import subprocess
 import sys
+from concurrent.futures import Executor, Future
 from pathlib import Path
 
-from streamaug.executors import pool, results
+import pytest
+
+from streamaug.executors import pool, results, started
 
 PRINTING = """
 from streamaug.executors import pool, results
@@ -45,3 +48,26 @@ def test_without_a_number_there_is_one_worker_per_core_though_python_cannot_say_
     with pool(None) as workers:
         assert workers._max_workers == 2
         assert len({number for _, number in results(workers, [(os.getpid, ())] * 4)} - {os.getpid()}) >= 1
+
+
+class Waiting(Executor):
+    """Starts no call."""
+
+    def __init__(self) -> None:
+        self.calls: list[Future] = []
+
+    def submit(self, function, /, *arguments, **named):
+        self.calls.append(Future())
+        return self.calls[-1]
+
+
+def test_an_error_in_other_work_cancels_the_calls_that_have_not_started():
+    executor = Waiting()
+
+    def work() -> None:
+        with started(executor, [(abs, (-1,)), (abs, (-2,))]):
+            raise ValueError("other work")
+
+    with pytest.raises(ValueError, match="other work"):
+        work()
+    assert [call.cancelled() for call in executor.calls] == [True, True]

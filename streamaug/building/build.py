@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
-from streamaug.building.checks import SourceInfo, find_problems, inspect_sources, split_warnings, summarize_changes
+from streamaug.building.checks import SourceInfo, find_problems, split_warnings, summarize_changes
 from streamaug.building.clips_table import add_shard_column, add_source_columns, ordered_labels, stored_columns
 from streamaug.building.existing import (
     ExistingStore,
@@ -26,19 +26,20 @@ from streamaug.building.existing import (
     read_existing,
     row_change,
 )
-from streamaug.building.facts import FACTS_FILE, Facts, FactWriter, is_facts, read_facts, source_keys, source_versions, to_bytes
+from streamaug.building.facts import FACTS_FILE
 from streamaug.building.job import SHARD_MB, Job
 from streamaug.building.options import check_options, clip_length, own_lengths
 from streamaug.building.prepare import check_lengths, fit_chain, have_effects, prepare_conditions
 from streamaug.building.problems import BrokenSourcesError, Problem, report
 from streamaug.building.publish import Changes, publish
-from streamaug.building.reading import LONGEST_S, Channel, Reading
+from streamaug.building.reading import LONGEST_S, Channel
 from streamaug.building.recordings import Originals, Recording, Recordings
 from streamaug.building.rejected import write_rejected
 from streamaug.building.shard import ShardTask, build_shard
 from streamaug.building.shard_plan import ShardPlan, plan_shards
+from streamaug.building.source_check import SourceCheck
 from streamaug.building.sources import common_rate
-from streamaug.building.staging import Staging, staging
+from streamaug.building.staging import staging
 from streamaug.building.table_reading import check_any_file_exists, near_name_warnings, read_table, renamed
 from streamaug.codecs import Settings, load_settings
 from streamaug.conditions import Condition
@@ -181,11 +182,16 @@ def run_job(job: Job, executor: Executor, progress: Progress) -> Built:
     table = _read_clips(job, progress)
     rate = job.rate if job.rate is not None else (existing.manifest.rate if existing else common_rate(table["path"].to_pylist()))
     reading = job.reading(rate, clip_length(job, rate, existing))
-    prepared, skipped_conditions = prepare_conditions(job, rate, progress, existing.store.conditions if existing else ())
 
     with disk_errors(folder.url), staging(folder) as staged:
-        clips, errors, facts = _check_sources(job, table, reading, existing, staged, executor, progress)
-        check_lengths(prepared, int(clips["samples"][0].as_py()), clips["clip_id"][0].as_py())
+        check = SourceCheck(table["path"].to_pylist(), reading, staged, recheck=job.recheck)
+        with check.started(executor) as inspected:
+            # While this process calibrates the encoders, the workers start.
+            prepared, skipped_conditions = prepare_conditions(job, rate, progress, existing.store.conditions if existing else ())
+            sources = check.finish(inspected, progress)
+        clips, errors = _usable_clips(job, table, sources, rate, existing, progress)
+        samples = int(clips["samples"][0].as_py())
+        check_lengths(prepared, samples, clips["clip_id"][0].as_py())
         name = job.name or (existing.manifest.name if existing else job.clips.stem)
         if existing:
             check_compatible(existing, name=name, rate=rate, shard_by=job.shard_by, clips=clips)
@@ -194,7 +200,7 @@ def run_job(job: Job, executor: Executor, progress: Progress) -> Built:
             check_effects(existing, change, [str(condition) for condition in prepared] if job.replace else ())
         labels = ordered_labels(clips, existing)
         clips = add_shard_column(clips, job, existing)
-        reading = dataclasses.replace(reading, samples=int(clips["samples"][0].as_py()))
+        reading = dataclasses.replace(reading, samples=samples)
         originals = Originals.staged(folder, staged.name, clips, reading) if have_effects(prepared) else None
         chains = [fit_chain(condition, steps, clips, rate, originals, job.effects) for condition, steps in prepared.items()]
         indexes = {  # raises if settings differ
@@ -221,6 +227,7 @@ def run_job(job: Job, executor: Executor, progress: Progress) -> Built:
             removed=lost_conditions(existing),
         )
         staged.supersede(publish(folder, changes, tables))
+        facts = check.facts(samples)
         if facts is not None:
             folder.write(FACTS_FILE, facts)
         write_rejected(folder, errors)
@@ -257,27 +264,10 @@ def _problems_file(job: Job) -> Path:
     return absolute_path(f"{str(job.store).rstrip('/')}-problems.csv")
 
 
-def _check_sources(
-    job: Job, table: pa.Table, reading: Reading, existing: ExistingStore | None, staged: Staging, executor: Executor, progress: Progress
-) -> tuple[pa.Table, list[Problem], bytes | None]:
-    """The clips without errors, with what the check found out about them; all errors; the facts
-    about all sources as a file, or None if the store has them."""
-    paths = table["path"].to_pylist()
-    versions = source_versions(paths)  # before they are read, so that no fact is taken for one about a file that came later
-    keys = source_keys(versions, repr(reading))
-    known = Facts() if job.recheck else read_facts(staged.folder, [FACTS_FILE, *(path for path in staged.found if is_facts(path))])
-    sources = known.of(keys)
-    unknown = [row for row, source in enumerate(sources) if source is None]
-    notes = FactWriter(staged.folder, staged.name)
-
-    def learnt(rows: Sequence[int], inspected: Sequence[SourceInfo]) -> None:
-        own = [unknown[row] for row in rows]
-        for row, source in zip(own, inspected, strict=True):
-            sources[row] = source
-        notes.add([keys[row] for row in own], inspected)
-
-    inspect_sources(executor, [paths[row] for row in unknown], reading, progress, learnt)
-    facts = [source for source in sources if source is not None]
+def _usable_clips(
+    job: Job, table: pa.Table, facts: Sequence[SourceInfo], rate: int, existing: ExistingStore | None, progress: Progress
+) -> tuple[pa.Table, list[Problem]]:
+    """The clips without errors, with what the check found out about them, and all errors."""
     checked = own_lengths(table["clip_id"].to_pylist(), facts, existing) if existing and job.seconds is None else facts
     problems = find_problems(table, checked, job.shard_by, existing.samples if existing else None, job.known_problems)
     report(problems, progress, _problems_file(job))
@@ -287,16 +277,9 @@ def _check_sources(
         raise BrokenSourcesError(problems)
     good_rows = [row for row in range(table.num_rows) if row not in bad_rows]
     good = table.take(np.array(good_rows))
-    for message in (*split_warnings(good), *summarize_changes(checked, reading.rate)):
+    for message in (*split_warnings(good), *summarize_changes(checked, rate)):
         progress.say(message)
-    clips = add_source_columns(good, [checked[row] for row in good_rows])
-    if reading.samples is None:
-        # The next build knows the length, and finds what it would find.
-        samples = int(clips["samples"][0].as_py())
-        keys = source_keys(versions, repr(dataclasses.replace(reading, samples=samples)))
-        keys = [key if source.samples == samples else None for key, source in zip(keys, facts, strict=True)]
-    is_known = not unknown and len(known) == len(facts)
-    return clips, errors, None if is_known else to_bytes(keys, facts)
+    return add_source_columns(good, [checked[row] for row in good_rows]), errors
 
 
 def _shard_tasks(

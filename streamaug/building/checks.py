@@ -1,8 +1,7 @@
 """Check every source before anything is written, and report all problems together."""
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Executor
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -15,11 +14,6 @@ from streamaug.building.sources import load
 from streamaug.building.table_reading import empty_cell, id_problem
 from streamaug.codecs.pcm import depth_of, digest
 from streamaug.errors import ClipsError
-from streamaug.executors import results
-from streamaug.progress import Progress
-
-_CLIPS_PER_TASK = 16
-"""Clips that one task of the check decodes."""
 
 _CLIPPED = 0.001
 """Share of samples at full scale above which a clip is called clipped."""
@@ -67,38 +61,6 @@ class SourceInfo:
     def padded_share(self) -> float:
         """Share of the clip that is silence added at its end."""
         return max(0, self.padding) / max(1, self.samples)
-
-
-def inspect_sources(
-    workers: Executor,
-    paths: Sequence[str],
-    reading: Reading,
-    progress: Progress,
-    learnt: Callable[[Sequence[int], Sequence[SourceInfo]], None],
-) -> list[SourceInfo]:
-    """Decode every source on the workers.
-
-    Args:
-        workers: Who does the work.
-        paths: Audio files.
-        reading: How they are read.
-        progress: Advances by one step per clip.
-        learnt: Gets the numbers of some paths and what the check found out about them, as the work
-            goes on.
-
-    Raises:
-        FetchError: A remote file cannot be read at the moment.
-    """
-    progress.begin("checking sources", len(paths))
-    tasks = [range(start, min(start + _CLIPS_PER_TASK, len(paths))) for start in range(0, len(paths), _CLIPS_PER_TASK)]
-    sources: list[SourceInfo | None] = [None] * len(paths)
-    calls = [(inspect, ([paths[row] for row in task], reading)) for task in tasks]
-    for number, inspected in results(workers, calls):
-        task = tasks[number]
-        sources[task.start : task.stop] = inspected
-        learnt(task, inspected)
-        progress.advance(len(task))
-    return [source for source in sources if source is not None]
 
 
 def inspect(paths: Sequence[str], reading: Reading) -> list[SourceInfo]:

@@ -129,11 +129,14 @@ def common_rate(paths: list[str]) -> int:
     """
     rates: Counter[int] = Counter()
     problem = ""
-    for path in paths[:: max(1, len(paths) // _RATE_FILES)]:
+    spread = paths[:: max(1, len(paths) // _RATE_FILES)]
+    for path in spread:
         try:
             with open_audio(examine(_read(path))) as audio:
                 _check_rate(audio.rate)
                 rates[audio.rate] += 1
+                if 2 * rates[audio.rate] > len(spread):
+                    break  # whatever the others have
         except ClipsError as error:
             problem = problem or f"'{path}': {error}"
     if not rates:
