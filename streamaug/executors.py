@@ -134,6 +134,12 @@ class WorkerKilledError(StreamaugError):
     """A worker process ended before its work did."""
 
 
+def worker_count(executor: Executor) -> int:
+    """Number of calls that an executor runs at the same time; of one that does not say, the number
+    of this machine's cores."""
+    return getattr(executor, "_max_workers", None) or cores()
+
+
 @contextmanager
 def started(executor: Executor, calls: Sequence[tuple[Callable[..., _T], tuple[Any, ...]]]) -> Iterator[Iterator[tuple[int, _T]]]:
     """Submit calls, and yield an iterator over their results as they end, for whoever has other work

@@ -3,12 +3,12 @@
 import os
 import subprocess
 import sys
-from concurrent.futures import Executor, Future
+from concurrent.futures import Executor, Future, ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from streamaug.executors import pool, results, started
+from streamaug.executors import pool, results, started, worker_count
 
 PRINTING = """
 from streamaug.executors import pool, results
@@ -71,3 +71,10 @@ def test_an_error_in_other_work_cancels_the_calls_that_have_not_started():
     with pytest.raises(ValueError, match="other work"):
         work()
     assert [call.cancelled() for call in executor.calls] == [True, True]
+
+
+def test_the_number_of_workers_is_that_of_the_executor_or_of_the_cores(monkeypatch):
+    monkeypatch.setattr("streamaug.executors.cores", lambda: 7)
+    with ThreadPoolExecutor(3) as threads:
+        assert worker_count(threads) == 3
+    assert worker_count(Executor()) == 7

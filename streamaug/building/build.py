@@ -5,6 +5,7 @@ Any `concurrent.futures.Executor` does the work; by default processes on this ma
 
 import dataclasses
 import hashlib
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -15,6 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 
+from streamaug.building.chains import Chain
 from streamaug.building.checks import SourceInfo, find_problems, split_warnings, summarize_changes
 from streamaug.building.clips_table import add_shard_column, add_source_columns, ordered_labels, stored_columns
 from streamaug.building.existing import (
@@ -42,9 +44,9 @@ from streamaug.building.sources import common_rate
 from streamaug.building.staging import staging
 from streamaug.building.table_reading import check_any_file_exists, near_name_warnings, read_table, renamed
 from streamaug.codecs import Settings, load_settings
-from streamaug.conditions import Condition
+from streamaug.conditions import Condition, Step
 from streamaug.effects import Effect
-from streamaug.executors import pool, results
+from streamaug.executors import pool, results, worker_count
 from streamaug.files import absolute_path, disk_errors
 from streamaug.progress import Progress, Silent
 from streamaug.store.folder import Folder
@@ -211,7 +213,7 @@ def run_job(job: Job, executor: Executor, progress: Progress) -> Built:
         all_clips = hashlib.sha256(to_parquet(table_of_clips)).digest() if originals else b""
         plans = [plan_shards(chain, indexes[chain.name], recordings, labels, all_clips, staged) for chain in chains]
         task = partial(ShardTask, folder=staged.folder, staging=staged.name, reading=reading, originals=originals, labels=labels)
-        built = _build_shards(list(_shard_tasks(task, recordings, plans)), executor, progress)
+        built = _build_shards(list(_shard_tasks(task, recordings, plans, worker_count(executor))), executor, progress)
         for plan in plans:
             for message in plan.finish(staged):
                 progress.say(message)
@@ -283,13 +285,22 @@ def _usable_clips(
 
 
 def _shard_tasks(
-    task: Callable[..., ShardTask], recordings: Mapping[int, tuple[Recording, ...]], plans: Sequence[ShardPlan]
+    task: Callable[..., ShardTask], recordings: Mapping[int, tuple[Recording, ...]], plans: Sequence[ShardPlan], workers: int
 ) -> Iterator[ShardTask]:
-    """One task per shard that any condition lacks."""
-    for number in sorted(set().union(*(plan.missing for plan in plans))):
+    """One task per shard that any condition lacks. The last shards, half as many as there are
+    workers, are split by condition, so that no worker waits long for the others; not all are, since
+    each of these tasks reads the shard's clips again."""
+    numbers = sorted(set().union(*(plan.missing for plan in plans)))
+    for left, number in zip(range(len(numbers), 0, -1), numbers, strict=True):
         clips = [recording.clip for recording in recordings[number]]
-        chains = tuple((plan.chain.select(clips), plan.keys[number]) for plan in plans if number in plan.missing)
-        yield task(number=number, recordings=recordings[number], chains=chains)
+        parts = defaultdict[tuple[Step, ...], list[tuple[Chain, str]]](list)
+        for plan in plans:
+            if number in plan.missing:
+                # What two conditions have in common at their start is encoded once, in one task.
+                first = plan.chain.condition.steps[:1] if left <= workers // 2 else ()
+                parts[first].append((plan.chain.select(clips), plan.keys[number]))
+        for chains in parts.values():
+            yield task(number=number, recordings=recordings[number], chains=tuple(chains))
 
 
 def _build_shards(tasks: Sequence[ShardTask], executor: Executor, progress: Progress) -> int:
