@@ -41,8 +41,9 @@ class Index:
         return hashlib.sha256(self.meta.model_dump_json().encode()).hexdigest()
 
     def column(self, name: str) -> np.ndarray:
-        """A numeric column as an array of shape (clips,)."""
-        values: np.ndarray = self.table[name].to_numpy()
+        """A numeric column as a read-only array of shape (clips,)."""
+        # Not by `to_numpy`, which imports pandas where it is installed: a third of a second.
+        values: np.ndarray = np.from_dlpack(self.table[name].combine_chunks())
         return values
 
     def locations(self, rows: Sequence[int] | np.ndarray | None = None) -> list[Location]:

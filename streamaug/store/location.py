@@ -3,7 +3,7 @@
 import hashlib
 from dataclasses import dataclass
 
-from streamaug.codecs import Audio, Decoding, decode
+from streamaug.codecs.base import Audio, Decoding
 from streamaug.errors import CorruptError, StoreError
 from streamaug.store.folder import Folder
 
@@ -76,6 +76,8 @@ class Location:
             CorruptError: The bytes cannot be decoded or contain too few samples. The message does
                 not name the clip.
         """
+        from streamaug.codecs.decoding import decode  # which loads FFmpeg's libraries
+
         samples = decode(payload, decoding=self.decoding, rate=rate, delay=self.delay, samples=self.samples)
         return Audio(samples=samples, rate=rate)
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from streamaug.codecs import Audio
+from streamaug.codecs.base import Audio
 from streamaug.conditions import Condition
 from streamaug.errors import CorruptError, StoreError
 from streamaug.hints import guessed
