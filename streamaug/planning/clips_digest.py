@@ -22,5 +22,6 @@ def digest_of(clips: pa.Table, names: Iterable[str]) -> str:
         column = pc.fill_null(text_column(clips, name), "\0").combine_chunks()
         _, offsets, text = column.buffers()
         ends = np.frombuffer(offsets, np.int32)[column.offset : column.offset + len(column) + 1]
-        digest.update(name.encode() + np.diff(ends).tobytes() + memoryview(text)[ends[0] : ends[-1]])
+        digest.update(name.encode() + np.diff(ends).tobytes())
+        digest.update(memoryview(text)[ends[0] : ends[-1]])
     return digest.hexdigest()

@@ -58,11 +58,11 @@ def leaks(clips: pa.Table, rows: np.ndarray, others: np.ndarray) -> list[str]:
 
     Args:
         clips: The store's clips table.
-        rows: Row numbers of one side.
-        others: Row numbers of the other side.
+        rows: Row numbers of one side, each once.
+        others: Row numbers of the other side, each once.
     """
     problems = []
-    both = np.intersect1d(rows, others)
+    both = np.intersect1d(rows, others, assume_unique=True)
     if len(both):
         example = clips["clip_id"][int(both[0])].as_py()
         problems.append(f"{len(both)} clip{'s are' if len(both) > 1 else ' is'} on both sides, for example '{example}'")

@@ -6,7 +6,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import ArrayLike
 
-from streamaug.planning.candidates import CandidateSets
+from streamaug.planning.candidates import CandidateSets, ascending
 from streamaug.planning.draws.base import CellsOfEpoch, open_draw
 from streamaug.planning.epoch import Epoch
 from streamaug.planning.identity import Identity
@@ -92,7 +92,7 @@ class Plan:
         """Row numbers in the store of all clips that any epoch may draw, ascending."""
         candidates = self.candidates
         if candidates.members is not None:
-            return np.unique(candidates.members).astype(np.int64)
+            return ascending(candidates.members)
         return np.arange(candidates.starts.min(), (candidates.starts + candidates.sizes).max())
 
     def epoch_size(self, epoch: int) -> int:
