@@ -16,6 +16,7 @@ TOPS = ("streamaug", "train", "tools", "tests")
 FLOORS = (
     (
         "conditions",
+        "digests",
         "errors",
         "executors",
         "files",

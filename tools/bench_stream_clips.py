@@ -18,7 +18,7 @@ from streamaug.building.build import build
 from streamaug.codecs import Decoding, decode
 from streamaug.conditions import parse_conditions
 from streamaug.features import LogMel
-from streamaug.reading.locations import BitstreamLocations
+from streamaug.store.locations import BitstreamLocations
 from streamaug.store import Store
 from streamaug.streaming import Stream
 from streamaug.streaming.server import ENVIRONMENT
@@ -57,7 +57,7 @@ def prepare(work: Path, recordings: Path) -> None:
     labels = {label: number for number, label in enumerate(store.manifest.labels)}
     module, rows = LogMel(rate=RATE), []
     for condition in store.conditions:
-        bitstreams = BitstreamLocations.read(store, condition)
+        bitstreams = store.locations(condition)
         (work / "files" / condition).mkdir(parents=True)
         for number, (clip, label) in enumerate(zip(store.clips["clip_id"].to_pylist(), store.clips["label"].to_pylist(), strict=True)):
             payload = payload_of(store, bitstreams, number)

@@ -32,7 +32,6 @@ import s3fs
 import typer
 
 from streamaug.reading.fetch import CONNECTIONS, ByteRange, Fetcher
-from streamaug.reading.locations import BitstreamLocations
 from streamaug.store import Store
 from streamaug.store.folder import Folder
 from streamaug.streaming import Stream
@@ -206,7 +205,7 @@ def reading(client: str, port: int, work: Path) -> dict[str, float]:
     rng = np.random.default_rng(0)
     ranges = []
     for name in store.conditions:
-        bitstreams = BitstreamLocations.read(store, name)
+        bitstreams = store.locations(name)
         for clip in rng.integers(0, len(bitstreams.size), READS // len(store.conditions)).tolist():
             start = int(bitstreams.offset[clip])
             ranges.append(ByteRange(path=bitstreams.path(clip), start=start, stop=start + int(bitstreams.size[clip])))

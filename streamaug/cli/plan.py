@@ -37,7 +37,6 @@ def plan(
     from streamaug.planning.costs import estimate
     from streamaug.planning.ledger import planned
     from streamaug.planning.open_plan import factorize, open_plan
-    from streamaug.reading.locations import BitstreamLocations
     from streamaug.recipes import load_recipe
     from streamaug.store import Store
 
@@ -48,7 +47,7 @@ def plan(
     opened_plan = open_plan(load_recipe(recipe), opened, split=split, seed=seed, evaluate=evaluate)
     columns = {name: factorize(opened.clips, name) for name in by.split(",")}
     counts = planned(opened_plan, columns, counted)
-    bitstreams = [BitstreamLocations.read(opened, condition) for condition in opened_plan.conditions]
+    bitstreams = [opened.locations(condition) for condition in opened_plan.conditions]
     show(opened_plan, counts, estimate(opened_plan, opened, bitstreams, counted), counted)
     if ledger is not None:
         write_table(ledger, counts.table())

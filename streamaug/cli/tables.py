@@ -15,8 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from streamaug.planning import Plan
-    from streamaug.reading.locations import BitstreamLocations
     from streamaug.store import Store
+    from streamaug.store.locations import BitstreamLocations
 
 _ROWS_AT_ONCE = 1 << 18
 _WIDEST = 10_000

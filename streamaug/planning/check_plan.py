@@ -35,7 +35,7 @@ def check_plan(plan: PlanLike, store: Store, *, split: str | None = None, seed: 
     if identity.labels != labels_digest(store.manifest.labels):
         differences.append("the labels or their order differ")
     for condition in plan.conditions:
-        if identity.conditions.get(condition, "") != store.index(condition).digest:
+        if identity.conditions.get(condition, "") != store.locations(condition).digest:
             differences.append(f"condition '{condition}' has other content")
     if isinstance(plan, Plan) and not differences:
         inventory = load_inventory(plan.recipe, store, plan.inventory.split)

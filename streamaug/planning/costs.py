@@ -8,8 +8,8 @@ import numpy as np
 
 from streamaug.features import Feature, LogMel
 from streamaug.planning import Plan
-from streamaug.reading.locations import BitstreamLocations
 from streamaug.store import Store
+from streamaug.store.locations import BitstreamLocations
 
 
 @dataclass(frozen=True, kw_only=True)

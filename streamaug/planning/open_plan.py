@@ -97,27 +97,29 @@ def load_inventory(recipe: Recipe, store: Store, split: str) -> Inventory:
         StoreError: The split does not fit the store.
     """
     rows = Split.parse(split).rows(store.clips)
-    clips = store.clips.take(pa.array(rows))
     for name in recipe.conditions:
         _check_known(recipe, ("mixture", name), "condition", name, store.conditions, f"build it with 'streamaug build --conditions {name}'")
     for column in recipe.columns:
         key_path = ("balance",) if column in recipe.balance else ("where", column)
-        _check_known(recipe, key_path, "column", column, clips.column_names, "remove it")
+        _check_known(recipe, key_path, "column", column, store.clips.column_names, "remove it")
     available, digests = {}, {}
     for name in recipe.conditions:
-        index = store.index(name)
-        contained = np.asarray(pc.is_in(clips["clip_id"], index.table["clip_id"].combine_chunks()))
-        available[name], digests[name] = None if contained.all() else contained, index.digest
+        locations = store.locations(name)
+        contained = locations.has_clip[rows]
+        available[name], digests[name] = None if contained.all() else contained, locations.digest
+    names = ["clip_id", "label", *recipe.columns, *(["shard"] if recipe.window is not None else [])]
+    clips = store.clips.select(sorted(set(names))).take(pa.array(rows))
+    columns = {name: factorize(clips, name) for name in recipe.columns}
     whole = len(rows) and rows[-1] - rows[0] == len(rows) - 1
     return Inventory(
         clips=range(int(rows[0]), int(rows[-1]) + 1) if whole else rows,
         available=available,
-        columns={name: factorize(clips, name) for name in recipe.columns},
+        columns=columns,
         shards=None if recipe.window is None else Grouping.of(clips["shard"].to_numpy()),
-        groups=Groups.of([factorize(clips, name) for name in recipe.balance]) if recipe.balance else None,
+        groups=Groups.of([columns[name] for name in recipe.balance]) if recipe.balance else None,
         split=str(Split.parse(split)),
         digests=digests,
-        clips_digest=digest_of(clips, ["clip_id", "label", *recipe.columns, *(["shard"] if recipe.window is not None else [])]),
+        clips_digest=digest_of(clips, names),
         labels_digest=labels_digest(store.manifest.labels),
     )
 

@@ -5,11 +5,11 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-import pyarrow.compute as pc
 from numpy.typing import ArrayLike
 
 from streamaug.errors import StoreError
 from streamaug.planning import Identity, Rows
+from streamaug.planning.candidates import ascending
 from streamaug.planning.clips_digest import digest_of
 from streamaug.planning.identity import labels_digest
 from streamaug.splits import Split
@@ -69,20 +69,19 @@ class SequentialPlan:
         rows = Split.parse(split).rows(store.clips)
         if by_shard:
             rows = rows[np.argsort(store.clips["shard"].to_numpy()[rows], kind="stable")]
-        ids = store.clips["clip_id"].take(rows)
         clips_by_condition, digests = [], {}
         for name in conditions:
-            index = store.index(name)
-            contained = rows[np.asarray(pc.is_in(ids, index.table["clip_id"].combine_chunks()))]
+            locations = store.locations(name)
+            contained = rows[locations.has_clip[rows]]
             if not len(contained):
                 raise StoreError(f"store {store.url}: condition '{name}' has no clip of split '{split}'; choose another split or condition")
             clips_by_condition.append(contained)
-            digests[name] = index.digest
+            digests[name] = locations.digest
         identity = Identity(
             recipe="every clip" + " by shard" * by_shard,
             split=split,
             seed=0,
-            clips=digest_of(store.clips.take(rows), ["clip_id", "label"]),
+            clips=digest_of(store.clips.select(["clip_id", "label"]).take(rows), ["clip_id", "label"]),
             conditions=digests,
             labels=labels_digest(store.manifest.labels),
         )
@@ -91,7 +90,7 @@ class SequentialPlan:
     @property
     def clips(self) -> np.ndarray:
         """Row numbers in the store of all clips, ascending."""
-        return np.unique(np.concatenate(self.clips_by_condition))
+        return ascending(np.concatenate(self.clips_by_condition))
 
     def epoch_size(self, epoch: int) -> int:  # noqa: ARG002  # every epoch is the same
         """Rows in an epoch."""

@@ -10,10 +10,10 @@ from typing import Protocol
 
 import numpy as np
 
+from streamaug.digests import DIGEST
 from streamaug.files import absolute_path
-from streamaug.reading.local import DIGEST
-from streamaug.reading.locations import BitstreamLocations
 from streamaug.reading.segments import KEY, Segment, Segments
+from streamaug.store.locations import BitstreamLocations
 
 DEFAULT_BOUND = 100_000_000_000
 _ABSENT = -1

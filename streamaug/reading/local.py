@@ -1,14 +1,10 @@
 """A bitstream of a store on this machine's disk: read and checked where it is decoded."""
 
-import hashlib
 import os
 from dataclasses import dataclass
 
+from streamaug.digests import is_right
 from streamaug.errors import CorruptError, FetchError
-
-DIGEST = 16
-"""Bytes remembered of each bitstream's sha256: enough to distinguish bitstreams and to notice
-damage."""
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -57,16 +53,6 @@ class LocalBitstream:
 
 
 OTHER_BYTES = "does not match its sha256 in the index; run 'streamaug verify', then copy or build the condition again"
-
-
-def is_right(data: bytes, sha256: bytes) -> bool:
-    """Whether bytes have a hash.
-
-    Args:
-        data: The bytes.
-        sha256: First DIGEST bytes of the hash that they should have.
-    """
-    return hashlib.sha256(data).digest()[:DIGEST] == sha256
 
 
 def missing_shard(path: str) -> str:

@@ -2,7 +2,7 @@
 
 import hashlib
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
@@ -15,10 +15,12 @@ from streamaug.conditions import Condition
 from streamaug.errors import CorruptError, StoreError
 from streamaug.hints import guessed
 from streamaug.splits import Split
+from streamaug.store.alignment import Alignments
 from streamaug.store.folder import Folder
 from streamaug.store.format import CLIPS_SCHEMA, STORE_FILE
 from streamaug.store.index import Index
 from streamaug.store.location import Location, read_clip
+from streamaug.store.locations import BitstreamLocations
 from streamaug.store.manifest import Manifest, read_manifest
 from streamaug.store.parquet import from_parquet
 
@@ -34,9 +36,10 @@ class Store:
     """One snapshot of a data set's shards at any path or fsspec URL, opened for reading.
 
     The manifest is read when the store is opened, the clips table and each index at their first
-    use. A build that ends later publishes another snapshot and leaves the files of this one alone,
-    so that a store shows the same as long as it is open; `reopen()` gives the newest. A store can
-    be pickled, and takes along what it has read.
+    use. Of an index that only plans and streams use, a few bytes per clip are kept. A build that
+    ends later publishes another snapshot and leaves the files of this one alone, so that a store
+    shows the same as long as it is open; `reopen()` gives the newest. A store can be pickled, and
+    takes along what it has read.
 
     Args:
         folder: The store's folder.
@@ -123,6 +126,14 @@ class Store:
     def _indexes(self) -> dict[str, Index]:
         return {}
 
+    @cached_property
+    def _locations(self) -> dict[str, BitstreamLocations]:
+        return {}
+
+    @cached_property
+    def _alignments(self) -> Alignments:
+        return Alignments(self.clips)
+
     def index(self, condition: str) -> Index:
         """The index of a condition, read at the first call.
 
@@ -135,20 +146,47 @@ class Store:
             CorruptError: The index is damaged.
             FetchError: It could not be read.
         """
-        name = str(Condition.parse(condition))
-        if name not in self.conditions:
-            # Not left to the server, since some answer "access denied" for a file that does not
-            # exist.
-            raise StoreError(f"no condition '{name}' in store {self.url}. {self._condition_hint(name)}")
+        name = self._known(condition)
         if name not in self._indexes:
             # Two threads may both read it; they get the same object.
             self._indexes.setdefault(name, self._read_index(name))
         return self._indexes[name]
 
-    def _read_index(self, name: str) -> Index:
+    def locations(self, condition: str) -> BitstreamLocations:
+        """Where the bitstreams of all clips in a condition are, in the order of the clips table;
+        read at the first call.
+
+        Args:
+            condition: Name of the condition.
+
+        Raises:
+            ConditionError: The name cannot be a condition's.
+            StoreError: The store does not have the condition.
+            CorruptError: The index or the clips table is damaged.
+            FetchError: One of them could not be read.
+        """
+        name = self._known(condition)
+        if name not in self._locations:
+            index = self._indexes.get(name)
+            if index is None:
+                index = self._read_index(name, self._alignments.distinct)
+            self._locations.setdefault(name, BitstreamLocations.of(index, self._alignments.rows(index)))
+        return self._locations[name]
+
+    def _known(self, condition: str) -> str:
+        """The name of a condition of this store."""
+        name = str(Condition.parse(condition))
+        if name not in self.conditions:
+            # Not left to the server, since some answer "access denied" for a file that does not
+            # exist.
+            raise StoreError(f"no condition '{name}' in store {self.url}. {self._condition_hint(name)}")
+        return name
+
+    def _read_index(self, name: str, distinct: Iterable[pa.ChunkedArray] = ()) -> Index:
         entry = self.manifest.conditions[name]
         path = f"{name}/{entry.file}"
-        index = Index.from_bytes(_read_table(self.folder, path, entry.sha256), f"{self.url}/{path}")
+        table = _read_table(self.folder, path, entry.sha256)
+        index = Index.from_table(table, f"{self.url}/{path}", distinct)
         if index.meta.condition != name:
             raise CorruptError(f"{self.url}/{path}: is the index of another condition, '{index.meta.condition}'; rebuild it with --replace")
         return index
@@ -250,7 +288,7 @@ def read_clips(folder: Folder, manifest: Manifest) -> pa.Table:
     """
     entry = manifest.clips
     where = f"{folder.url}/{entry.file}"
-    table = from_parquet(_read_table(folder, entry.file, entry.sha256), where, "copy the file again")
+    table = _read_table(folder, entry.file, entry.sha256)
     _check_columns(table, manifest, where)
     return table
 
@@ -264,8 +302,8 @@ def _check_columns(table: pa.Table, manifest: Manifest, where: str) -> None:
         raise CorruptError(f"{where}: label '{min(unknown)}' is not one of the labels in {STORE_FILE}; copy both files again")
 
 
-def _read_table(folder: Folder, path: str, sha256: str) -> bytes:
-    """The bytes of a table, which must have the hash that the manifest gives."""
+def _read_table(folder: Folder, path: str, sha256: str) -> pa.Table:
+    """A table whose file must have the hash that the manifest gives."""
     where = f"{folder.url}/{path}"
     try:
         data = folder.read(path)
@@ -275,4 +313,4 @@ def _read_table(folder: Folder, path: str, sha256: str) -> bytes:
         raise CorruptError(
             f"{where}: does not match its sha256 in the manifest: it was changed or damaged; copy it again, or rebuild it with --replace"
         )
-    return data
+    return from_parquet(data, where, "copy it again, or rebuild it with --replace", is_verified=True)

@@ -24,10 +24,10 @@ from streamaug.machine import cores_per_rank
 from streamaug.planning.sequential import PlanLike
 from streamaug.reading.cache import Cache, CacheBackend, CacheView
 from streamaug.reading.fetch import Fetcher
-from streamaug.reading.locations import BitstreamLocations
 from streamaug.reading.segments import CacheError
 from streamaug.store import Store
 from streamaug.store.folder import Folder
+from streamaug.store.locations import BitstreamLocations
 from streamaug.store.manifest import Manifest
 from streamaug.streaming.device import DeviceStage, split_features
 from streamaug.streaming.metrics import Counters
@@ -112,7 +112,7 @@ class OpenedStore:
         return cls(
             folder=store.folder,
             manifest=store.manifest,
-            locations=tuple(BitstreamLocations.read(store, name) for name in plan.conditions),
+            locations=tuple(store.locations(name) for name in plan.conditions),
             clip_ids=store.clips["clip_id"].combine_chunks(),
             labels=np.asarray(numbers).astype(np.min_scalar_type(len(store.manifest.labels))),
             samples=_samples(store, plan),
@@ -225,12 +225,12 @@ def _samples(store: Store, plan: PlanLike) -> int:
 
     Raises StoreError if they differ, for they could not be stacked.
     """
-    lengths = np.unique(store.clips["samples"].to_numpy()[plan.clips])
+    lengths = store.clips["samples"].to_numpy()[plan.clips]
     if not len(lengths):
         raise StreamaugError(f"the plan has no clips in store {store.url}; check split and recipe")
-    if len(lengths) > 1:
+    if (lengths != lengths[0]).any():
         raise StoreError(
-            f"store {store.url}: its clips have {len(lengths)} lengths, from {lengths[0]} to {lengths[-1]} samples, but a batch needs one; "
-            "build the store with --seconds"
+            f"store {store.url}: its clips have {len(np.unique(lengths))} lengths, from {lengths.min()} to {lengths.max()} samples, but a "
+            "batch needs one; build the store with --seconds"
         )
     return int(lengths[0])

@@ -20,7 +20,7 @@ from torch import Tensor
 from streamaug.errors import CorruptError, FeatureError, FetchError, StreamaugError, WorkerError
 from streamaug.features.base import Feature
 from streamaug.reading.cache import CacheView
-from streamaug.reading.locations import BitstreamLocations
+from streamaug.store.locations import BitstreamLocations
 from streamaug.streaming.decode import DecodedRow, DecodeTask, recall_rows
 from streamaug.streaming.metrics import Counters
 from streamaug.streaming.source import Pending, Source

@@ -9,12 +9,13 @@ from typing import Protocol
 import numpy as np
 import pyarrow as pa
 
+from streamaug.digests import is_right
 from streamaug.errors import CorruptError, FetchError
 from streamaug.reading.cache import CacheView
 from streamaug.reading.fetch import ByteRange, Fetcher, PendingRead
-from streamaug.reading.local import OTHER_BYTES, LocalBitstream, is_right
-from streamaug.reading.locations import BitstreamLocations
+from streamaug.reading.local import OTHER_BYTES, LocalBitstream
 from streamaug.store.folder import Folder
+from streamaug.store.locations import BitstreamLocations
 from streamaug.streaming.metrics import Counters
 
 

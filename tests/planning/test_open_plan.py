@@ -12,7 +12,6 @@ from streamaug.planning import Plan
 from streamaug.planning.costs import EpochCost, estimate
 from streamaug.planning.ledger import planned
 from streamaug.planning.open_plan import factorize, leakage, open_plan
-from streamaug.reading.locations import BitstreamLocations
 from streamaug.recipes import load_recipe
 from streamaug.store import Store
 from streamaug.testing import write_store
@@ -163,7 +162,7 @@ class TestTheOtherSide:
 
 class TestCosts:
     def of(self, store: Store, plan: Plan) -> EpochCost:
-        return estimate(plan, store, [BitstreamLocations.read(store, name) for name in plan.conditions], [0])
+        return estimate(plan, store, [store.locations(name) for name in plan.conditions], [0])
 
     def test_are_what_the_rows_add_up_to(self, store: Store, tmp_path: Path) -> None:
         plan = plan_of(store, tmp_path, "draw: union\nmixture: {original: 1, mp3_64: 2}\n")

@@ -8,14 +8,13 @@ import torch
 
 from streamaug.errors import CorruptError
 from streamaug.features import LogMel, Waveform
-from streamaug.reading.locations import BitstreamLocations
 from streamaug.store import Store
 from streamaug.streaming.decode import DecodeTask, decode_row, recall_rows
 from tests.streaming.conftest import RATE
 
 
 def task(store: Store, condition: str = "mp3_64", payload: bytes | None = None, *, is_cached: bool = True) -> DecodeTask:
-    location = BitstreamLocations.read(store, condition)
+    location = store.locations(condition)
     start = int(location.offset[3])
     return DecodeTask(
         payload=payload or store.folder.read_range(location.path(3), start, start + int(location.size[3])),
