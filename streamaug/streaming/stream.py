@@ -32,6 +32,7 @@ from streamaug.streaming.metrics import Counters, StreamMetrics
 from streamaug.streaming.partition import LastBatch, RankPartition
 from streamaug.streaming.pipeline import Batch, Pipeline, Substitutes
 from streamaug.streaming.planned import plan_of, substitutes, windows_of
+from streamaug.streaming.shared_arrays import SharedArrays
 from streamaug.streaming.state import State
 from streamaug.streaming.steps import Steps
 from streamaug.streaming.workers import Workers
@@ -112,7 +113,7 @@ class Stream(IterableDataset[dict[str, Any]]):
         device: str | torch.device | None = None,
     ) -> None:
         opened = store if isinstance(store, Store) else Store.open(store)
-        self.plan = plan_of(recipe, opened, split, seed, batch_size)
+        plan = plan_of(recipe, opened, split, seed, batch_size)
         self._settings = StreamSettings(
             workers=workers,
             threads=threads,
@@ -125,7 +126,7 @@ class Stream(IterableDataset[dict[str, Any]]):
         )
         self._cursor = Cursor(RankPartition(batch_size=batch_size, tail=tail), rank=rank, world=world)
         self._cursor.rank_slice()  # refuses a batch that the ranks cannot share
-        self._opened = OpenedStore.of(opened, self.plan)
+        self._tables = SharedArrays((plan, OpenedStore.of(opened, plan)))
         self._features = open_features(features, rate=opened.manifest.rate, samples=self._opened.samples)
         if self._settings.feature_cache is not None:
             for feature in self._features.values():
@@ -164,6 +165,15 @@ class Stream(IterableDataset[dict[str, Any]]):
         if settings.get("rank") is None or settings.get("world") is None:
             warn_of_ranks(stream._cursor.rank_slice())
         return stream
+
+    @property
+    def plan(self) -> PlanLike:
+        """What is served."""
+        return self._tables.value[0]
+
+    @property
+    def _opened(self) -> OpenedStore:
+        return self._tables.value[1]
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -358,7 +368,7 @@ class Stream(IterableDataset[dict[str, Any]]):
 
     def _go_over(self, store: Store, plan: PlanLike) -> None:
         self.close()
-        self.plan, self._opened = plan, OpenedStore.of(store, plan)
+        self._tables = SharedArrays((plan, OpenedStore.of(store, plan)))
 
     def _on_snapshot(self, state: Mapping[str, Any], error: StateError) -> tuple[Store, PlanLike]:
         """The snapshot that a position names, and the plan on it; raises `error` if there is
