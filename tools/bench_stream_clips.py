@@ -18,8 +18,8 @@ from streamaug.building.build import build
 from streamaug.codecs import Decoding, decode
 from streamaug.conditions import parse_conditions
 from streamaug.features import LogMel
-from streamaug.store.locations import BitstreamLocations
 from streamaug.store import Store
+from streamaug.store.locations import BitstreamLocations
 from streamaug.streaming import Stream
 from streamaug.streaming.server import ENVIRONMENT
 
