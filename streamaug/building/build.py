@@ -228,10 +228,10 @@ def run_job(job: Job, executor: Executor, progress: Progress) -> Built:
             conditions={plan.chain.name: tables.add_index(plan.index) for plan in plans if plan.index is not None},
             removed=lost_conditions(existing),
         )
-        staged.supersede(publish(folder, changes, tables))
+        staged.supersede(publish(staged.folder, changes, tables))
         facts = check.facts(samples)
         if facts is not None:
-            folder.write(FACTS_FILE, facts)
+            staged.folder.write(FACTS_FILE, facts)
         write_rejected(folder, errors)
     empty = {plan.chain.name: "its effects apply to none of the clips" for plan in plans if plan.index is None}
     for condition, reason in empty.items():
