@@ -33,6 +33,9 @@ def _file_system(url: str, options: Mapping[str, Any]) -> tuple[fsspec.AbstractF
     fs, root = fsspec.core.url_to_fs(url, **{**defaults, **options})
     if protocol in S3:
         fs.retries = 1
+    if protocol in ARCHIVES:
+        # The first listing fills a table that another thread would find half full.
+        fs.ls("")
     return fs, str(root).rstrip("/")
 
 
