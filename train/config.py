@@ -43,7 +43,7 @@ class RunConfig(BaseModel):
         devices: Devices to train on.
         precision: Lightning's precision.
         checkpoint_every: Steps from one saved position to the next.
-        workers: Decode processes. Default: one per core.
+        threads: Threads to decode in. Default: one process per core instead.
         cache: Local folder for features. Default: no cache.
         cache_gigabytes: Largest size of the cache.
     """
@@ -70,7 +70,7 @@ class RunConfig(BaseModel):
     devices: Positive = 1
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     checkpoint_every: Positive = 500
-    workers: Positive | None = None
+    threads: Positive | None = None
     cache: Path | None = None
     cache_gigabytes: Annotated[float, Field(gt=0, allow_inf_nan=False)] = 50.0
 

@@ -16,7 +16,7 @@ BATCH = 64
 
 
 def probabilities_of(
-    model: Classifier, store: Store, condition: str, split: str, *, workers: int | None = None, cache: Cache | None = None
+    model: Classifier, store: Store, condition: str, split: str, *, threads: int | None = None, cache: Cache | None = None
 ) -> np.ndarray:
     """Class probabilities of a split's clips, in the order of the clips table: float32 of shape
     (clips, classes).
@@ -26,14 +26,14 @@ def probabilities_of(
         store: The opened store.
         condition: Condition to evaluate.
         split: Split to evaluate.
-        workers: Decode processes. Default: one per core.
+        threads: Threads to decode in. Default: one process per core instead.
         cache: Local cache of features. Default: none.
 
     Raises:
         RunError: The condition lacks clips of the split.
     """
     expected = len(Split.parse(split).rows(store.clips))
-    stream = Stream.evaluation(store, condition, split=split, batch_size=BATCH, workers=workers, feature_cache=cache)
+    stream = Stream.evaluation(store, condition, split=split, batch_size=BATCH, threads=threads, feature_cache=cache)
     if (available := stream.plan.epoch_size(0)) != expected:
         raise RunError(
             f"condition '{condition}' of {store.url} has {available} of the {expected} clips of split '{split}', so tables would compare "

@@ -69,7 +69,7 @@ class Run:
             seed=self.config.seed,
             batch_size=self.batch_size,
             tail="drop",
-            workers=self.config.workers,
+            threads=self.config.threads,
             feature_cache=self.config.feature_cache,
         )
 

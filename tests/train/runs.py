@@ -13,6 +13,6 @@ def config_of(store, recipe, tmp_path, *overrides):
         "steps=3",
         "cycles=1",
         "accelerator=cpu",
-        "workers=1",
+        "threads=1",
     )
     return read_config(None, [*plain, *overrides])

@@ -94,7 +94,7 @@ def pairwise_squares(static: Tensor) -> Tensor:
     return squares
 
 
-def measure(store: Store, conditions: Sequence[str], split: str, clips: int, *, seed: int = 0, workers: int | None = None) -> Distances:
+def measure(store: Store, conditions: Sequence[str], split: str, clips: int, *, seed: int = 0, threads: int | None = None) -> Distances:
     """Distances between conditions, over random clips of a split.
 
     Args:
@@ -103,7 +103,7 @@ def measure(store: Store, conditions: Sequence[str], split: str, clips: int, *, 
         split: Split whose clips are measured.
         clips: Number of clips to measure at most.
         seed: Seed of the random choice.
-        workers: Decode processes. Default: one per core.
+        threads: Threads to decode in. Default: one process per core instead.
 
     Raises:
         RunError: The split has no clips.
@@ -113,7 +113,7 @@ def measure(store: Store, conditions: Sequence[str], split: str, clips: int, *, 
     mixture = {name: Share(weight=Schedule.of(1)) for name in conditions}
     # Every row shows its clip under all conditions.
     recipe = Recipe(title="all conditions of a clip", draw="views", options={"views": len(conditions)}, mixture=mixture, allow_leakage=True)
-    stream = Stream(recipe, store, split=split, seed=seed, batch_size=_BATCH, features="static", tail="keep", workers=workers)
+    stream = Stream(recipe, store, split=split, seed=seed, batch_size=_BATCH, features="static", tail="keep", threads=threads)
     labels = store.manifest.labels
     squared, counts = None, np.zeros(len(labels), np.int64)
     for batch in stream:
@@ -157,7 +157,7 @@ def main(
     split: Annotated[str, typer.Option(help="Split to measure; do not use the one that you evaluate on.")] = "train",
     clips: Annotated[int, typer.Option(min=1, help="Number of random clips to measure.")] = 500,
     out: Annotated[Path, typer.Option(help="Folder to write.")] = Path("runs/choose_conditions"),
-    workers: Annotated[int | None, typer.Option(help="Number of decode processes. Default: one per core.")] = None,
+    threads: Annotated[int | None, typer.Option(help="Number of threads to decode in. Default: one process per core instead.")] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,  # noqa: ARG001  # read by streamaug.cli.main.run
 ) -> None:
     """Measure how much conditions change the features, and pick conditions to train on."""
@@ -169,7 +169,7 @@ def main(
     names = paper_order({ORIGINAL, *complete})
     if len(names) < 2:
         raise RunError(f"{store} has no condition besides the original that contains every clip; build one with 'streamaug build'")
-    distances = measure(opened, names, split, clips, workers=workers)
+    distances = measure(opened, names, split, clips, threads=threads)
     start = names.index(ORIGINAL)
     picked = [names[number] for number in farthest(distances.between, start, count)]
     available = [name for name in PAPER if name in names]

@@ -126,7 +126,7 @@ def experiment(
     split: str,
     *,
     name: str,
-    workers: int | None,
+    threads: int | None,
     cache: Cache | None,
 ) -> pa.Table:
     """Predictions of a model or of an ensemble in every condition.
@@ -138,7 +138,7 @@ def experiment(
         conditions: Conditions to evaluate.
         split: Split to evaluate.
         name: Name of the experiment row in the predictions.
-        workers: Decode processes. Default: one per core.
+        threads: Threads to decode in. Default: one process per core instead.
         cache: Local cache of features.
 
     Raises:
@@ -148,7 +148,7 @@ def experiment(
     tables = []
     for condition in conditions:
         first, second = (
-            [probabilities_of(model, store, condition, split, workers=workers, cache=cache) for model in models]
+            [probabilities_of(model, store, condition, split, threads=threads, cache=cache) for model in models]
             for models in (scenes, coarse)
         )
         scores = two_stage(first, second, groups) if coarse else np.sum(first, axis=0)
@@ -165,7 +165,7 @@ def main(
     conditions: Annotated[str, typer.Option(help="Conditions to evaluate. Default: those of Table 2.")] = ",".join(TABLE_2),
     out: Annotated[Path, typer.Option(help="Folder to write.")] = Path("runs/experiment_a"),
     accelerator: Annotated[str, typer.Option(help="Accelerator: auto or cpu.")] = "auto",
-    workers: Annotated[int | None, typer.Option(help="Number of decode processes. Default: one per core.")] = None,
+    threads: Annotated[int | None, typer.Option(help="Number of threads to decode in. Default: one process per core instead.")] = None,
     cache: Annotated[Path | None, typer.Option(help="Folder for cached features. Default: <out>/features.")] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,  # noqa: ARG001  # read by streamaug.cli.main.run
 ) -> None:
@@ -183,7 +183,7 @@ def main(
     scenes, three = load_models(model, labels, accelerator), load_models(coarse, COARSE, accelerator)
     title = " + ".join(path.stem for path in (*model, *coarse))
     predictions = experiment(
-        opened, scenes, three, names, split, name=title, workers=workers, cache=Cache(folder=cache or out / "features", bound=CACHE_BYTES)
+        opened, scenes, three, names, split, name=title, threads=threads, cache=Cache(folder=cache or out / "features", bound=CACHE_BYTES)
     )
     table = table_2(by_condition(predictions))
     classes = by_column(predictions, predictions["label"].to_pylist(), "class")

@@ -255,7 +255,7 @@ def main(
     cycles: Annotated[int | None, typer.Option(help="Cosine cycles. Default: the model's own.")] = None,
     accelerator: Annotated[str, typer.Option(help="Lightning's accelerator: auto, cpu or gpu.")] = "auto",
     precision: Annotated[str, typer.Option(help="Precision: 32-true, bf16-mixed or 16-mixed.")] = "32-true",
-    workers: Annotated[int | None, typer.Option(help="Number of decode processes. Default: one per core.")] = None,
+    threads: Annotated[int | None, typer.Option(help="Number of threads to decode in. Default: one process per core instead.")] = None,
     cache: Annotated[Path | None, typer.Option(help="Folder for cached features. Default: <out>/features.")] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,  # noqa: ARG001  # read by streamaug.cli.main.run
 ) -> None:
@@ -275,7 +275,7 @@ def main(
         "cycles": cycles,
         "accelerator": accelerator,
         "precision": precision,
-        "workers": workers,
+        "threads": threads,
         "cache": cache or out / "features",
     }
     console: Terminal = stdout

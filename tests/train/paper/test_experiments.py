@@ -24,7 +24,7 @@ NAMES = ["original", "mp3_64", "opus_32"]
 
 
 def common(store, **changed):
-    plain = {"store": str(store), "conditions": NAMES, "width": "1/48", "steps": 2, "cycles": 1, "accelerator": "cpu", "workers": 1}
+    plain = {"store": str(store), "conditions": NAMES, "width": "1/48", "steps": 2, "cycles": 1, "accelerator": "cpu", "threads": 1}
     return plain | changed
 
 
@@ -110,7 +110,7 @@ def test_experiment_a_evaluates_a_checkpoint_and_writes_table_2(store, tmp_path)
     model = FCNN(3, 1 / 48).eval()
     save_model(tmp_path / "fcnn.safetensors", model, ("hiss", "hum", "tick"))
     out = tmp_path / "out"
-    experiment_a.main(str(store), [tmp_path / "fcnn.safetensors"], [], conditions="original,mp3_64", out=out, accelerator="cpu", workers=1)
+    experiment_a.main(str(store), [tmp_path / "fcnn.safetensors"], [], conditions="original,mp3_64", out=out, accelerator="cpu", threads=1)
     with (out / "table2.csv").open() as file:
         rows = list(csv.DictReader(file))
     opened = Store.open(store)
@@ -135,7 +135,7 @@ def test_the_two_stage_ensemble_refuses_labels_that_are_no_scenes():
 
 def test_the_distances_between_conditions_are_those_of_their_features(built):
     store = Store.open(built)
-    found = choose_conditions.measure(store, NAMES, "train", 10**6, workers=1)
+    found = choose_conditions.measure(store, NAMES, "train", 10**6, threads=1)
     assert found.counts.tolist() == [24, 24, 24]
     assert np.allclose(found.between, found.between.T)
     assert np.allclose(np.diag(found.between), 0)
