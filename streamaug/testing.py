@@ -103,17 +103,8 @@ def _index(name: str, table: pa.Table, shard: np.ndarray, kept: np.ndarray) -> I
         for number in numbers.tolist()
         for sha256 in [hashlib.sha256(f"{name} {number}".encode()).hexdigest()]
     ]
-    meta = IndexMeta(
-        format=FORMAT,
-        condition=name,
-        settings=settings,
-        extension="mp3",
-        decoding=Decoding(codec="mp3", demuxer="mp3"),
-        steps=(),
-        shards=tuple(shards),
-    )
     return Index(
-        meta=meta,
+        meta=index_meta(name, settings, shards),
         table=pa.table(
             {
                 "clip_id": table["clip_id"].take(pa.array(rows)),
@@ -126,6 +117,25 @@ def _index(name: str, table: pa.Table, shard: np.ndarray, kept: np.ndarray) -> I
                 "kbps": pa.array(np.full(len(rows), 64.0), pa.float32()),
             }
         ),
+    )
+
+
+def index_meta(condition: str, settings: str, shards: Sequence[ShardInfo]) -> IndexMeta:
+    """The footer of an index, as if MP3s were in the shards.
+
+    Args:
+        condition: Name of the condition.
+        settings: Eight hexadecimal digits.
+        shards: The shards.
+    """
+    return IndexMeta(
+        format=FORMAT,
+        condition=condition,
+        settings=settings,
+        extension="mp3",
+        decoding=Decoding(codec="mp3", demuxer="mp3"),
+        steps=(),
+        shards=tuple(shards),
     )
 
 

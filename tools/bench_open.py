@@ -27,13 +27,13 @@ import psutil  # type: ignore[import-untyped]  # it has no type hints
 import pyarrow as pa
 import typer
 
-from streamaug.codecs.base import Decoding
 from streamaug.store.folder import Folder
-from streamaug.store.format import CLIPS_SCHEMA, FORMAT, IndexMeta, ShardInfo, shard_name
+from streamaug.store.format import CLIPS_SCHEMA, ShardInfo, shard_name
 from streamaug.store.index import Index
 from streamaug.store.manifest import Manifest
 from streamaug.store.writing import Tables, write_manifest
 from streamaug.streaming import Stream
+from streamaug.testing import index_meta
 from tools.bench_plan import measured_memory
 
 CONDITIONS = ("original", "mp3_64", "he-aac_16", "aac_32")
@@ -99,15 +99,6 @@ def index(name: str, clips: pa.Table, rng: np.random.Generator) -> Index:
         for place in range(len(counts))
         for sha256 in [rng.bytes(32).hex()]
     ]
-    meta = IndexMeta(
-        format=FORMAT,
-        condition=name,
-        settings=settings,
-        extension="mp3",
-        decoding=Decoding(codec="mp3", demuxer="mp3"),
-        steps=(),
-        shards=tuple(shards),
-    )
     table = pa.table(
         {
             "clip_id": clips["clip_id"].take(pa.array(rows)),
@@ -120,7 +111,7 @@ def index(name: str, clips: pa.Table, rng: np.random.Generator) -> Index:
             "kbps": pa.array(size * 8e-4, pa.float32()),
         }
     )
-    return Index(meta=meta, table=table)
+    return Index(meta=index_meta(name, settings, shards), table=table)
 
 
 def opened(store: Path, name: str) -> Stream:

@@ -21,7 +21,7 @@ from streamaug.features import LogMel
 from streamaug.store import Store
 from streamaug.store.locations import BitstreamLocations
 from streamaug.streaming import Stream
-from streamaug.streaming.server import ENVIRONMENT
+from streamaug.streaming.forking import ENVIRONMENT
 
 RATE, SECONDS, BATCH = 44_100, 10, 64
 CONDITIONS = "original,mp3_64,he-aac_16,aac_32"

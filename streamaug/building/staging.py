@@ -38,6 +38,10 @@ _DEAD_AFTER_S = 3600.0
 _TRIES = 1000
 """New folders that a build tries to lock, each of which another build may take for a dead one."""
 
+_REMOVALS = 20
+"""Tries to remove a folder. A build that looks whether another is alive makes the file that it would
+lock, perhaps between the removal of all files and that of their folder."""
+
 _READERS = 16
 """Threads that read parts; on S3 they mostly wait."""
 
@@ -262,4 +266,10 @@ def _is_worth_keeping(folder: Folder, name: str) -> bool:
 
 def _remove(folder: Folder, names: Iterable[str]) -> None:
     for name in names:
-        folder.remove(name)
+        for left in reversed(range(_REMOVALS)):
+            try:
+                folder.remove(name)
+                break
+            except FetchError:
+                if not left:
+                    raise

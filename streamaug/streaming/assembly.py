@@ -32,7 +32,7 @@ from streamaug.store.manifest import Manifest
 from streamaug.streaming.device import DeviceStage, split_features
 from streamaug.streaming.metrics import Counters
 from streamaug.streaming.pipeline import ClipFormat, Pipeline
-from streamaug.streaming.processes import ARE_POSSIBLE, ProcessWorkers, pickle_features
+from streamaug.streaming.processes import ProcessWorkers, pickle_features
 from streamaug.streaming.source import Source
 from streamaug.streaming.workers import ThreadWorkers, Workers
 
@@ -134,9 +134,7 @@ def open_cache(cache: CacheBackend | str | os.PathLike[str] | None) -> CacheBack
     return cache
 
 
-def build_pipeline(
-    opened: OpenedStore, features: Mapping[str, Feature], settings: StreamSettings, counters: Counters
-) -> tuple[Pipeline, DeviceStage | None]:
+def build_pipeline(opened: OpenedStore, features: Mapping[str, Feature], settings: StreamSettings, counters: Counters) -> Pipeline:
     """The stages of a stream for this process; starts its workers.
 
     Raises CacheError, PluginError, FeatureError.
@@ -158,7 +156,7 @@ def build_pipeline(
     workers = _start_workers(settings, tuple(features.values()))
     if settings.device is not None and settings.device.type == "cuda":
         workers.pin()
-    pipeline = Pipeline(
+    return Pipeline(
         source,
         opened.locations,
         features,
@@ -167,8 +165,8 @@ def build_pipeline(
         caches=caches,
         counters=counters,
         is_local=opened.folder.is_local,
+        stage=stage,
     )
-    return pipeline, stage
 
 
 def _is_count(number: Any) -> bool:
@@ -189,7 +187,7 @@ def _start_workers(settings: StreamSettings, features: Sequence[Feature]) -> Wor
         return settings.workers(count)
     if settings.workers is not None:
         return ProcessWorkers(settings.workers)
-    if settings.threads is not None or count == 1 or get_worker_info() is not None or not ARE_POSSIBLE:
+    if settings.threads is not None or count == 1 or get_worker_info() is not None:
         return ThreadWorkers(count)
     try:
         pickle_features(features)

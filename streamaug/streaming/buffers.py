@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from streamaug.streaming.decode_server import Place
+from streamaug.streaming.messages import Place
 from streamaug.streaming.shared import anonymous_file
 
 

@@ -15,59 +15,16 @@ import signal
 import socket
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
+import torch
 
+from streamaug.streaming.decode import DecodedRow, DecodeTask, decode_row
+from streamaug.streaming.heap import CLIPS_PER_TRIM, trim_heap
+from streamaug.streaming.messages import Failure, Place
 from streamaug.streaming.wire import receive, send
-
-
-@dataclass(frozen=True, kw_only=True)
-class Place:
-    """Where a row of one feature goes in shared memory.
-
-    Args:
-        buffer: Number of the buffer.
-        offset: Bytes from its start.
-        shape: Of the row, float32.
-    """
-
-    buffer: int
-    offset: int
-    shape: tuple[int, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Work:
-    """A message to a decode process: rows to decode.
-
-    Args:
-        tasks: One DecodeTask per row, without its features.
-        outs: Where the features of each row go.
-        features: The features from now on, pickled; None if they are those of the last message.
-        path: The sender's `sys.path`, if there are features to load.
-        opened: Bytes of each new buffer, whose file comes with this message.
-    """
-
-    tasks: tuple[Any, ...]
-    outs: tuple[tuple[Place, ...], ...]
-    features: bytes | None
-    path: tuple[str, ...] | None
-    opened: tuple[int, ...]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Failure:
-    """A message from a decode process: the row could not be decoded.
-
-    Args:
-        kind: Name of the error's class.
-        text: Its message.
-    """
-
-    kind: str
-    text: str
 
 
 def serve(control: socket.socket) -> None:
@@ -77,8 +34,6 @@ def serve(control: socket.socket) -> None:
         control: To the process that asks.
     """
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the system forgets processes that have ended
-    import streamaug.streaming.decode  # noqa: F401  with PyTorch: the processes share its memory
-
     gc.freeze()  # what is imported stays: a collection in a process would copy the memory that it looks at
     while (message := receive(control)) is not None:
         _, [descriptor] = message
@@ -91,11 +46,6 @@ def serve(control: socket.socket) -> None:
 
 def _decode_all(connection: socket.socket) -> None:
     """Decode what arrives, until the other side is gone."""
-    import torch
-
-    from streamaug.streaming.decode import decode_row
-    from streamaug.streaming.heap import CLIPS_PER_TRIM, trim_heap
-
     torch.set_num_threads(1)
     if (message := receive(connection)) is None:
         return
@@ -104,7 +54,7 @@ def _decode_all(connection: socket.socket) -> None:
     features: tuple[Any, ...] | Failure = ()
     buffers: list[mmap.mmap] = []
 
-    def row(task: Any, places: Sequence[Place]) -> Any:
+    def row(task: DecodeTask, places: Sequence[Place]) -> DecodedRow | Failure:
         if isinstance(features, Failure):
             return features
         outs = [torch.from_numpy(np.ndarray(place.shape, np.float32, buffers[place.buffer], place.offset)) for place in places]
@@ -118,10 +68,10 @@ def _decode_all(connection: socket.socket) -> None:
         for size, file in zip(work.opened, files, strict=True):
             buffers.append(mmap.mmap(file, size))
             os.close(file)
-        if work.features is not None and work.path is not None:
-            sys.path[:] = work.path
+        if work.features is not None:
+            pickled, sys.path[:] = work.features
             try:
-                features = pickle.loads(work.features)  # noqa: S301  of the process that this one decodes for
+                features = pickle.loads(pickled)  # noqa: S301  of the process that this one decodes for
             except Exception as error:  # of a user's module: whatever it is
                 text = f"its features cannot be loaded in a decode process: {type(error).__name__}: {error}; give Stream(workers='threads')"
                 features = Failure(kind="FeatureError", text=text)
@@ -135,13 +85,3 @@ def _decode_all(connection: socket.socket) -> None:
             send(connection, answers)
         except ConnectionError:
             return
-
-
-def main() -> None:
-    """Start from the command line: the descriptor of the control socket, and `sys.path` as JSON."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C goes to every process of a terminal; this one ends with its parent
-    serve(socket.socket(fileno=int(sys.argv[1])))
-
-
-if __name__ == "__main__":
-    main()

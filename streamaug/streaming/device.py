@@ -83,6 +83,12 @@ class DeviceStage:
         while ahead:
             yield self._finish(*ahead.popleft())
 
+    def close(self) -> None:
+        """Wait for the copies: their memory may be freed afterwards."""
+        if self._stream is not None:
+            self._stream.synchronize()
+        self._copying.clear()
+
     def _begin(self, decoded: DecodedBatch) -> tuple[DecodedBatch, torch.cuda.Event | None]:
         if self._stream is None:
             return replace(decoded, features={name: host.to(self._device) for name, host in decoded.features.items()}), None

@@ -12,7 +12,7 @@ from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Se
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 from torch import Tensor
@@ -108,6 +108,16 @@ class ClipFormat:
     samples: int
 
 
+class Stage(Protocol):
+    """What happens to batches after they are decoded."""
+
+    def run(self, batches: Iterable[DecodedBatch]) -> Iterator[DecodedBatch]:
+        """The same batches, in the same order."""
+
+    def close(self) -> None:
+        """Let go of their memory."""
+
+
 class Pipeline:
     """Carries batches out in the order in which they come, whatever the number of workers.
 
@@ -120,6 +130,7 @@ class Pipeline:
         caches: `bitstreams`, and one for each feature under its key; those that there are.
         counters: Where everything is counted.
         is_local: Whether the store is on a local disk.
+        stage: What brings the batches to a device, if they go to one.
     """
 
     def __init__(
@@ -133,19 +144,24 @@ class Pipeline:
         caches: Mapping[str, CacheView],
         counters: Counters,
         is_local: bool,
+        stage: Stage | None = None,
     ):
         self._source, self._locations, self._workers = source, locations, workers
         self._features = tuple(features.values())
         self._format, self.caches, self._counters, self._is_local = clip_format, caches, counters, is_local
         self._feature_caches = [caches.get(f"features/{name}") for name in features]
         self._shapes = {name: feature.shape(clip_format.samples) for name, feature in features.items()}
-        self._is_closed = False
+        self._stage, self._is_closed = stage, False
 
     def run(self, batches: Iterable[Batch], substitutes: Substitutes | None = None) -> Iterator[DecodedBatch]:
         """Decode batches.
 
         Raises CorruptError and FetchError when the turn comes to the batch that they happened in.
         """
+        decoded = self._decoded(batches, substitutes)
+        return decoded if self._stage is None else self._stage.run(decoded)
+
+    def _decoded(self, batches: Iterable[Batch], substitutes: Substitutes | None) -> Iterator[DecodedBatch]:
         for cache in self.caches.values():
             cache.refresh()
         self._counters.begin(self._workers.count)
@@ -182,6 +198,8 @@ class Pipeline:
     def close(self) -> None:
         """End workers and connections; publish what the caches have."""
         self._is_closed = True
+        if self._stage is not None:
+            self._stage.close()
         self._workers.close()
         self._source.close()
         for cache in self.caches.values():

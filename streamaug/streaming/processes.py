@@ -7,7 +7,6 @@ it needs no `if __name__ == "__main__":`.
 """
 
 import contextlib
-import os
 import socket
 import sys
 import threading
@@ -28,14 +27,11 @@ from streamaug.errors import FeatureError, StreamaugError, WorkerError
 from streamaug.features.base import Feature
 from streamaug.streaming.buffers import Buffers, SharedMemory
 from streamaug.streaming.decode import DecodedRow, DecodeTask
-from streamaug.streaming.decode_server import Failure, Work
-from streamaug.streaming.server import fork, keep_from_forks
+from streamaug.streaming.forking import fork, keep_from_forks
+from streamaug.streaming.messages import Failure, Work
 from streamaug.streaming.shared import SharedTable
 from streamaug.streaming.wire import receive, send
 from streamaug.streaming.workers import start_threads
-
-ARE_POSSIBLE = hasattr(os, "fork") and hasattr(socket, "send_fds")
-"""Whether this system has what the processes need, which Windows does not."""
 
 _AHEAD = 2
 """Messages that a process has in hand: while the rows of one are decoded, the next one has arrived.
@@ -195,8 +191,7 @@ class _Process:
             message = Work(
                 tasks=tuple(replace(job.task, features=()) for job in jobs),
                 outs=tuple(tuple(map(self._memory.place, job.outs)) for job in jobs),
-                features=None if features is self._features else pickle_features(features),
-                path=None if features is self._features else tuple(sys.path),
+                features=None if features is self._features else (pickle_features(features), tuple(sys.path)),
                 opened=tuple(segment.size for segment in segments),
             )
         except Exception as error:  # the features cannot be pickled, or no process can be started
@@ -242,14 +237,14 @@ class _Process:
                 job.future.set_result(answer)
 
     def _fail(self) -> None:
-        """The process has ended: the row that it was at gets an error, others go to another
-        process."""
+        """The process has ended: the row that it was at gets an error, others go to another process,
+        unless this one ended before its first row, as others would."""
         assert self._connection is not None
         self._connection.close()
         self._connection = None
-        done = int(self._progress.words[0]) - self._answered
+        done = int(self._progress.words[0])
         for number, job in enumerate(job for jobs in self._sent for job in jobs):
-            if number == done:
+            if done == 0 or number == done - self._answered:
                 text = "the decode process ended at this row, perhaps because memory ran out; resume after the last batch"
                 job.future.set_exception(WorkerError(text))
             else:

@@ -26,7 +26,7 @@ from streamaug.streaming.assembly import OpenedStore, StreamSettings, build_pipe
 from streamaug.streaming.batch import make_batch
 from streamaug.streaming.callers import is_shared_again, loads_out_of_order, stacks_batches
 from streamaug.streaming.cursor import Cursor, Iteration
-from streamaug.streaming.device import DeviceStage, open_device
+from streamaug.streaming.device import open_device
 from streamaug.streaming.evaluation import warn_of_ranks
 from streamaug.streaming.metrics import Counters, StreamMetrics
 from streamaug.streaming.partition import LastBatch, RankPartition
@@ -133,7 +133,6 @@ class Stream(IterableDataset[dict[str, Any]]):
                 cache_text(feature, self._opened.samples)  # refuses what a cache cannot tell apart
         self._counters = Counters()
         self._running: Pipeline | None = None
-        self._stage: DeviceStage | None = None
         self._pid = os.getpid()
         self._is_in_order = True
         if self.batches(0) == 0 and tail != "keep":
@@ -231,8 +230,7 @@ class Stream(IterableDataset[dict[str, Any]]):
         find: Substitutes | None = None
         if self._settings.on_corrupt == "replace":
             find = partial(substitutes, self.plan, self._opened, iteration.epoch)
-        decoded_batches = self._pipeline().run(self._planned(iteration, rows), find)
-        for decoded in decoded_batches if self._stage is None else self._stage.run(decoded_batches):
+        for decoded in self._pipeline().run(self._planned(iteration, rows), find):
             batch = make_batch(decoded, self._opened, self.plan, self._settings)
             batch["epoch"] = iteration.epoch
             consumed = self._cursor.advance(iteration, decoded.batch.number, rows)
@@ -411,7 +409,7 @@ class Stream(IterableDataset[dict[str, Any]]):
 
     def close(self) -> None:
         """End this process's threads and connections; iterating again starts new ones."""
-        running, self._running, self._stage = self._running, None, None
+        running, self._running = self._running, None
         if running is not None and self._pid == os.getpid():
             running.close()
 
@@ -428,7 +426,7 @@ class Stream(IterableDataset[dict[str, Any]]):
         is_in_order = self._is_in_order and not loads_out_of_order()
         # A shallow copy, too, goes its own way.
         cursor = self._cursor if get_spawning_popen() is not None else copy.copy(self._cursor)
-        return {**self.__dict__, "_cursor": cursor, "_running": None, "_stage": None, "_counters": None, "_is_in_order": is_in_order}
+        return {**self.__dict__, "_cursor": cursor, "_running": None, "_counters": None, "_is_in_order": is_in_order}
 
     def _own_counters(self) -> Counters:
         """This process's counters: another one's stay with it."""
@@ -441,7 +439,7 @@ class Stream(IterableDataset[dict[str, Any]]):
         was forked."""
         counters = self._own_counters()
         if self._running is None:
-            self._running, self._stage = build_pipeline(self._opened, self._features, self._settings, counters)
+            self._running = build_pipeline(self._opened, self._features, self._settings, counters)
         return self._running
 
 

@@ -25,7 +25,13 @@ ENVIRONMENT = {
 }
 """What the environment of decode processes has besides this one's."""
 
-_START = "import json, sys; sys.path[:] = json.loads(sys.argv[2]); from streamaug.streaming.decode_server import main; main()"
+_START = """
+import json, socket, sys
+descriptor, path = json.loads(sys.argv[1])
+sys.path[:] = path
+from streamaug.streaming.decode_server import serve
+serve(socket.socket(fileno=descriptor))
+"""
 
 
 class _Server:
@@ -37,10 +43,11 @@ class _Server:
         path = [str(Path(each).absolute()) for each in sys.path]  # an empty one is the working directory, which may change
         with theirs:
             self._process = subprocess.Popen(
-                [os.fsdecode(get_executable()), "-c", _START, str(theirs.fileno()), json.dumps(path)],
+                [os.fsdecode(get_executable()), "-c", _START, json.dumps([theirs.fileno(), path])],
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
                 env={**os.environ, **ENVIRONMENT},
+                process_group=0,  # Ctrl-C goes to all processes of a terminal's group; these end with their parent
             )
 
     def fork(self) -> socket.socket:
@@ -97,5 +104,4 @@ def _end() -> None:
         _server.close()
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_forget)
+os.register_at_fork(after_in_child=_forget)
