@@ -2,7 +2,7 @@
 decoder and features.
 
     python -m tools.bench_stream WORK --recordings ESC-10 [--peers PEERS] [--repeats 3] [--row-7
-    STORE] [--workers 1,2]
+    STORE] [--workers 1,2] [--decoding-only]
 
 WORK: a folder for clips, store and caches (about 3 GB), filled by the first run. PEERS: a folder of
 virtual environments named webdataset, mosaicml, litdata, datasets, lhotse and audiomentations, each with
@@ -68,11 +68,11 @@ def bare_gather(work: Path, batches: int = 200) -> dict[str, float]:
     return measured
 
 
-def decoding(work: Path) -> float:
+def decoding(work: Path, features: str = "static", **settings: Any) -> float:
     """Clips per second of the second epoch, as for the peers."""
-    stream = Stream(work / "row_6.yaml", work / "store", features="static", batch_size=BATCH)
-    epoch(stream)
-    return epoch(stream)
+    with Stream(work / "row_6.yaml", work / "store", features=features, batch_size=BATCH, **settings) as stream:
+        epoch(stream)
+        return epoch(stream)
 
 
 def cached(work: Path, features: Literal["static", "logmel"], epochs: int = 10) -> float:
@@ -97,6 +97,8 @@ def first_batch(work: Path, share: float) -> float:
 
 def peer(name: str, kind: str, work: Path, python: Path | str) -> dict[str, Any] | str:
     """A peer's measurements, or its last line of output if it failed."""
+    if not Path(python).exists():
+        return f"no environment at {python}"
     command = [str(python), str(Path(__file__).with_name("bench_stream_peers.py")), name, kind, str(work)]
     run = subprocess.run(command, capture_output=True, text=True, timeout=600)
     if run.returncode:
@@ -134,6 +136,7 @@ def run(
     workers: Annotated[
         str | None, typer.Option(help="Numbers of decode processes, for the table of scaling. Default: powers of two up to the cores.")
     ] = None,
+    decoding_only: Annotated[bool, typer.Option("--decoding-only", help="Measure the decoding epoch alone.")] = False,
     row_7: Annotated[Path | None, typer.Option("--row-7", help="A store with the conditions of row 7 without spectrum correction.")] = None,
 ) -> None:
     """Measure everything in turn, and print tables of medians."""
@@ -150,16 +153,21 @@ def run(
         measured.setdefault(name, []).append(value)
 
     for _ in range(repeats):
-        note("bare loop, one core", bare_loops(work, 1))
-        note("bare loops, all cores together", bare_loops(work, CORES))
+        note("bare loops", bare_loops(work, CORES))
+        note("bare loops, mixed", bare_loops(work, CORES, is_mixed=True))
         note("stream, decoding", decoding(work))
-        note("stream, cached static", cached(work, "static"))
-        note("stream, cached logmel", cached(work, "logmel"))
-        for name, value in bare_gather(work).items():
-            note(f"bare gather {name}", value)
-        note("first batch, cold", first_batch(work, 0))
-        note("first batch at 90 %", first_batch(work, 0.9))
-        runs = [(name, kind, python) for name, python in pythons.items() for kind in ("audio", "features")]
+        note("stream, threads", decoding(work, workers="threads"))
+        note("bare loops, logmel", bare_loops(work, CORES, "logmel", is_mixed=True))
+        note("stream, decoding logmel", decoding(work, "logmel"))
+        if not decoding_only:
+            note("stream, cached static", cached(work, "static"))
+            note("stream, cached logmel", cached(work, "logmel"))
+            for name, value in bare_gather(work).items():
+                note(f"bare gather {name}", value)
+            note("first batch, cold", first_batch(work, 0))
+            note("first batch at 90 %", first_batch(work, 0.9))
+        kinds = ("audio",) if decoding_only else ("audio", "features")
+        runs = [(name, kind, python) for name, python in pythons.items() for kind in kinds]
         if peers:
             runs.extend((name, "audio", peers / name / "bin" / "python") for name in DECODING_PEERS)
         for name, kind, python in runs:
@@ -170,7 +178,10 @@ def run(
                 peer_versions[name] = result["version"]
                 note(f"{name} {kind}", result["clips"] / result["seconds"])
     medians = {name: statistics.median(values) for name, values in measured.items()}
-    report(medians, peer_versions)
+    report_decoding(medians, peer_versions)
+    if decoding_only:
+        return
+    report_later_epochs(medians, peer_versions)
     if row_7 is not None:
         table(["row 7 without spectrum correction", "MB", "files"], disk(row_7))
     bench_stream_workers.measure(work, bench_stream_workers.counts(workers), repeats)
@@ -178,20 +189,28 @@ def run(
     bench_stream_memory.run(work)
 
 
-def report(medians: dict[str, float], versions: dict[str, str]) -> None:
-    """Print the tables."""
-    ours, cores, together = medians["stream, decoding"], CORES * medians["bare loop, one core"], medians["bare loops, all cores together"]
-    lines = [
-        [f"{CORES} x a bare loop alone on the machine", f"{cores:.0f}", f"{ours / cores:.2f}"],
-        [f"{CORES} bare loops together", f"{together:.0f}", f"{ours / together:.2f}"],
-        ["**streamaug**", f"{ours:.0f}", "1"],
-    ]
+def report_decoding(medians: dict[str, float], versions: dict[str, str]) -> None:
+    """Print the table of the decoding epoch."""
+    ours = medians["stream, decoding"]
+    lines = [["**streamaug**", f"{ours:.0f}", "1"]]
+    for name, way in (
+        ("bare loops, mixed", f"bare decode + log-mel, {CORES} processes together, rows in random order"),
+        ("bare loops", "the same, one codec after the other"),
+        ("stream, threads", f"streamaug, {CORES} threads"),
+    ):
+        lines.append([way, f"{medians[name]:.0f}", f"{ours / medians[name]:.2f}"])
     for name in ("files", *PEERS, *DECODING_PEERS):
         if f"{name} audio" in medians:
             lines.append([versions[name], f"{medians[f'{name} audio']:.0f}", f"{ours / medians[f'{name} audio']:.2f}"])
         elif name in versions:
             lines.append([f"{name}: {versions[name]}", "", ""])
     table(["decoding epoch, row 6", "clips/s", "streamaug / this"], lines)
+    deltas, bare = medians["stream, decoding logmel"], medians["bare loops, logmel"]
+    print(f"`logmel` with deltas: streamaug {deltas:.0f} clips/s, bare loops in random order {bare:.0f}, ratio {deltas / bare:.2f}\n")
+
+
+def report_later_epochs(medians: dict[str, float], versions: dict[str, str]) -> None:
+    """Print the tables of epochs from a feature cache."""
     gathered = [
         [f"`{name}`", f"{medians[f'stream, cached {name}']:.0f}", f"{medians[f'bare gather {name}']:.0f}",
          f"{medians[f'stream, cached {name}'] / medians[f'bare gather {name}']:.2f}"]

@@ -58,7 +58,7 @@ def measure(work: Path, numbers: Sequence[int], repeats: int) -> None:
     ours: dict[int, list[tuple[float, float, float]]] = {count: [] for count in numbers}
     for _ in range(repeats):
         for count in numbers:
-            bare[count].append(bench_stream_clips.bare_loops(work, count))
+            bare[count].append(bench_stream_clips.bare_loops(work, count, is_mixed=True))
             ours[count].append(streamed(work, count))
     lines = []
     for count in numbers:
