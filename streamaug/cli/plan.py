@@ -24,10 +24,14 @@ def plan(
     seed: Annotated[int, typer.Option(help="Seed for all shuffles.")] = 0,
     epoch: Annotated[int, typer.Option(min=0, help="Epoch to count; the first is 0.")] = 0,
     epochs: Annotated[int | None, typer.Option(min=1, help="Number of epochs to count together, from epoch 0.")] = None,
-    by: Annotated[str, typer.Option(help="Columns of the clips to count by, separated by commas.")] = "label",
+    by: Annotated[
+        str | None, typer.Option(help="Columns of the clips to count by, separated by commas. Default: those of 'weights', or label.")
+    ] = None,
     ledger: Annotated[Path | None, typer.Option(help="File for the ledger, .csv or .parquet.")] = None,
     rows: Annotated[Path | None, typer.Option(help="File for all rows, .parquet; one line per view.")] = None,
-    picture: Annotated[Path | None, typer.Option(help="File for a picture of the first epoch, .png or .svg.")] = None,
+    picture: Annotated[
+        Path | None, typer.Option(help="File for a picture of the first epoch and of the shares in all counted ones, .png or .svg.")
+    ] = None,
 ) -> None:
     """Print what a recipe gives on a store: rows by condition and label, hash, costs."""
     import numpy as np
@@ -45,6 +49,7 @@ def plan(
     counted = range(epochs) if epochs is not None else range(epoch, epoch + 1)
     opened = Store.open(store)
     opened_plan = open_plan(load_recipe(recipe), opened, split=split, seed=seed, evaluate=evaluate)
+    by = by or ",".join(each.column for each in opened_plan.recipe.weights) or "label"
     columns = {name: factorize(opened.clips, name) for name in by.split(",")}
     counts = planned(opened_plan, columns, counted)
     bitstreams = [opened.locations(condition) for condition in opened_plan.conditions]
@@ -57,7 +62,7 @@ def plan(
         from streamaug.planning.picture import picture_of
 
         shards = opened.clips["shard"].to_numpy()
-        write_picture(picture, picture_of(opened_plan, counted.start, np.argsort(np.argsort(shards, kind="stable")) / len(shards)))
+        write_picture(picture, picture_of(opened_plan, counted, np.argsort(np.argsort(shards, kind="stable")) / len(shards)))
     for written in filter(None, (ledger, rows, picture)):
         stdout.print(f"wrote {written}")
 
@@ -71,7 +76,9 @@ def show(plan: "Plan", ledger: "Ledger", costs: "EpochCost", epochs: range) -> N
     count = sum(plan.epoch_size(epoch) for epoch in epochs)
     recipe = plan.recipe
     order = ["full shuffle" if recipe.window is None else f"windows of {recipe.window} shards"]
+    order = [f"buckets of {recipe.bucket.rows} rows in batches of {recipe.bucket.batch}"] if recipe.bucket else order
     order += [f"batches of {recipe.stratify} stratified"] if recipe.stratify else []
+    order += [f"weights by {each.column}{': equal' if each.equal else ''}" for each in recipe.weights]
     order += [f"balanced by {', '.join(recipe.balance)}"] if recipe.balance else []
     stdout.print(recipe.title, style="bold")
     stdout.print(f"draw {recipe.draw}, {', '.join(order)}; split {plan.inventory.split}, seed {plan.seed}")
@@ -80,10 +87,22 @@ def show(plan: "Plan", ledger: "Ledger", costs: "EpochCost", epochs: range) -> N
     if recipe.allow_leakage:
         stdout.print("allow_leakage: true - clips or groups may be on both sides of training and evaluation", style="bold red")
     print_lines(ledger_lines(ledger))
+    if recipe.bucket is not None:
+        stdout.print(_padding_line(plan, epochs.start))
     stdout.print(
         f"{costs.seconds / 3600:.1f} h of audio, {costs.read_bytes / 1e6:.1f} MB to read in {costs.requests} requests; "
         f"caches take {costs.bitstreams / 1e6:.1f} MB for bitstreams, {costs.features / 1e6:.1f} MB for features",
     )
+
+
+def _padding_line(plan: "Plan", epoch: int) -> str:
+    """How much padding the batches of an epoch have, with buckets and without."""
+    from streamaug.planning.padding import measure_padding
+
+    padding = measure_padding(plan, epoch)
+    which = f"the first {padding.rows} rows of " if padding.rows < plan.epoch_size(epoch) else ""
+    shuffled, bucketed = (f"{each / (padding.samples + each):.1%}" for each in (padding.shuffled, padding.bucketed))
+    return f"padding in {which}epoch {epoch}: {bucketed} of the samples, and {shuffled} in a full shuffle"
 
 
 def ledger_lines(ledger: "Ledger") -> list[list[str]]:

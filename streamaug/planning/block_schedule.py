@@ -28,8 +28,40 @@ from streamaug.planning.floor_sum import floor_sum
 from streamaug.planning.permutation import derived_key, hash32
 
 _GOLDEN_RATIO = 0.6180339887498949
-_ROWS_AT_ONCE = 1 << 18
+ROWS_AT_ONCE = 1 << 18
 """Rows that are computed together, so that any number of positions takes bounded memory."""
+
+
+def shuffled_blocks(key: int, times: np.ndarray, size: int) -> np.ndarray:
+    """For the block at each time, its slots 0 .. size-1 in the order of time; (times, size).
+
+    Slots are shuffled by sorting their hashes.
+
+    Args:
+        key: Names the shuffles.
+        times: When the blocks come.
+        size: Rows per block.
+    """
+    keys = derived_key(key, times)
+    slots = np.arange(size, dtype=np.uint32)
+    start, step = (keys & np.uint64(0xFFFFFFFF)).astype(np.uint32), (keys >> np.uint64(32)).astype(np.uint32) | np.uint32(1)
+    words = hash32(start[:, None] + slots * step[:, None]).astype(np.uint64) << np.uint64(32) | slots
+    words.sort(axis=1)
+    return (words & np.uint64(0xFFFFFFFF)).astype(np.int64)
+
+
+def in_order_of_time(cells_in_time: np.ndarray, ordinals_by_cell: np.ndarray) -> np.ndarray:
+    """Ordinals that count up with time.
+
+    Args:
+        cells_in_time: Cells of some blocks in the order of time, (times, size).
+        ordinals_by_cell: The blocks' ordinals, cell by cell and ascending, (times, size).
+    """
+    size = cells_in_time.shape[1]
+    by_cell_and_time = np.sort(cells_in_time * size + np.arange(size), axis=1) % size
+    ordinals = np.empty_like(cells_in_time)
+    np.put_along_axis(ordinals, by_cell_and_time, ordinals_by_cell, 1)
+    return ordinals
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -115,24 +147,12 @@ class BlockSchedule:
 
         return (end // self.blocks - start // self.blocks) * time + correction(start) - correction(end)
 
-    def _shuffles(self, times: np.ndarray) -> np.ndarray:
-        """For the block at each time, its slots 0 .. size-1 in the order of time; (times, size).
-
-        Slots are shuffled by sorting their hashes.
-        """
-        key = derived_key(self.key, times)
-        slots = np.arange(self.size, dtype=np.uint32)
-        start, step = (key & np.uint64(0xFFFFFFFF)).astype(np.uint32), (key >> np.uint64(32)).astype(np.uint32) | np.uint32(1)
-        words = hash32(start[:, None] + slots * step[:, None]).astype(np.uint64) << np.uint64(32) | slots
-        words.sort(axis=1)
-        return (words & np.uint64(0xFFFFFFFF)).astype(np.int64)
-
     def locate(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Cells and ordinals at positions, all int64 of shape (n,)."""
         cells, ordinals = np.empty_like(positions), np.empty_like(positions)
         times, which = np.unique(positions // self.size, return_inverse=True)
         by_time = np.argsort(which, kind="stable") if np.any(np.diff(which) < 0) else np.arange(len(which))
-        step = max(1, _ROWS_AT_ONCE // self.size)
+        step = max(1, ROWS_AT_ONCE // self.size)
         bounds = np.searchsorted(which[by_time], np.arange(0, len(times) + step, step))
         for number, (start, stop) in enumerate(pairwise(bounds)):
             rows, first = by_time[start:stop], number * step
@@ -143,7 +163,7 @@ class BlockSchedule:
 
     def _blocks_at(self, times: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Cells and ordinals of the blocks at some times, in the order of time; (times, size)."""
-        shuffles = self._shuffles(times)
+        shuffles = shuffled_blocks(self.key, times, self.size)
         slots = np.arange(self.size) * self.blocks + self.block_at(times)[:, None]
         cells = np.searchsorted(self._ends, slots, "right")  # ascending along a block
         cells_in_time = np.take_along_axis(cells, shuffles, 1)
@@ -169,10 +189,7 @@ class BlockSchedule:
         lengths = np.diff(starts, append=cells.size)
         first = self._first_ordinals(times, starts // self.size, cells.ravel()[starts], lengths)
         ordinals_by_cell = (np.repeat(first - starts, lengths) + np.arange(cells.size)).reshape(cells.shape)
-        by_cell_and_time = np.sort(cells_in_time * self.size + np.arange(self.size), axis=1) % self.size
-        ordinals = np.empty_like(cells_in_time)
-        np.put_along_axis(ordinals, by_cell_and_time, ordinals_by_cell, 1)
-        return ordinals
+        return in_order_of_time(cells_in_time, ordinals_by_cell)
 
     def _first_ordinals(self, times: np.ndarray, block: np.ndarray, cell: np.ndarray, length: np.ndarray) -> np.ndarray:
         """The first ordinal of each run, shape (runs,).
@@ -202,7 +219,7 @@ class BlockSchedule:
     def locate_one(self, position: int) -> tuple[int, int]:
         """Cell and ordinal at one position, in microseconds."""
         time, index = divmod(position, self.size)
-        shuffle = self._shuffles(np.array([time]))[0]
+        shuffle = shuffled_blocks(self.key, np.array([time]), self.size)[0]
         block = self.block_at(time)
         slot = int(shuffle[index]) * self.blocks + block
         cell = bisect_right(self._edges, slot) - 1

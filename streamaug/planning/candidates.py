@@ -59,20 +59,21 @@ class CandidateSetBuilder:
     """Makes strata of clips, and collects their candidate sets; clips added twice are one set.
 
     Args:
-        recipe: Its `balance` splits every stratum by group, its window sorts clips by shard.
+        recipe: Its `balance` and `weights` split every stratum by group, its window sorts clips by
+            shard.
         inventory: The clips.
     """
 
     def __init__(self, recipe: Recipe, inventory: Inventory) -> None:
         self._inventory = inventory
         self._shards = None if recipe.window is None else inventory.shards
-        self._groups = inventory.groups if recipe.balance else None
+        self._groups = inventory.groups if recipe.group_columns else None
         self._numbers: dict[bytes | None, list[int]] = {}
         self._clips: list[np.ndarray | range] = []
         self._shard_sizes: list[np.ndarray] = []
 
     def strata(self, name: tuple[str, ...], mask: Mask, conditions: tuple[int, ...]) -> list[Stratum]:
-        """The strata of some clips: a single one, or one per group if the recipe balances groups.
+        """The strata of some clips: a single one, or one per group if the recipe counts by group.
 
         Args:
             name: What the clips have in common; a group's values are appended.
@@ -128,9 +129,10 @@ def eligible_clips(recipe: Recipe, inventory: Inventory) -> dict[str, Mask]:
     """For each condition of a recipe, the clips that may be drawn in it.
 
     Raises:
-        RecipeError: A condition has no such clip, or `where` names a value that no clip has.
+        RecipeError: A condition has no such clip, or `where` or `weights` names a value that no
+            clip has.
     """
-    everywhere = _where_mask(recipe, inventory, recipe.where, ("where",))
+    everywhere = _and(_where_mask(recipe, inventory, recipe.where, ("where",)), _weighted_mask(recipe, inventory))
     masks: dict[str, Mask] = {}
     for name, share in recipe.mixture.items():
         mask = _and(everywhere, inventory.available[name])
@@ -155,6 +157,22 @@ def _where_mask(recipe: Recipe, inventory: Inventory, where: Where, key_path: Ke
             )
         matches = np.isin(np.array(column.values), values)
         mask = _and(mask, matches[column.codes])
+    return mask
+
+
+def _weighted_mask(recipe: Recipe, inventory: Inventory) -> Mask:
+    """The clips that no column gives the weight 0."""
+    mask: Mask = None
+    for each in recipe.weights:
+        column = inventory.columns[each.column]
+        unknown = [value for value, _ in each.values if value not in column.values]
+        if unknown:
+            raise recipe.error_at(
+                ("weights", each.column, unknown[0]),
+                f"weights: no clip of split '{inventory.split}' has {each.column} = '{unknown[0]}'. {nearest(unknown[0], column.values)}",
+            )
+        matches = np.array([each.weight(value) > 0 for value in column.values])
+        mask = _and(mask, None if matches.all() else matches[column.codes])
     return mask
 
 

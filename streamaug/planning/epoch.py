@@ -6,10 +6,12 @@ from functools import cached_property
 
 import numpy as np
 
+from streamaug.planning.buckets import Buckets
 from streamaug.planning.candidates import CandidateSets
 from streamaug.planning.draws.base import Cells
 from streamaug.planning.ordering import Blocks, Shuffled
 from streamaug.planning.permutation import derived_key, permute, permute_one
+from streamaug.planning.stretches import Stretches
 from streamaug.planning.windows import Windows
 
 _CHUNK = 1 << 17
@@ -24,13 +26,15 @@ class Epoch:
         cells: The cells of the epoch.
         candidates: The sets of clips that the cells draw from.
         ordering: From a position to a cell and an ordinal in it.
-        windows: The windows of a shuffle in windows. Default: none, a full shuffle.
+        windows: The windows of a shuffle in windows. Default: none.
+        buckets: The buckets of a shuffle in buckets. Default: none.
     """
 
     cells: Cells
     candidates: CandidateSets
-    ordering: Shuffled | Blocks
+    ordering: Shuffled | Blocks | Stretches
     windows: Windows | None = None
+    buckets: Buckets | None = None
 
     @property
     def size(self) -> int:
@@ -42,7 +46,8 @@ class Epoch:
         conditions, clips = np.empty((len(positions), self.cells.conditions.shape[1]), np.int64), np.empty(len(positions), np.int64)
         for start in range(0, len(positions), _CHUNK):
             part = slice(start, start + _CHUNK)
-            cell, ordinal = self.ordering.locate(positions[part])
+            sources = positions[part] if self.buckets is None else self.buckets.sources(positions[part])
+            cell, ordinal = self.ordering.locate(sources)
             if self.windows is not None:
                 ordinal = self.windows.shuffle(cell, ordinal)
             conditions[part], clips[part] = self.cells.conditions[cell], self.clips(cell, ordinal)
@@ -80,7 +85,7 @@ class Epoch:
 
     def row(self, position: int) -> tuple[tuple[int, ...], int]:
         """The same as `rows` for one position, at the speed of Python integers."""
-        cell, ordinal = self.ordering.locate_one(position)
+        cell, ordinal = self.ordering.locate_one(position if self.buckets is None else self.buckets.source(position))
         conditions, start, size, first, key = self._plain[cell]
         if self.windows is not None:
             index = self.windows.index_one(cell, self.windows.shuffle_one(cell, ordinal))

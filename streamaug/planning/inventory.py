@@ -108,9 +108,10 @@ class Inventory:
         clips: Row numbers in the store's clips table, ascending, shape (clips,), or a range.
         available: For each condition, which of these clips it contains, bool of shape (clips,);
             None if it contains all of them.
-        columns: The columns that a recipe chooses or balances by.
+        columns: The columns that a recipe chooses, weights or balances by.
         shards: The clips by shard; needed for a shuffle in windows.
-        groups: The clips by group; needed for `balance`.
+        groups: The clips by group; needed for `balance` and `weights`.
+        lengths: Samples of each clip of the store, int64; needed for a shuffle in buckets.
         split: The split as the user wrote it.
         digests: A digest of the content of each condition.
         clips_digest: A digest of the clips and of their columns that a plan depends on.
@@ -122,6 +123,7 @@ class Inventory:
     columns: Mapping[str, Column] = field(default_factory=dict)
     shards: Grouping | None = None
     groups: Groups | None = None
+    lengths: np.ndarray | None = None
     split: str = "train"
     digests: Mapping[str, str] = field(default_factory=dict)
     clips_digest: str = ""

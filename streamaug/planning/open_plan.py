@@ -100,14 +100,15 @@ def load_inventory(recipe: Recipe, store: Store, split: str) -> Inventory:
     for name in recipe.conditions:
         _check_known(recipe, ("mixture", name), "condition", name, store.conditions, f"build it with 'streamaug build --conditions {name}'")
     for column in recipe.columns:
-        key_path = ("balance",) if column in recipe.balance else ("where", column)
+        key_path = next((key for key in (("weights", column), ("where", column)) if key in recipe.source_locations), ("balance",))
         _check_known(recipe, key_path, "column", column, store.clips.column_names, "remove it")
     available, digests = {}, {}
     for name in recipe.conditions:
         locations = store.locations(name)
         contained = locations.has_clip[rows]
         available[name], digests[name] = None if contained.all() else contained, locations.digest
-    names = ["clip_id", "label", *recipe.columns, *(["shard"] if recipe.window is not None else [])]
+    names = ["clip_id", "label", *recipe.columns]
+    names += ["shard"] * (recipe.window is not None) + ["samples"] * (recipe.bucket is not None)
     clips = store.clips.select(sorted(set(names))).take(pa.array(rows))
     columns = {name: factorize(clips, name) for name in recipe.columns}
     whole = len(rows) and rows[-1] - rows[0] == len(rows) - 1
@@ -116,7 +117,8 @@ def load_inventory(recipe: Recipe, store: Store, split: str) -> Inventory:
         available=available,
         columns=columns,
         shards=None if recipe.window is None else Grouping.of(clips["shard"].to_numpy()),
-        groups=Groups.of([columns[name] for name in recipe.balance]) if recipe.balance else None,
+        groups=Groups.of([columns[name] for name in recipe.group_columns]) if recipe.group_columns else None,
+        lengths=None if recipe.bucket is None else store.clips["samples"].to_numpy(),
         split=str(Split.parse(split)),
         digests=digests,
         clips_digest=digest_of(clips, names),

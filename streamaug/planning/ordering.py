@@ -1,7 +1,7 @@
 """The order of an epoch: from a position to a cell and an ordinal in it.
 
-There are two ways to order the rows of an epoch's cells. Both are bijections between positions and
-(cell, ordinal):
+There are two ways to order the rows of an epoch's cells; `stretches` puts several of the second kind
+one after the other. They are bijections between positions and (cell, ordinal):
 
 - `Shuffled`: one permutation of all positions.
 - `Blocks`: blocks of equal size, each with every cell's share to the row, shuffled inside. Batches
@@ -65,6 +65,7 @@ class Blocks:
         size: Rows per block.
         key: Names the shuffles.
         chronological: Whether ordinals follow time, see `BlockSchedule`.
+        ordinals_before: Rows of each cell that came before, int64 of shape (cells,). Default: none.
     """
 
     counts: np.ndarray
@@ -72,6 +73,7 @@ class Blocks:
     size: int
     key: int
     chronological: bool
+    ordinals_before: np.ndarray | None = None
 
     @cached_property
     def _schedules(self) -> tuple[BlockSchedule, BlockSchedule]:
@@ -79,10 +81,11 @@ class Blocks:
         blocks, left = divmod(int(self.counts.sum()), self.size)
         last = self._last_block(left)
         whole = self.counts - last
+        before = np.zeros_like(whole) if self.ordinals_before is None else self.ordinals_before
         return (
             BlockSchedule(
                 counts=whole,
-                ordinals_before=np.zeros_like(whole),
+                ordinals_before=before,
                 blocks=blocks,
                 size=self.size,
                 key=self.key,
@@ -90,7 +93,7 @@ class Blocks:
             ),
             BlockSchedule(
                 counts=last,
-                ordinals_before=whole,
+                ordinals_before=before + whole,
                 blocks=1,
                 size=left,
                 key=derived_key(self.key, blocks),

@@ -1,11 +1,12 @@
 """The plan: for every epoch and position the row, before a byte of audio is read."""
 
-from dataclasses import dataclass, field
-from functools import cached_property
+from dataclasses import dataclass, field, replace
+from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from streamaug.planning.buckets import Buckets
 from streamaug.planning.candidates import CandidateSets, ascending
 from streamaug.planning.draws.base import CellsOfEpoch, open_draw
 from streamaug.planning.epoch import Epoch
@@ -13,6 +14,7 @@ from streamaug.planning.identity import Identity
 from streamaug.planning.inventory import Inventory
 from streamaug.planning.ordering import Blocks, Shuffled
 from streamaug.planning.permutation import named_key
+from streamaug.planning.stretches import Stretches
 from streamaug.planning.windows import Windows
 from streamaug.recipes.draws import plug_in_version
 from streamaug.recipes.recipe import Recipe
@@ -171,16 +173,32 @@ class Plan:
                 f"epoch {epoch} would have {rows} rows in blocks of {size}; the most is {_MOST_ROWS} rows in {_MOST_BLOCKS} blocks",
             )
         key = named_key(self.seed, "time", epoch)
+        if cells.stretches:
+            return Epoch(cells=cells, candidates=candidates, ordering=Stretches.of(cells, block=size, key=key))
         windows = None
         if recipe.window is not None and len(cells.count):
             windows = Windows.of(cells, candidates, shards=recipe.window, seed=self.seed, epoch=epoch)
         chronological = cells.reshuffles or windows is not None
         if recipe.stratify is None and not chronological:
-            return Epoch(cells=cells, candidates=candidates, ordering=Shuffled(counts=cells.count, key=key))
+            return self._in_buckets(Epoch(cells=cells, candidates=candidates, ordering=Shuffled(counts=cells.count, key=key)), epoch)
         blocks = Blocks(counts=cells.count, condition_groups=cells.condition_groups, size=size, key=key, chronological=chronological)
-        return Epoch(cells=cells, candidates=candidates, ordering=blocks, windows=windows)
+        return self._in_buckets(Epoch(cells=cells, candidates=candidates, ordering=blocks, windows=windows), epoch)
+
+    def _in_buckets(self, opened: Epoch, epoch: int) -> Epoch:
+        """The epoch in the buckets that the recipe has, if any."""
+        bucket, lengths = self.recipe.bucket, self.inventory.lengths
+        if bucket is None or lengths is None:
+            return opened
+        key = named_key(self.seed, "buckets", epoch)
+        lengths_at = partial(_lengths_at, opened, lengths)
+        return replace(opened, buckets=Buckets(rows=opened.size, size=bucket.rows, batch=bucket.batch, key=key, lengths=lengths_at))
 
     @cached_property
     def _opened(self) -> tuple[CandidateSets, CellsOfEpoch]:
         """The candidate sets, and the cells of each epoch."""
         return open_draw(self.recipe, self.inventory, self.seed)
+
+
+def _lengths_at(epoch: Epoch, lengths: np.ndarray, positions: np.ndarray) -> np.ndarray:
+    """Samples of the clips at positions of an epoch, int64 of shape (n,)."""
+    return np.asarray(lengths[epoch.rows(positions)[1]])

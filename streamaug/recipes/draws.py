@@ -39,6 +39,9 @@ class DrawRules(Protocol):
         summary: What a row is, in a few words for help texts.
         options: The recipe keys that only this draw takes, with a description and an example each.
             A draw that shows several conditions per row takes their number as `views`.
+
+    A draw that honours more than the mixture has `takes`, a sequence of names, see `takes`. Recipes
+    that need what a draw does not take are refused.
     """
 
     @property
@@ -62,6 +65,16 @@ class DrawRules(Protocol):
         Raises:
             RecipeError: The recipe contradicts itself.
         """
+
+
+def takes(draw: DrawRules, part: str) -> bool:
+    """Whether a draw honours a part of the language that not every draw can.
+
+    Args:
+        draw: The draw; without an attribute `takes` it takes none of these parts.
+        part: `weights`, by columns of the clips, or `by_step`, by training step.
+    """
+    return part in getattr(draw, "takes", ())
 
 
 def draw_names(*, plug_ins: bool = True) -> tuple[str, ...]:

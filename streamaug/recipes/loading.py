@@ -8,18 +8,29 @@ import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from streamaug.conditions import Condition
 from streamaug.errors import ConditionError, RecipeError
 from streamaug.files import absolute_path
-from streamaug.recipes.recipe import Recipe, Share, Where
-from streamaug.recipes.schedule import Schedule
-from streamaug.recipes.schema import RecipeFile, ShareFile, option_keys, read_recipe_file, read_recipe_mapping
+from streamaug.recipes.column_weights import ColumnWeights
+from streamaug.recipes.recipe import Bucket, Recipe, Share, Where
+from streamaug.recipes.schedule import Schedule, Unit
+from streamaug.recipes.schema import (
+    BucketFile,
+    ByStepFile,
+    RampFile,
+    RecipeFile,
+    ShareFile,
+    WindowFile,
+    option_keys,
+    read_recipe_file,
+    read_recipe_mapping,
+)
 from streamaug.recipes.yaml_lines import KeyPath, location_of
 
 _EXAMPLE = {"draw": "union", "mixture": {"original": 1, "mp3_64": 1}}
-_PLAIN = ("draw", "stratify", "balance", "shuffle")
+_PLAIN = ("draw", "weights", "stratify", "balance", "shuffle")
 _NOT_INHERITED = ("title", "allow_leakage")
 
 
@@ -30,8 +41,7 @@ class _Part:
     Args:
         mixture: Shares by condition; several files' mixtures are joined as a set.
         where: Choice of clips; several files' choices are joined by "and".
-        values: All other settings by key, with `shuffle` as the window; a file overrides its
-            parents.
+        values: All other settings by key; a file overrides its parents.
         options: The settings that only the draw takes; a file overrides its parents.
         source_locations: File and line of each key path.
     """
@@ -75,7 +85,7 @@ def load_recipe(recipe: str | os.PathLike[str] | Mapping[str, Any]) -> Recipe:
         title=part.values.pop("title", None) or title,
         mixture=part.mixture,
         where=part.where,
-        window=part.values.pop("shuffle", None),
+        **_shuffle(part.values.pop("shuffle", "full")),
         options=part.options,
         source_locations=part.source_locations,
         **part.values,
@@ -121,7 +131,9 @@ def _part_of(file: RecipeFile, source_locations: dict[KeyPath, str]) -> _Part:
     """What a file says itself."""
     values = {key: getattr(file, key) for key in (*_NOT_INHERITED, *_PLAIN) if getattr(file, key) is not None}
     if file.shuffle is not None:
-        values["shuffle"] = None if file.shuffle == "full" else file.shuffle.window
+        values["shuffle"] = file.shuffle
+    if file.weights is not None:
+        values["weights"] = _column_weights(file.weights, source_locations)
     if file.balance is not None:
         values["balance"] = tuple(file.balance)
     options = {key: getattr(file, key) for key in option_keys(file) if getattr(file, key) is not None}
@@ -136,10 +148,38 @@ def _share(name: str, weight: Any, source_location: str) -> Share:
         Condition.parse(name)
     except ConditionError as error:
         raise RecipeError(f"{source_location}: {error}") from None
-    if isinstance(share.weight, dict) and 0 not in share.weight:
-        first = min(share.weight)
-        raise RecipeError(f"{source_location}: the steps of '{name}' begin at epoch {first}; write '{{0: …, {first}: …}}', 0 first")
-    return Share(weight=Schedule.of(share.weight), where=_where(share.where or {}))
+    return Share(weight=_schedule(name, share.weight, source_location), where=_where(share.where or {}))
+
+
+def _schedule(name: str, weight: float | dict[int, float] | RampFile | ByStepFile, source_location: str) -> Schedule:
+    """A condition's weight over time. Raises RecipeError if it does not begin at 0."""
+    unit: Unit = "step" if isinstance(weight, ByStepFile) else "epoch"
+    shape = weight.by_step if isinstance(weight, ByStepFile) else weight
+    points = shape.ramp if isinstance(shape, RampFile) else shape
+    if isinstance(points, dict) and 0 not in points:
+        first = min(points)
+        raise RecipeError(f"{source_location}: the weights of '{name}' begin at {unit} {first}; write '{{0: …, {first}: …}}', 0 first")
+    return Schedule.of(points, ramp=isinstance(shape, RampFile), unit=unit)
+
+
+def _column_weights(weights: Mapping[str, Any], source_locations: Mapping[KeyPath, str]) -> tuple[ColumnWeights, ...]:
+    """Weights by column, sorted. Raises RecipeError if a value has two weights."""
+    for column, values in weights.items():
+        texts = [str(value) for value in values] if isinstance(values, Mapping) else []
+        twice = next((text for number, text in enumerate(texts) if text in texts[:number]), None)
+        if twice is not None:
+            raise RecipeError(f"{source_locations['weights', column]}: weights: '{twice}' has two weights; remove one")
+    return tuple(
+        ColumnWeights.of(column, values if isinstance(values, str) else {str(value): weight for value, weight in values.items()})
+        for column, values in sorted(weights.items())
+    )
+
+
+def _shuffle(shuffle: Literal["full"] | WindowFile | BucketFile) -> dict[str, Any]:
+    """The fields of a recipe that say how it is shuffled."""
+    if isinstance(shuffle, BucketFile):
+        return {"bucket": Bucket(rows=shuffle.bucket, batch=shuffle.batch)}
+    return {"window": shuffle.window} if isinstance(shuffle, WindowFile) else {}
 
 
 def _inherited(parent: _Part, file: RecipeFile) -> _Part:

@@ -11,8 +11,10 @@ import yaml
 from pydantic import ValidationError
 
 from streamaug.errors import RecipeError
+from streamaug.recipes.checks import check_bucket, check_column_weights, check_schedules, check_weights
+from streamaug.recipes.column_weights import ColumnWeights
 from streamaug.recipes.draws import draw_names, find_draw
-from streamaug.recipes.schedule import Schedule
+from streamaug.recipes.schedule import Schedule, Unit, times_to_check
 from streamaug.recipes.yaml_lines import KeyPath
 
 Where = tuple[tuple[str, tuple[str, ...]], ...]
@@ -24,12 +26,25 @@ class Share:
     """One condition's part of a mixture.
 
     Args:
-        weight: How much of the condition, over the epochs.
+        weight: How much of the condition, over time.
         where: Which of its clips. Default: all.
     """
 
     weight: Schedule
     where: Where = ()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Bucket:
+    """A shuffle that puts clips of like length into the same batch.
+
+    Args:
+        rows: Rows that are sorted by length together, a multiple of `batch`.
+        batch: Global batch size.
+    """
+
+    rows: int
+    batch: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,9 +58,12 @@ class Recipe:
             another order in the file is the same recipe.
         options: The keys that only this draw takes, such as `rows`, `views` and `anchor`.
         where: Which clips, for all conditions. Default: all.
+        weights: How often clips come by their values in columns, sorted by column. Default: all
+            alike.
         balance: Columns whose groups each get the mixture.
         stratify: Global batch size, if every batch gets the mixture.
         window: Shards that are open together. Default: None, a full shuffle.
+        bucket: Rows that are sorted by length. Default: None, a full shuffle.
         allow_leakage: Whether clips may also be on the evaluation side.
         source_locations: File and line of each part, for errors.
 
@@ -58,9 +76,11 @@ class Recipe:
     mixture: Mapping[str, Share]
     options: Mapping[str, Any] = field(default_factory=dict)
     where: Where = ()
+    weights: tuple[ColumnWeights, ...] = ()
     balance: tuple[str, ...] = ()
     stratify: int | None = None
     window: int | None = None
+    bucket: Bucket | None = None
     allow_leakage: bool = False
     source_locations: Mapping[KeyPath, str] = field(default_factory=dict, compare=False, repr=False)
 
@@ -73,9 +93,21 @@ class Recipe:
 
     @property
     def columns(self) -> tuple[str, ...]:
-        """Columns of the clips table that the recipe chooses or balances by."""
+        """Columns of the clips table that the recipe chooses, weights or balances by."""
         wheres = [self.where, *(share.where for share in self.mixture.values())]
-        return tuple(sorted({*self.balance, *(column for where in wheres for column, _ in where)}))
+        return tuple(sorted({*self.group_columns, *(column for where in wheres for column, _ in where)}))
+
+    @property
+    def group_columns(self) -> tuple[str, ...]:
+        """Columns whose combinations of values are counted on their own: those of `balance`, then
+        those of `weights`."""
+        return (*self.balance, *(each.column for each in self.weights if each.column not in self.balance))
+
+    @property
+    def unit(self) -> Unit:
+        """What the schedules of the weights count in."""
+        by_step = any(share.weight.unit == "step" for share in self.mixture.values())
+        return "step" if by_step else "epoch"
 
     @property
     def views(self) -> int | None:
@@ -90,10 +122,9 @@ class Recipe:
         Title, order and the spelling of numbers do not change it.
         """
         content = self._plain()
-        content["mixture"] = {
-            name: {"weight": [[first, str(weight)] for first, weight in share.weight.steps], "where": share.where}
-            for name, share in self.mixture.items()
-        }
+        content["mixture"] = {name: {"weight": share.weight.hashed(), "where": share.where} for name, share in self.mixture.items()}
+        if self.weights:
+            content["weights"] = {each.column: each.hashed() for each in self.weights}
         del content["title"]
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
@@ -109,20 +140,25 @@ class Recipe:
         }
         if self.where:
             content["where"] = _plain_where(self.where)
+        if self.weights:
+            content["weights"] = {each.column: each.plain() for each in self.weights}
         if self.balance:
             content["balance"] = list(self.balance)
         if self.stratify is not None:
             content["stratify"] = self.stratify
         if self.window is not None:
             content["shuffle"] = {"window": self.window}
+        if self.bucket is not None:
+            content["shuffle"] = {"bucket": self.bucket.rows, "batch": self.bucket.batch}
         if self.allow_leakage:
             content["allow_leakage"] = True
         return content
 
     @staticmethod
-    def weight_steps(shares: Mapping[str, Share]) -> list[int]:
-        """The epochs at which a weight of some shares changes, ascending; the first is 0."""
-        return sorted({first for share in shares.values() for first, _ in share.weight.steps})
+    def times_to_check(shares: Mapping[str, Share]) -> list[int]:
+        """The times at which to look at the weights of some shares, ascending; the first is 0. See
+        `streamaug.recipes.schedule.times_to_check`."""
+        return times_to_check(share.weight for share in shares.values())
 
     def error_at(self, key_path: KeyPath, problem: str) -> RecipeError:
         """The error for a part of the recipe, with the file and line of that part.
@@ -148,9 +184,12 @@ def _check(recipe: Recipe) -> None:
     if not recipe.mixture:
         raise recipe.error_at(("mixture",), "the mixture is empty; write for example 'mixture: {original: 1, mp3_64: 1}'")
     _check_options(recipe)
-    if any(weight < 0 for share in recipe.mixture.values() for _, weight in share.weight.steps):
+    if any(weight < 0 for share in recipe.mixture.values() for _, weight in share.weight.points):
         raise recipe.error_at(("mixture",), "a weight is negative; use 0 or more")
     check_weights(recipe, recipe.mixture)
+    check_column_weights(recipe)
+    check_schedules(recipe)
+    check_bucket(recipe)
     find_draw(recipe.draw).check(recipe)
     if recipe.balance and recipe.window is not None:
         raise recipe.error_at(
@@ -193,19 +232,3 @@ def _foreign_key(key: str, draw: str) -> str:
     if not owners:
         return f"'draw: {draw}' has no option '{key}'; remove it"
     return f"'{key}' belongs to 'draw: {owners[0]}', but this is 'draw: {draw}'; remove one of them"
-
-
-def check_weights(recipe: Recipe, shares: Mapping[str, Share]) -> None:
-    """Check that some of the conditions have a weight in every epoch.
-
-    Args:
-        recipe: The recipe.
-        shares: The conditions that are drawn by weight.
-
-    Raises:
-        RecipeError: All weights are zero in an epoch.
-    """
-    for epoch in recipe.weight_steps(shares):
-        if not any(share.weight.at(epoch) for share in shares.values()):
-            since = f" from epoch {epoch} on" if epoch else ""
-            raise recipe.error_at(("mixture",), f"all weights are zero{since}; give at least one condition a weight above zero")

@@ -13,11 +13,12 @@ from pydantic.fields import FieldInfo
 
 from streamaug.errors import RecipeError
 from streamaug.hints import guessed, nearest
+from streamaug.recipes.column_weights import EQUAL
 from streamaug.recipes.draws import draw_names, find_draw
 from streamaug.recipes.yaml_lines import KeyPath, location_of, read_yaml
 
 Number = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
-Steps = Annotated[
+Points = Annotated[
     dict[Annotated[int, Field(ge=0)], Number],
     Field(min_length=1, json_schema_extra={"propertyNames": {"pattern": "^[0-9]+$"}}),
 ]
@@ -29,20 +30,42 @@ class _Strict(BaseModel):
 
 
 def _kind(value: Any) -> str:
-    """Which of the three forms of a weight a value seems to be."""
+    """Which of the forms of a weight a value seems to be."""
     if isinstance(value, dict):
-        return "steps" if value and all(isinstance(key, int) for key in value) else "share"
-    return "share" if isinstance(value, ShareFile) else "weight"
+        if value and all(isinstance(key, int) for key in value):
+            return "points"
+        return next((kind for kind in ("ramp", "by_step") if kind in value), "share")
+    kinds: dict[type, str] = {RampFile: "ramp", ByStepFile: "by_step", ShareFile: "share"}
+    return kinds.get(type(value), "weight")
+
+
+class RampFile(_Strict):
+    """A weight that goes in straight lines from point to point."""
+
+    ramp: Points = Field(description="Times and weights.", examples=["ramp: {0: 0, 50: 1}"])
+
+
+class ByStepFile(_Strict):
+    """A weight whose times are training steps."""
+
+    by_step: Annotated[Annotated[Points, Tag("points")] | Annotated[RampFile, Tag("ramp")], Discriminator(_kind)] = Field(
+        description="Steps and weights, or a ramp. A step is a global batch, counted from the start of the training.",
+        examples=["by_step: {0: 1, 5000: 0.25}"],
+    )
+
+
+_Scheduled = (
+    Annotated[Number, Tag("weight")]
+    | Annotated[Points, Tag("points")]
+    | Annotated[RampFile, Tag("ramp")]
+    | Annotated[ByStepFile, Tag("by_step")]
+)
 
 
 class ShareFile(_Strict):
     """One condition's part of a mixture, if it has more than a weight."""
 
-    weight: Annotated[
-        Annotated[Number, Tag("weight")] | Annotated[Steps, Tag("steps")],
-        Discriminator(_kind),
-        Field(description="How much of the condition.", examples=["weight: 1"]),
-    ]
+    weight: Annotated[_Scheduled, Discriminator(_kind), Field(description="How much of the condition.", examples=["weight: 1"])]
     where: Where | None = Field(None, description="Clips of the condition, by values of columns.", examples=["where: {device: [a, b]}"])
 
 
@@ -50,13 +73,37 @@ class WindowFile(_Strict):
     window: int = Field(ge=2, description="Shards that are open together, over all conditions.", examples=["shuffle: {window: 64}"])
 
 
-Weight = Annotated[
-    Annotated[Number, Tag("weight")] | Annotated[Steps, Tag("steps")] | Annotated[ShareFile, Tag("share")], Discriminator(_kind)
+_WEIGHT_KEYS = ["weight", "where", "ramp", "by_step"]
+
+Weight = Annotated[_Scheduled | Annotated[ShareFile, Tag("share")], Discriminator(_kind)]
+
+ValueWeights = Annotated[dict[str | int, Number], Field(min_length=1)]
+Weights = Annotated[
+    Annotated[Literal["equal"], Tag("equal")] | Annotated[ValueWeights, Tag("values")],
+    Discriminator(lambda value: "values" if isinstance(value, dict) else "equal"),
 ]
 
+
+class BucketFile(_Strict):
+    bucket: int = Field(
+        ge=2,
+        le=1 << 30,
+        description="Rows that are sorted by length and cut into batches.",
+        examples=["shuffle: {bucket: 3200, batch: 64}"],
+    )
+    batch: int = Field(ge=1, le=1 << 20, description="Global batch size.", examples=["shuffle: {bucket: 3200, batch: 64}"])
+
+
+def _shuffle_kind(value: Any) -> str:
+    """Which of the shuffles a value seems to be."""
+    if isinstance(value, BucketFile) or (isinstance(value, dict) and not value.keys().isdisjoint(("bucket", "batch"))):
+        return "bucket"
+    return "window" if isinstance(value, dict | WindowFile) else "full"
+
+
 Shuffle = Annotated[
-    Annotated[Literal["full"], Tag("full")] | Annotated[WindowFile, Tag("window")],
-    Discriminator(lambda value: "window" if isinstance(value, dict | WindowFile) else "full"),
+    Annotated[Literal["full"], Tag("full")] | Annotated[WindowFile, Tag("window")] | Annotated[BucketFile, Tag("bucket")],
+    Discriminator(_shuffle_kind),
 ]
 
 
@@ -75,10 +122,15 @@ class RecipeFile(_Strict):
     draw: str | None = None
     mixture: Annotated[dict[str, Weight], Field(min_length=1)] | None = Field(
         None,
-        description="Conditions and their weights: a number, steps over epochs {0: 1.0, 50: 0.25}, or {weight: …, where: …}.",
+        description="Conditions and their weights: a number, by epoch {0: 1.0, 50: 0.25}, {ramp: …}, {by_step: …}, {weight: …, where: …}.",
         examples=["mixture: {original: 1, mp3_64: 1}"],
     )
     where: Where | None = Field(None, description="Clips, by values of columns.", examples=["where: {device: [a, b]}"])
+    weights: Annotated[dict[str, Weights], Field(min_length=1)] | None = Field(
+        None,
+        description="How often clips come, by values of columns: weights of values, or 'equal' for the same number of rows of each.",
+        examples=["weights: {label: {siren: 4}}"],
+    )
     balance: list[str] | None = Field(
         None, min_length=1, description="Columns whose groups each get the mixture.", examples=["balance: [label, device]"]
     )
@@ -87,7 +139,7 @@ class RecipeFile(_Strict):
     )
     shuffle: Shuffle | None = Field(
         None,
-        description="full, or a window of shards for remote stores. Default: full.",
+        description="full; a window of shards, for remote stores; or buckets of clips of like length. Default: full.",
         examples=["shuffle: {window: 64}"],
     )
     allow_leakage: bool | None = Field(
@@ -197,15 +249,22 @@ def _explain(problem: Any, key_path: KeyPath, locations: Mapping[KeyPath, str], 
             steps = (*steps, step)
     name = ".".join(map(str, steps)) or "recipe"
     field = model.model_fields.get(str(key_path[0])) if key_path else None
+    field = BucketFile.model_fields["bucket"] if "bucket" in key_path else field
     examples = (field.examples or [""]) if field else [""]
     example = f"; write for example '{examples[0]}'" if examples[0] else ""
     value = problem["input"]
     match problem["type"]:
         case "extra_forbidden":
-            known = list(model.model_fields) if len(key_path) == 1 else ["window"] if key_path[0] == "shuffle" else ["weight", "where"]
+            known = (
+                list(model.model_fields)
+                if len(key_path) == 1
+                else ["window", "bucket", "batch"]
+                if key_path[0] == "shuffle"
+                else _WEIGHT_KEYS
+            )
             return f"unknown key '{key_path[-1]}'. {nearest(str(key_path[-1]), known)}"
         case "literal_error":
-            known = ["full"] if name == "shuffle" else list(draw_names())
+            known = {"shuffle": ["full"], "weights": [EQUAL]}.get(name.split(".")[0]) or list(draw_names())
             return f"{name}: {value!r} is none of {', '.join(known)}. {guessed(str(value), known)}".rstrip(". ")
         case "missing":
             return f"{name}: '{key_path[-1]}' is missing{example}"

@@ -42,10 +42,10 @@ def plan_of(
     if not isinstance(recipe, Recipe):
         check_plan(recipe, store, split=split, seed=seed)
         return recipe
-    if recipe.stratify not in (None, batch_size):
-        raise recipe.error_at(
-            ("stratify",), f"'stratify: {recipe.stratify}' needs a batch_size of {recipe.stratify}, not {batch_size}; make them equal"
-        )
+    bucket_batch = None if recipe.bucket is None else recipe.bucket.batch
+    for key_path, key, planned in ((("stratify",), "stratify", recipe.stratify), (("shuffle", "batch"), "batch", bucket_batch)):
+        if planned not in (None, batch_size):
+            raise recipe.error_at(key_path, f"'{key}: {planned}' needs a batch_size of {planned}, not {batch_size}; make them equal")
     return open_plan(recipe, store, split=split or "train", seed=seed or 0)
 
 

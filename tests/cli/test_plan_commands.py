@@ -56,6 +56,14 @@ def test_plan_adds_several_epochs_up_and_counts_by_any_columns(store: Store, tmp
     assert sum(pq.read_table(tmp_path / "ledger.parquet")["rows"].to_pylist()) == 600
 
 
+def test_plan_counts_by_the_columns_that_a_recipe_weights(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text("draw: union\nmixture: {original: 1}\nweights: {device: equal}\n")
+    output = streamaug("plan", tmp_path / "recipe.yaml", store.url)
+    assert "weights by device: equal" in output
+    line = next(line for line in output.splitlines() if "original" in line)
+    assert [int(cell) for cell in line.split("│")[2:-1]] == [100] * 6 + [600]
+
+
 def test_plan_writes_every_row_with_the_location_of_its_bytes(store: Store, tmp_path: Path) -> None:
     path = tmp_path / "rows.parquet"
     streamaug("plan", RECIPES / "views.yaml", store.url, "--rows", path, "--epoch", 2, "--seed", 5)
@@ -85,6 +93,15 @@ def test_plan_draws_a_picture(store: Store, tmp_path: Path) -> None:
         streamaug("plan", RECIPES / "views.yaml", store.url, "--picture", tmp_path / name)
         assert (tmp_path / name).stat().st_size > 10_000, number
     assert (tmp_path / "picture.png").read_bytes() == (tmp_path / "again.png").read_bytes()
+
+
+def test_plan_draws_the_shares_of_all_counted_epochs(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text("draw: one-per-clip\nmixture: {original: 1, mp3_64: {ramp: {0: 0, 5: 1}}}\n")
+    sizes = set()
+    for epochs in (1, 6, 300):
+        streamaug("plan", tmp_path / "recipe.yaml", store.url, "--epochs", epochs, "--picture", tmp_path / "picture.svg")
+        sizes.add((tmp_path / "picture.svg").read_text().split("rows of each condition")[1])
+    assert len(sizes) == 3
 
 
 def test_files_that_cannot_be_written_are_errors_and_leave_nothing(store: Store, tmp_path: Path) -> None:

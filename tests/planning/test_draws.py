@@ -85,6 +85,14 @@ def test_its_version_is_part_of_the_identity_and_that_of_a_built_in_draw_is_not(
     assert "draw" not in Plan(recipe=recipe("union", {"original": 1}), inventory=inventory()).identity.to_dict()
 
 
+def test_it_must_say_that_it_takes_weights_or_recipes_with_them_are_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = "draw: every-second\nstart: 1\nmixture: {original: 1}\nweights: {label: {label 1: 2}}\n"
+    with pytest.raises(RecipeError, match=r"recipe.yaml:4: 'draw: every-second' does not take 'weights'; use 'draw: union' or"):
+        load(tmp_path, text)
+    monkeypatch.setattr(EverySecond, "takes", ("weights",), raising=False)
+    assert [each.column for each in load(tmp_path, text).weights] == ["label"]
+
+
 def test_the_json_schema_has_its_name_and_keys() -> None:
     properties = schema.recipe_file_model().model_json_schema()["properties"]
     assert "every-second" in str(properties["draw"])

@@ -52,6 +52,17 @@ def plan_of(store: Store, folder: Path, text: str, **settings: str) -> Plan:
         ("draw: union\nmixture: {original: 1}\nwhere:\n  devise: [a]\n", 4, "the store has no column 'devise'. Did you mean 'device'?"),
         ("draw: union\nmixture: {original: 1}\nwhere:\n  device: [c]\n", 4, "has device = 'c'. Available: a, b"),
         ("draw: union\nbalance: [labl]\nmixture: {original: 1}\n", 2, "the store has no column 'labl'. Did you mean 'label'?"),
+        (
+            "draw: union\nmixture: {original: 1}\nweights:\n  device: {c: 2}\n",
+            4,
+            "weights: no clip of split 'train' has device = 'c'. Available: a, b",
+        ),
+        ("draw: union\nmixture: {original: 1}\nweights:\n  devise: equal\n", 4, "the store has no column 'devise'. Did you mean 'device'?"),
+        (
+            "draw: union\nmixture: {original: 1, pitch: 1}\nweights:\n  device: equal\n",
+            4,
+            "weights: 'pitch' has no clip with device = 'b', so the values cannot be equal",
+        ),
         ("draw: union\nmixture:\n  pitch: 1\nwhere: {device: [b]}\n", 3, "'pitch' has no clip of split 'train' that the recipe takes"),
     ],
 )

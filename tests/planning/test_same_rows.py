@@ -11,11 +11,17 @@ import numpy as np
 import pytest
 
 from streamaug.planning import Plan
+from streamaug.recipes import Schedule
+from streamaug.recipes.recipe import Bucket
 from tests.planning.inventories import inventory, recipe
 
 EQUAL = {"original": 1, "mp3_64": 1, "aac_32": 1}
 UNEQUAL = {"original": 0.29, "mp3_64": 2, "he-aac_16": 0.5}
 CURRICULUM = {"original": 1, "mp3_64": {0: 1, 2: 0.5}, "he-aac_16": {0: 0, 1: 1, 3: 2}}
+RAMP = {"original": 1, "mp3_64": Schedule.of({0: 0, 3: 0.7}, ramp=True)}
+BY_STEP = {"original": 1, "mp3_64": Schedule.of({0: 1, 7: 0.5, 25: 2}, unit="step")}
+RAMP_BY_STEP = {"original": 1, "mp3_64": Schedule.of({0: 1, 7: 0.5, 50: 2}, ramp=True, unit="step")}
+LOUD = {"label": {"label 1": 2.5, "label 2": 0}}
 INCOMPLETE = {"mp3_64": 0.4, "he-aac_16": 0.7}
 
 CASES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
@@ -47,6 +53,26 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "views, stratify": ({"draw": "views", "weights": EQUAL, "views": 2, "stratify": 10}, {}, "bfbea4ec d2bd73cb"),
     "views, window": ({"draw": "views", "weights": EQUAL, "views": 2, "window": 12}, {}, "bf0dbf5d 89f5e567"),
     "views, balance": ({"draw": "views", "weights": EQUAL, "views": 3, "balance": ("label",)}, {}, "39a1f334 a5faf2a0"),
+    "union, ramp": ({"draw": "union", "weights": RAMP}, {}, "3b6f1c9a 79cf81a2"),
+    "weighted, ramp": ({"draw": "weighted", "weights": RAMP, "rows": 301}, {}, "b4b5820c 065c0a65"),
+    "one-per-clip, ramp": ({"draw": "one-per-clip", "weights": RAMP}, {}, "92226e57 3d389ab8"),
+    "weighted, steps inside epochs": ({"draw": "weighted", "weights": BY_STEP, "rows": 320, "stratify": 16}, {}, "90c5dd4c f297a5fc"),
+    "weighted, ramp by step": ({"draw": "weighted", "weights": RAMP_BY_STEP, "rows": 320, "stratify": 16}, {}, "3c701792 024e20f8"),
+    "weighted, ramp by step, weights": (
+        {"draw": "weighted", "weights": RAMP_BY_STEP, "rows": 320, "stratify": 16, "by_column": LOUD},
+        {},
+        "f9569b07 29500327",
+    ),
+    "union, weights": ({"draw": "union", "weights": UNEQUAL, "by_column": LOUD}, {"missing": INCOMPLETE}, "58895553 f787cef6"),
+    "union, equal": ({"draw": "union", "weights": UNEQUAL, "by_column": {"label": "equal"}}, {}, "ffd5e8aa d2400d98"),
+    "weighted, weights": ({"draw": "weighted", "weights": EQUAL, "rows": 301, "by_column": LOUD}, {}, "7b994718 da67c481"),
+    "weighted, equal": ({"draw": "weighted", "weights": EQUAL, "rows": 301, "by_column": {"label": "equal"}}, {}, "6ebd263a 7e8b38b2"),
+    "union, bucket": ({"draw": "union", "weights": UNEQUAL, "bucket": Bucket(rows=64, batch=16)}, {}, "10bf02be b6e862b0"),
+    "weighted, bucket": (
+        {"draw": "weighted", "weights": EQUAL, "rows": 301, "bucket": Bucket(rows=100, batch=10)},
+        {},
+        "1e53fc36 cdbce099",
+    ),
 }
 
 

@@ -32,5 +32,20 @@ def test_a_recipe_of_the_page_has_the_plan_and_count_that_the_page_shows(store: 
 
 def test_every_draw_and_option_is_on_the_page() -> None:
     page = "".join(match["text"] for match in RECIPES)
-    for word in ("union", "weighted", "one-per-clip", "views", "anchor", "where", "balance", "stratify", "shuffle", "{0: "):
+    for word in (
+        "union",
+        "weighted",
+        "one-per-clip",
+        "views",
+        "anchor",
+        "where",
+        "balance",
+        "stratify",
+        "shuffle",
+        "{0: ",
+        "ramp",
+        "by_step",
+        "weights",
+        "equal",
+    ):
         assert word in page

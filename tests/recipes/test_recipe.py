@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from streamaug.errors import RecipeError
 from streamaug.recipes import Recipe, Schedule, Share, load_recipe
+from streamaug.recipes.column_weights import ColumnWeights
 from streamaug.recipes.leave_one_out import without_each_codec
 from streamaug.recipes.schema import recipe_file_model
 from tests.planning.settings import some
@@ -51,7 +52,41 @@ UNION = "draw: union\nmixture: {original: 1, mp3_64: 1}\n"
         ("draw: union\nmixture:\n  original: '1'\n", 3, "mixture.original: '1': input should be a valid number"),
         ("draw: union\nmixture: {original: 0, mp3_64: 0}\n", 2, "all weights are zero; give at least one condition a weight above zero"),
         ("draw: union\nmixture: {original: {0: 1, 3: 0}}\n", 2, "all weights are zero from epoch 3 on"),
-        ("draw: union\nmixture:\n  original: 1\n  aac: {5: 1}\n", 4, "write '{0: …, 5: …}', 0 first"),
+        ("draw: union\nmixture:\n  original: 1\n  aac: {5: 1}\n", 4, "begin at epoch 5; write '{0: …, 5: …}', 0 first"),
+        ("draw: union\nmixture:\n  original: 1\n  aac: {by_step: {ramp: {5: 1}}}\n", 4, "begin at step 5; write '{0: …, 5: …}', 0 first"),
+        ("draw: union\nmixture: {original: {ramp: {0: 0, 3: 1}}}\n", 2, "all weights are zero in epoch 0; give"),
+        ("draw: union\nmixture: {original: {ramp: {0: 1, 3: 0}}}\n", 2, "all weights are zero from epoch 3 on"),
+        ("draw: union\nmixture: {original: {ramps: {0: 1, 3: 0}}}\n", 2, "unknown key 'ramps'. Did you mean 'ramp'?"),
+        ("draw: union\nmixture:\n  original: {ramp: 1}\n", 3, "mixture.original.ramp: 1: input should be a valid dictionary"),
+        ("draw: union\nmixture:\n  original: {by_step: {0: -1}}\n", 3, "mixture.original.by_step.0: -1: input should be greater"),
+        ("draw: union\nmixture:\n  original: {by_step: {0: 1, 9: 2}}\n", 3, "'draw: union' does not take weights by step"),
+        (
+            "draw: weighted\nrows: 640\nmixture:\n  original: {by_step: {0: 1, 9: 2}}\n",
+            4,
+            "is a global batch, so each batch has a mixture of its own; write the global batch size, for example 'stratify: 64'",
+        ),
+        (
+            "draw: weighted\nrows: 650\nstratify: 64\nmixture: {original: {by_step: {0: 1, 9: 2}}}\n",
+            2,
+            "650 rows are not a multiple of 64; write 'rows: 704' or 640",
+        ),
+        (UNION + "weights: {label: 4}\n", 3, "weights.label: 4 is none of equal"),
+        (UNION + "weights: {label: equall}\n", 3, "weights.label: 'equall' is none of equal. Did you mean 'equal'?"),
+        (UNION + "weights:\n  label:\n    siren: -1\n", 5, "weights.label.siren: -1: input should be greater than or equal to 0"),
+        (UNION + "weights: {}\n", 3, "write for example 'weights: {label: {siren: 4}}'"),
+        (UNION + "weights: {fold: {1: 2, '1': 3}}\n", 3, "weights: '1' has two weights; remove one"),
+        (UNION + "weights:\n  device: equal\n  label: equal\n", 5, "weights: 'device' and 'label' cannot both be equal"),
+        (UNION + "shuffle: {bucket: 100, batch: 64}\n", 3, "is not several batches of 64; write for example '{bucket: 3200, batch: 64}'"),
+        (UNION + "shuffle: {bucket: 128}\n", 3, "'batch' is missing; write for example 'shuffle: {bucket: 3200, batch: 64}'"),
+        (UNION + "shuffle: {bucket: 128, batsh: 64}\n", 3, "unknown key 'batsh'. Did you mean 'batch'?"),
+        (UNION + "stratify: 64\nshuffle: {bucket: 128, batch: 64}\n", 3, "'stratify: 64' and a bucket exclude each other"),
+        (UNION + "shuffle: {window: 8}\nweights: {label: equal}\n", 4, "'weights' and a window exclude each other"),
+        (
+            "draw: one-per-clip\nmixture: {original: 1}\nweights: {label: equal}\n",
+            3,
+            "'draw: one-per-clip' does not take 'weights'; use 'draw: union' or 'draw: weighted', or leave clips out with 'where'",
+        ),
+        ("draw: views\nviews: 2\nmixture: {original: 1, mp3_64: 1}\nweights: {label: equal}\n", 4, "'draw: views' does not take 'weights'"),
         ("draw: union\nmixture:\n  original: 1\n  mp3-64_: 1\n", 4, "condition 'mp3-64_'"),
         ("draw: union\nmixture:\n  original: {weigt: 1}\n", 3, "unknown key 'weigt'. Did you mean 'weight'?"),
         ("draw: union\nmixture: {}\n", 2, "mixture: {}"),
@@ -112,9 +147,9 @@ def test_a_title_an_order_or_another_spelling_of_a_number_is_the_same_recipe(tmp
 
 
 numbers = st.floats(0.001, 1000, allow_nan=False).map(lambda number: float(f"{number:.4g}"))
-schedules = st.dictionaries(st.integers(1, 200), numbers, max_size=3).flatmap(
-    lambda steps: numbers.map(lambda first: Schedule.of({0: first, **steps}))
-)
+points = st.dictionaries(st.integers(1, 200), numbers, max_size=3).flatmap(lambda later: numbers.map(lambda first: {0: first, **later}))
+schedules = st.builds(lambda points, ramp: Schedule.of(points, ramp=ramp), points, st.booleans())
+column_weights = st.one_of(st.just("equal"), st.dictionaries(st.sampled_from(["bus", "1"]), numbers, min_size=1))
 wheres = st.dictionaries(st.sampled_from(["device", "fold"]), st.lists(st.sampled_from("abc123"), min_size=1), max_size=2).map(
     lambda where: tuple(sorted((column, tuple(sorted(set(values)))) for column, values in where.items()))
 )
@@ -129,22 +164,18 @@ wheres = st.dictionaries(st.sampled_from(["device", "fold"]), st.lists(st.sample
     where=wheres,
     stratify=st.none() | st.integers(2, 1000),
     balance=st.sampled_from([(), ("label",), ("label", "device")]),
+    weights=st.none() | column_weights,
 )
 def test_a_recipe_and_its_re_serialised_self_have_the_same_hash(
-    tmp_path_factory: pytest.TempPathFactory, draw: str, **settings: object
+    tmp_path_factory: pytest.TempPathFactory, draw: str, weights: Any, **settings: Any
 ) -> None:
-    recipe = Recipe(title="a: title", draw=draw, options={"rows": 7} if draw == "weighted" else {}, **settings)  # type: ignore[arg-type]  # values of one type
+    if weights is not None and draw != "one-per-clip":
+        settings["weights"] = (ColumnWeights.of("fold", {"3": 0.3}), ColumnWeights.of("label", weights))
+    recipe = Recipe(title="a: title", draw=draw, options={"rows": 7} if draw == "weighted" else {}, **settings)
     path = write(tmp_path_factory.mktemp("recipes"), recipe.to_yaml())
     again = load_recipe(path)
     assert again == recipe
     assert again.hash == recipe.hash
-
-
-def test_a_schedule_is_steps_and_sums_to_what_its_epochs_have() -> None:
-    schedule = Schedule.of({0: 0.1, 3: 0, 7: 2.5})
-    for epoch in range(12):
-        assert schedule.before(epoch) == sum((schedule.at(earlier) for earlier in range(epoch)), start=schedule.at(0) * 0)
-    assert [float(schedule.at(epoch)) for epoch in (0, 2, 3, 6, 7, 1000)] == [0.1, 0.1, 0, 0, 2.5, 2.5]
 
 
 class TestExtends:
@@ -184,6 +215,21 @@ class TestExtends:
         broken = write(tmp_path, "draw: union\nmixture: {original: x}\n", "a.yaml")
         assert f"{broken}:2: " in refusal(write(tmp_path, "extends: [a.yaml]\n"))
 
+    def test_overrides_weights_by_column(self, tmp_path: Path) -> None:
+        write(tmp_path, UNION + "weights: {label: {siren: 4}}\n", "a.yaml")
+        write(tmp_path, UNION + "weights: {label: equal}\n", "b.yaml")
+        assert load_recipe(write(tmp_path, "extends: [a.yaml]\n")).weights == (ColumnWeights.of("label", {"siren": 4}),)
+        assert load_recipe(write(tmp_path, "extends: [a.yaml]\nweights: {device: equal}\n")).weights == (
+            ColumnWeights.of("device", "equal"),
+        )
+        assert "'weights' is not the same as in" in refusal(write(tmp_path, "extends: [a.yaml, b.yaml]\n"))
+
+    def test_takes_a_schedule_in_another_shape_or_unit_for_another_weight(self, tmp_path: Path) -> None:
+        write(tmp_path, "draw: weighted\nrows: 64\nstratify: 8\nmixture: {original: {by_step: {ramp: {0: 1, 5: 2}}}}\n", "a.yaml")
+        assert load_recipe(write(tmp_path, "extends: [a.yaml]\n")).hash == load_recipe(tmp_path / "a.yaml").hash
+        for other in ("{by_step: {0: 1, 5: 2}}", "{ramp: {0: 1, 5: 2}}", "{0: 1, 5: 2}"):
+            assert "has the weight" in refusal(write(tmp_path, f"extends: [a.yaml]\nmixture: {{original: {other}}}\n"))
+
     def test_joins_choices_of_clips_by_and(self, tmp_path: Path) -> None:
         write(tmp_path, UNION + "where: {device: [a, b], city: [x]}\n", "a.yaml")
         joined = load_recipe(write(tmp_path, "extends: [a.yaml]\nwhere: {device: [b, c]}\n"))
@@ -198,6 +244,10 @@ class TestExtends:
     def test_refuses_parents_that_disagree_until_the_file_decides(self, tmp_path: Path) -> None:
         write(tmp_path, UNION + "stratify: 8\n", "a.yaml")
         write(tmp_path, UNION + "stratify: 16\n", "b.yaml")
+        write(tmp_path, UNION + "shuffle: {bucket: 64, batch: 8}\n", "c.yaml")
+        write(tmp_path, UNION + "shuffle: {bucket: 64, batch: 16}\n", "d.yaml")
+        assert "'shuffle' is not the same as in" in refusal(write(tmp_path, "extends: [c.yaml, d.yaml]\n"))
+        assert load_recipe(write(tmp_path, "extends: [c.yaml]\nshuffle: full\n")).bucket is None
         assert "'stratify' is not the same as in" in refusal(write(tmp_path, "extends: [a.yaml, b.yaml]\n"))
         assert load_recipe(write(tmp_path, "extends: [a.yaml, b.yaml]\nstratify: 32\n")).stratify == 32
 
@@ -218,7 +268,20 @@ def test_the_json_schema_accepts_every_recipe_of_the_repository_and_refuses_mist
         load_recipe(path)
     share = {"draw": "union", "mixture": {"mp3_64": {"weight": {"0": 1, "5": 0.5}, "where": {"fold": [1]}}}}
     validator.validate(share)
-    for wrong in ({"draw": "uinon"}, {"mixtur": {}}, {"mixture": {"mp3_64": {"weigt": 1}}}, {"shuffle": {"window": 1}}):
+    scheduled = {
+        "original": {"ramp": {"0": 1, "5": 0.5}},
+        "mp3_64": {"weight": {"by_step": {"ramp": {"0": 1}}}},
+        "pitch": {"by_step": {"0": 1}},
+    }
+    validator.validate({"shuffle": {"bucket": 128, "batch": 64}})
+    validator.validate({"mixture": scheduled, "weights": {"label": {"siren": 4}, "device": "equal"}})
+    for wrong in (
+        {"draw": "uinon"},
+        {"mixtur": {}},
+        {"mixture": {"mp3_64": {"weigt": 1}}},
+        {"shuffle": {"window": 1}},
+        {"weights": {"a": "b"}},
+    ):
         assert not validator.is_valid(wrong)
 
 
@@ -241,6 +304,8 @@ class TestADictionary:
             UNION,
             "draw: weighted\nrows: 40\nmixture: {original: {0: 1, 5: 0.5}, mp3_64: {weight: 2, where: {device: [a]}}}\n",
             "draw: views\nviews: 2\nanchor: original\nmixture: {original: 1, mp3_64: 1}\nwhere: {fold: [1, 2]}\nallow_leakage: true\n",
+            "draw: union\nmixture: {original: 1}\nshuffle: {bucket: 640, batch: 64}\n",
+            "draw: weighted\nrows: 64\nstratify: 8\nweights: {fold: {1: 2}}\nmixture: {original: {by_step: {ramp: {0: 1, 5: 0.5}}}}\n",
         ],
     )
     def test_gives_the_recipe_that_its_yaml_gives(self, tmp_path: Path, text: str) -> None:

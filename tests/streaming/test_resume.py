@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from itertools import zip_longest
 from pathlib import Path
 
 import pytest
@@ -15,7 +16,7 @@ import torch
 from torch.utils.data import DataLoader
 from torchdata.stateful_dataloader import StatefulDataLoader
 
-from streamaug.errors import StateError, StreamaugError
+from streamaug.errors import RecipeError, StateError, StreamaugError
 from streamaug.recipes import Recipe
 from streamaug.store import Store
 from streamaug.streaming import Stream
@@ -59,6 +60,38 @@ def test_the_number_of_workers_may_change_between_epochs(store: Store, recipe: R
     one = stream(recipe, store)
     epochs = [[batch["epoch"] for batch in DataLoader(one, batch_size=None, num_workers=workers)] for workers in (2, 4, 0, 1)]
     assert epochs == [[0] * 10, [1] * 10, [2] * 10, [3] * 10]
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "draw: weighted\nrows: 40\nstratify: 8\nweights: {label: equal}\nmixture: {original: 1, mp3_64: {by_step: {ramp: {0: 0, 8: 3}}}}\n",
+        "draw: union\nshuffle: {bucket: 24, batch: 8}\nweights: {label: {tram: 2}}\nmixture: {original: 1, mp3_64: {ramp: {0: 0, 2: 1}}}\n",
+    ],
+)
+def test_weights_over_time_and_buckets_go_on_on_other_ranks(store: Store, tmp_path: Path, text: str) -> None:
+    recipe = write_recipe(tmp_path / "recipe.yaml", text)
+    whole = stream(recipe, store, batch_size=8)
+    expected = [line for _ in range(2) for batch in whole for line in described(batch)]
+    before = stream(recipe, store, batch_size=8)
+    served = []
+    for batch in before:
+        served += described(batch)
+        if len(served) == 24:
+            break
+    ranks = [stream(recipe, store, batch_size=8, rank=rank, world=2) for rank in (0, 1)]
+    for rank in ranks:
+        rank.load_state_dict(before.state_dict())
+    for _ in range(2):
+        for batches in zip_longest(*ranks):
+            served += [line for batch in batches if batch is not None for line in described(batch)]
+    assert served == expected
+    with pytest.raises(RecipeError, match="needs a batch_size of 8, not 16"):
+        stream(recipe, store, batch_size=16)
+
+
+def described(batch: dict) -> list[tuple[str, str]]:
+    return list(zip(batch["clip_id"], batch["condition"], strict=True))
 
 
 def test_the_state_is_a_small_json_object(store: Store, recipe: Recipe) -> None:

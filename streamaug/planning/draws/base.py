@@ -32,6 +32,24 @@ class Cell:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Stretch:
+    """A part of an epoch, in time, that has its own shares of the cells.
+
+    Args:
+        count: Rows of each cell, int64 of shape (cells,).
+        batches: The rows of each cell in each batch of a ramp, int32 of shape (batches, cells).
+            Default: every block has each cell's share.
+    """
+
+    count: np.ndarray
+    batches: np.ndarray | None = None
+
+    def only(self, kept: np.ndarray) -> "Stretch":
+        """The stretch without cells that have no row in it; `kept` is bool of shape (cells,)."""
+        return Stretch(count=self.count[kept], batches=None if self.batches is None else self.batches[:, kept])
+
+
+@dataclass(frozen=True, kw_only=True)
 class Cells:
     """The cells of an epoch, as arrays.
 
@@ -45,6 +63,8 @@ class Cells:
         key: Names the order, uint64 of shape (cells,); cells with the same key share an order.
         reshuffles: Whether each pass over the candidate set has an order of its own; `first` then
             counts on over all passes. Otherwise the order is a circle that never changes.
+        stretches: The parts of an epoch whose shares change inside it; their counts add up to
+            `count`, and ordinals count on. Empty if the shares are the same in the whole epoch.
     """
 
     conditions: np.ndarray
@@ -53,6 +73,7 @@ class Cells:
     count: np.ndarray
     key: np.ndarray
     reshuffles: bool
+    stretches: tuple[Stretch, ...] = ()
 
     @property
     def condition_groups(self) -> np.ndarray:
@@ -60,14 +81,16 @@ class Cells:
         return np.cumsum(np.any(np.diff(self.conditions, axis=0, prepend=-1) != 0, axis=1)) - 1
 
     @classmethod
-    def of(cls, cells: Sequence[Cell], *, views: int, reshuffles: bool = False) -> "Cells":
+    def of(cls, cells: Sequence[Cell], *, views: int, reshuffles: bool = False, stretches: Sequence[Stretch] = ()) -> "Cells":
         """Cells from a list; those without rows are left out.
 
         Args:
             cells: The cells in their order on the line.
             views: Conditions per row.
             reshuffles: See the class.
+            stretches: See the class.
         """
+        kept = np.array([cell.count > 0 for cell in cells], bool)
         cells = [cell for cell in cells if cell.count]
         return cls(
             conditions=np.array([cell.conditions for cell in cells], np.int64).reshape(-1, views),
@@ -76,6 +99,7 @@ class Cells:
             count=np.array([cell.count for cell in cells], np.int64),
             key=np.array([cell.key for cell in cells], np.uint64),
             reshuffles=reshuffles,
+            stretches=tuple(stretch.only(kept) for stretch in stretches),
         )
 
 

@@ -13,8 +13,9 @@ from streamaug.planning.draws.balance import balance_error
 from streamaug.planning.draws.base import Cell, Cells, CellsOfEpoch
 from streamaug.planning.inventory import Inventory
 from streamaug.planning.permutation import named_key, permute
+from streamaug.recipes.checks import check_weights
 from streamaug.recipes.draws import NoOptions
-from streamaug.recipes.recipe import Recipe, Share, check_weights
+from streamaug.recipes.recipe import Recipe, Share
 from streamaug.recipes.schedule import Schedule
 
 
@@ -99,7 +100,7 @@ def _check_shares(recipe: Recipe, drawn: dict[str, Share], views: int) -> None:
         drawn: The conditions that are drawn, that is, all but the anchor.
         views: Conditions that are drawn per row.
     """
-    for epoch in recipe.weight_steps(drawn):
+    for epoch in recipe.times_to_check(drawn):
         weights = {name: share.weight.at(epoch) for name, share in drawn.items()}
         total = sum(weights.values())
         for name, weight in weights.items():
@@ -114,7 +115,7 @@ def _check_shares(recipe: Recipe, drawn: dict[str, Share], views: int) -> None:
 
 def _check_views(recipe: Recipe, inventory: Inventory, strata: Sequence[Stratum], views: int, anchor: int | None) -> None:
     """Check that every clip has as many conditions as a row has views. Raises RecipeError."""
-    for epoch in recipe.weight_steps(recipe.mixture):
+    for epoch in recipe.times_to_check(recipe.mixture):
         weighted = {number for number, share in enumerate(recipe.mixture.values()) if share.weight.at(epoch)}
         for stratum in strata:
             lacks_anchor = anchor is not None and anchor not in stratum.conditions
