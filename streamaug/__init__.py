@@ -13,18 +13,34 @@ if TYPE_CHECKING:
     from streamaug.building.build import build
     from streamaug.planning import Plan
     from streamaug.planning.open_plan import open_plan
+    from streamaug.planning.open_stores import open_stores
     from streamaug.reading.cache import Cache
     from streamaug.recipes import Recipe, load_recipe
     from streamaug.store import Store
+    from streamaug.store.catalogue import Catalogue
     from streamaug.streaming.loader import StreamLoader
     from streamaug.streaming.stream import Stream
 
     __version__: str
 
-__all__ = ["Cache", "Plan", "Recipe", "Store", "Stream", "StreamLoader", "__version__", "build", "load_recipe", "open_plan"]
+__all__ = [
+    "Cache",
+    "Catalogue",
+    "Plan",
+    "Recipe",
+    "Store",
+    "Stream",
+    "StreamLoader",
+    "__version__",
+    "build",
+    "load_recipe",
+    "open_plan",
+    "open_stores",
+]
 
 _MODULES = {
     "Cache": "streamaug.reading.cache",
+    "Catalogue": "streamaug.store.catalogue",
     "Plan": "streamaug.planning",
     "Recipe": "streamaug.recipes",
     "Store": "streamaug.store",
@@ -33,6 +49,7 @@ _MODULES = {
     "build": "streamaug.building.build",
     "load_recipe": "streamaug.recipes",
     "open_plan": "streamaug.planning.open_plan",
+    "open_stores": "streamaug.planning.open_stores",
 }
 
 

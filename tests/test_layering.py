@@ -15,6 +15,7 @@ TOPS = ("streamaug", "train", "tools", "tests")
 
 FLOORS = (
     (
+        "condition_names",
         "conditions",
         "digests",
         "errors",

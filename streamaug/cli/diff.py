@@ -16,7 +16,7 @@ _EXAMPLES = 5
 def diff(
     first: Annotated[Path, typer.Argument(help="Recipe, a YAML file.")],
     second: Annotated[Path, typer.Argument(help="Recipe to compare it with, a YAML file.")],
-    store: Annotated[str, typer.Argument(help="Folder or URL of the store.")],
+    store: Annotated[str | None, typer.Argument(help="Folder or URL of the store. Default: the stores that the recipe names.")] = None,
     split: Annotated[str, typer.Option(help="Split to draw from: train, or a choice on a column such as fold=1,2.")] = "train",
     evaluate: Annotated[
         str | None,
@@ -33,13 +33,16 @@ def diff(
     from streamaug.planning.difference import changed_settings, compare
     from streamaug.planning.ledger import planned
     from streamaug.planning.open_plan import factorize, open_plan
+    from streamaug.planning.open_stores import open_stores
     from streamaug.recipes import load_recipe
-    from streamaug.store import Store
 
     if "," in by:
         raise RecipeError(f"--by '{by}': two recipes are compared by one column; use 'streamaug plan --by {by}' to count by several")
-    opened = Store.open(store)
-    one, other = (open_plan(load_recipe(path), opened, split=split, seed=seed, evaluate=evaluate) for path in (first, second))
+    recipes = [load_recipe(path) for path in (first, second)]
+    if store is None and recipes[0].stores != recipes[1].stores:
+        raise RecipeError(f"{first} and {second} name other stores, but two recipes are compared on the same; make 'stores' equal")
+    opened = open_stores(recipes[0], store)
+    one, other = (open_plan(each, open_stores(each, opened), split=split, seed=seed, evaluate=evaluate) for each in recipes)
     columns = {by: factorize(opened.clips, by)}
     difference = compare(one, other, epoch)
 

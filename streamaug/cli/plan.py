@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from streamaug.condition_names import split_store
 from streamaug.errors import RecipeError
 
 if TYPE_CHECKING:
@@ -15,7 +16,7 @@ if TYPE_CHECKING:
 
 def plan(
     recipe: Annotated[Path, typer.Argument(help="Recipe, a YAML file.")],
-    store: Annotated[str, typer.Argument(help="Folder or URL of the store.")],
+    store: Annotated[str | None, typer.Argument(help="Folder or URL of the store. Default: the stores that the recipe names.")] = None,
     split: Annotated[str, typer.Option(help="Split to draw from: train, or a choice on a column such as fold=1,2.")] = "train",
     evaluate: Annotated[
         str | None,
@@ -41,16 +42,19 @@ def plan(
     from streamaug.planning.costs import estimate
     from streamaug.planning.ledger import planned
     from streamaug.planning.open_plan import factorize, open_plan
+    from streamaug.planning.open_stores import open_stores
     from streamaug.recipes import load_recipe
-    from streamaug.store import Store
+    from streamaug.store.catalogue import Catalogue
 
     if epochs is not None and epoch:
         raise RecipeError("--epoch counts one epoch and --epochs counts several from epoch 0; use one of them")
     counted = range(epochs) if epochs is not None else range(epoch, epoch + 1)
-    opened = Store.open(store)
-    opened_plan = open_plan(load_recipe(recipe), opened, split=split, seed=seed, evaluate=evaluate)
-    by = by or ",".join(each.column for each in opened_plan.recipe.weights) or "label"
-    columns = {name: factorize(opened.clips, name) for name in by.split(",")}
+    loaded = load_recipe(recipe)
+    opened = open_stores(loaded, store)
+    opened_plan = open_plan(loaded, opened, split=split, seed=seed, evaluate=evaluate)
+    by = by or ",".join(each.column for each in loaded.weights) or "label"
+    names = dict.fromkeys([*(["store"] if isinstance(opened, Catalogue) else []), *by.split(",")])
+    columns = {name: factorize(opened.clips, name) for name in names}
     counts = planned(opened_plan, columns, counted)
     bitstreams = [opened.locations(condition) for condition in opened_plan.conditions]
     show(opened_plan, counts, estimate(opened_plan, opened, bitstreams, counted), counted)
@@ -106,7 +110,11 @@ def _padding_line(plan: "Plan", epoch: int) -> str:
 
 
 def ledger_lines(ledger: "Ledger") -> list[list[str]]:
-    """A ledger as lines of text: conditions by one column, or one line per combination."""
+    """A ledger as lines of text: conditions by one column, with several stores after the store; or
+    one line per combination."""
+    if len(ledger.columns) == 3 and ledger.columns[1] == "store":
+        lines = ledger_lines(ledger.by("condition", ledger.columns[2]))
+        return [["store", *lines[0]], *([split_store(line[0])[0], *line] for line in lines[1:])]
     if len(ledger.columns) > 2:
         table = ledger.table()
         return [table.column_names, *([str(value) for value in line.values()] for line in table.to_pylist())]

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
 def stream(
     recipe: Annotated[Path, typer.Argument(help="Recipe, a YAML file.")],
-    store: Annotated[str, typer.Argument(help="Folder or URL of the store.")],
+    store: Annotated[str | None, typer.Argument(help="Folder or URL of the store. Default: the stores that the recipe names.")] = None,
     split: Annotated[str, typer.Option(help="Clips to draw from: train, or a choice on a column such as fold=1,2.")] = "train",
     seed: Annotated[int, typer.Option(help="Seed for all shuffles. Default: 0.")] = 0,
     epochs: Annotated[int, typer.Option(min=1, help="Epochs to run.")] = 1,
@@ -40,13 +40,14 @@ def stream(
     from streamaug.cli.tables import print_lines
     from streamaug.planning.ledger import planned
     from streamaug.planning.open_plan import factorize, open_plan
+    from streamaug.planning.open_stores import open_stores
     from streamaug.reading.cache import Cache
     from streamaug.recipes import load_recipe
-    from streamaug.store import Store
     from streamaug.streaming.stream import Stream
 
-    opened = Store.open(store)
-    plan = open_plan(load_recipe(recipe), opened, split=split, seed=seed)
+    loaded = load_recipe(recipe)
+    opened = open_stores(loaded, store)
+    plan = open_plan(loaded, opened, split=split, seed=seed)
     folder = None if cache is None else Cache(folder=cache, bound=int(cache_gb * 1e9))
     running = Stream(
         plan, opened, batch_size=batch_size, features=features, workers=workers, tail="keep", feature_cache=folder,

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from streamaug.planning import Plan
-    from streamaug.store import Store
+    from streamaug.store.catalogue import StoreLike
     from streamaug.store.locations import BitstreamLocations
 
 _ROWS_AT_ONCE = 1 << 18
@@ -92,7 +92,7 @@ def write_picture(path: Path, figure: "Figure") -> None:
         figure.savefig(part, format=path.suffix[1:], metadata=metadata[path.suffix])
 
 
-def write_rows(path: Path, plan: "Plan", store: "Store", conditions: Sequence["BitstreamLocations"], epochs: Iterable[int]) -> None:
+def write_rows(path: Path, plan: "Plan", store: "StoreLike", conditions: Sequence["BitstreamLocations"], epochs: Iterable[int]) -> None:
     """Write every row of some epochs to a Parquet file, one line per view."""
     import pyarrow.parquet
 
@@ -112,9 +112,12 @@ def write_rows(path: Path, plan: "Plan", store: "Store", conditions: Sequence["B
                 writer.close()
 
 
-def _rows(plan: "Plan", store: "Store", conditions: Sequence["BitstreamLocations"], epoch: int, start: int, stop: int) -> pa.Table:
+def _rows(plan: "Plan", store: "StoreLike", conditions: Sequence["BitstreamLocations"], epoch: int, start: int, stop: int) -> pa.Table:
     import numpy as np
 
+    from streamaug.planning.clips_digest import key_columns
+
+    names = [name for name in key_columns(store) if name != "label"]
     rows = plan.rows(epoch, np.arange(start, stop))
     condition, clip = rows.condition.reshape(-1), np.repeat(rows.clip, plan.views)
     paths: list[str] = []
@@ -129,6 +132,9 @@ def _rows(plan: "Plan", store: "Store", conditions: Sequence["BitstreamLocations
             values[condition == number] = getattr(bitstreams, name)[clip[condition == number]]
         return values
 
+    def taken(name: str) -> pa.Array:
+        return store.clips[name].take(pa.array(clip)).combine_chunks()
+
     def dictionary(names: Sequence[str], numbers: np.ndarray) -> pa.Array:
         return pa.DictionaryArray.from_arrays(pa.array(numbers, pa.int32()), pa.array(names, pa.string()))
 
@@ -136,9 +142,9 @@ def _rows(plan: "Plan", store: "Store", conditions: Sequence["BitstreamLocations
         "epoch": pa.array(np.full(len(clip), epoch), pa.int32()),
         "position": pa.array(np.repeat(np.arange(start, stop), plan.views), pa.int64()),
         "view": pa.array(np.tile(np.arange(plan.views), stop - start), pa.int8()),
-        "clip_id": store.clips["clip_id"].take(pa.array(clip)).combine_chunks(),
+        **{name: taken(name) for name in names},
         "condition": dictionary(plan.conditions, condition),
-        "label": store.clips["label"].take(pa.array(clip)).combine_chunks(),
+        "label": taken("label"),
         "shard": dictionary(paths, location("shard") + np.array(first_path)[condition]),
         "offset": pa.array(location("offset"), pa.int64()),
         "size": pa.array(location("size"), pa.int64()),

@@ -6,10 +6,10 @@ from streamaug.planning.open_plan import load_inventory
 from streamaug.planning.plan import Plan
 from streamaug.planning.sequential import PlanLike
 from streamaug.splits import Split
-from streamaug.store import Store
+from streamaug.store.catalogue import StoreLike
 
 
-def check_plan(plan: PlanLike, store: Store, *, split: str | None = None, seed: int | None = None) -> None:
+def check_plan(plan: PlanLike, store: StoreLike, *, split: str | None = None, seed: int | None = None) -> None:
     """Check that a plan was opened on this store, with this split and seed.
 
     Args:

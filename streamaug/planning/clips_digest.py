@@ -8,6 +8,17 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from streamaug.splits import text_column
+from streamaug.store.catalogue import Catalogue, StoreLike
+from streamaug.store.joined_clips import STORE_COLUMN
+
+
+def key_columns(store: StoreLike) -> list[str]:
+    """Columns of the clips table that name each clip and its class.
+
+    Args:
+        store: The store.
+    """
+    return [*([STORE_COLUMN] if isinstance(store, Catalogue) else []), "clip_id", "label"]
 
 
 def digest_of(clips: pa.Table, names: Iterable[str]) -> str:

@@ -8,7 +8,7 @@ import numpy as np
 
 from streamaug.features import Feature, LogMel
 from streamaug.planning import Plan
-from streamaug.store import Store
+from streamaug.store.catalogue import StoreLike
 from streamaug.store.locations import BitstreamLocations
 
 
@@ -32,7 +32,7 @@ class EpochCost:
 
 
 def estimate(
-    plan: Plan, store: Store, conditions: Sequence[BitstreamLocations], epochs: Iterable[int], feature: Feature | None = None
+    plan: Plan, store: StoreLike, conditions: Sequence[BitstreamLocations], epochs: Iterable[int], feature: Feature | None = None
 ) -> EpochCost:
     """Add up the cost of some epochs.
 

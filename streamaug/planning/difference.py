@@ -6,6 +6,7 @@ from difflib import unified_diff
 
 import numpy as np
 
+from streamaug.condition_names import condition_order
 from streamaug.planning.plan import Plan
 from streamaug.recipes.recipe import Recipe
 
@@ -52,7 +53,7 @@ def compare(one: Plan, other: Plan, epoch: int = 0) -> PlanDifference:
         other: The second plan.
         epoch: Number of the epoch. Default: 0.
     """
-    conditions = tuple(sorted({*one.conditions, *other.conditions}, key=lambda name: (name != "original", name)))
+    conditions = tuple(sorted({*one.conditions, *other.conditions}, key=condition_order))
     counted, rows = [], []
     for plan in (one, other):
         shown = plan.rows(epoch, np.arange(plan.epoch_size(epoch)))

@@ -1,4 +1,5 @@
-"""Check that no clip and no group is in both training and evaluation."""
+"""Check that no clip and no group is in both training and evaluation, nor with several stores the
+same audio."""
 
 import warnings
 from dataclasses import dataclass
@@ -11,7 +12,8 @@ import pyarrow.compute as pc
 from streamaug.errors import LeakageWarning
 from streamaug.printable import escape_lines
 from streamaug.splits import Split
-from streamaug.store import Store
+from streamaug.store.catalogue import Catalogue, StoreLike, split_rows
+from streamaug.store.joined_clips import STORE_COLUMN
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,29 +55,66 @@ def other_side(split: Split, clips: pa.Table) -> Side:
     return Side(name=f"the other splits ({', '.join(names)})" if len(names) > 1 else f"split '{''.join(names)}'", rows=rows)
 
 
-def leaks(clips: pa.Table, rows: np.ndarray, others: np.ndarray) -> list[str]:
-    """Clips and groups that are on both sides, as text for people.
+def leaks(store: StoreLike, rows: np.ndarray, others: np.ndarray) -> list[str]:
+    """Clips and groups that are on both sides, as text for people; with several stores, also audio
+    that two of them have in common.
 
     Args:
-        clips: The store's clips table.
+        store: The store.
         rows: Row numbers of one side, each once.
         others: Row numbers of the other side, each once.
     """
-    problems = []
+    problems, clips = [], store.clips
     both = np.intersect1d(rows, others, assume_unique=True)
     if len(both):
         example = clips["clip_id"][int(both[0])].as_py()
         problems.append(f"{len(both)} clip{'s are' if len(both) > 1 else ' is'} on both sides, for example '{example}'")
-    groups = clips["group"].combine_chunks()
+    groups = _groups(store)
     shared = set(pc.unique(groups.take(pa.array(rows))).to_pylist()) & set(pc.unique(groups.take(pa.array(others))).to_pylist())
     shared.discard(None)
     if shared:
         example = min(shared)
         problems.append(f"{len(shared)} group{'s are' if len(shared) > 1 else ' is'} on both sides, for example '{example}'")
+    if isinstance(store, Catalogue):
+        problems += _shared_audio(store, rows, others)
     return problems
 
 
-def warn_of_leakage(store: Store, split: str) -> None:
+def _groups(store: StoreLike) -> pa.Array:
+    """The group of each clip. With several stores it is named with its store, unless they share
+    their groups."""
+    groups = store.clips["group"]
+    if isinstance(store, Catalogue) and not store.shared_groups:
+        groups = pc.binary_join_element_wise(store.clips[STORE_COLUMN], groups, ":")
+    return groups.combine_chunks()
+
+
+def _shared_audio(store: Catalogue, rows: np.ndarray, others: np.ndarray) -> list[str]:
+    """Clips of one store whose samples a clip of another store has on the other side, as text for
+    people. Inside a store `streamaug build` looks for them."""
+    clips = store.clips.select([STORE_COLUMN, "clip_id", "sha256"])
+    one, other = clips.take(pa.array(rows)), clips.take(pa.array(others))
+    candidates = one.filter(pc.is_in(one["sha256"], other["sha256"].combine_chunks()))
+    if not len(candidates):
+        return []
+    other = other.filter(pc.is_in(other["sha256"], candidates["sha256"].combine_chunks()))
+    owners: dict[bytes, dict[str, str]] = {}
+    for clip in other.to_pylist():
+        owners.setdefault(clip["sha256"], {})[clip[STORE_COLUMN]] = clip["clip_id"]
+    pairs = [
+        (f"{clip[STORE_COLUMN]}:{clip['clip_id']}", f"{name}:{same}")
+        for clip in candidates.to_pylist()
+        for name, same in owners[clip["sha256"]].items()
+        if name != clip[STORE_COLUMN]
+    ]
+    if not pairs:
+        return []
+    first, second = pairs[0]
+    count = len({clip for clip, _ in pairs})
+    return [f"{count} clip{'s have' if count > 1 else ' has'} the same audio in another store, for example '{first}' and '{second}'"]
+
+
+def warn_of_leakage(store: StoreLike, split: str) -> None:
     """Warn, once per process, if an evaluation split shares groups with the rest of a store.
 
     It is a warning and not an error: what a model was trained on is not known here, and looking at
@@ -90,7 +129,7 @@ def warn_of_leakage(store: Store, split: str) -> None:
     """
     evaluated = Split.parse(split)
     other = other_side(evaluated, store.clips)
-    problems = leaks(store.clips, evaluated.rows(store.clips), other.rows)
+    problems = leaks(store, split_rows(store, split), other.rows)
     if problems:
         _warn_once(
             f"evaluation on split '{split}' of {store.url} says too much about a model that was trained on {other.name}: "

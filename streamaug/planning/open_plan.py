@@ -6,19 +6,20 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from streamaug.condition_names import split_store
 from streamaug.errors import LeakageError, StoreError
 from streamaug.hints import guessed, nearest
 from streamaug.planning import Column, Grouping, Groups, Inventory, Plan
-from streamaug.planning.clips_digest import digest_of
+from streamaug.planning.clips_digest import digest_of, key_columns
 from streamaug.planning.identity import labels_digest
 from streamaug.planning.leakage import Side, leaks, other_side
 from streamaug.planning.sequential import PlanLike, SequentialPlan
 from streamaug.recipes import Recipe
 from streamaug.splits import Split, text_column
-from streamaug.store import Store
+from streamaug.store.catalogue import StoreLike, split_rows
 
 
-def open_plan(recipe: Recipe, store: Store, *, split: str = "train", seed: int = 0, evaluate: str | None = None) -> Plan:
+def open_plan(recipe: Recipe, store: StoreLike, *, split: str = "train", seed: int = 0, evaluate: str | None = None) -> Plan:
     """Plan a recipe on a split of a store.
 
     Args:
@@ -39,7 +40,7 @@ def open_plan(recipe: Recipe, store: Store, *, split: str = "train", seed: int =
     if recipe.allow_leakage:
         return plan
     side = _evaluated(plan, store, evaluate)
-    problems = leaks(store.clips, plan.clips, side.rows)
+    problems = leaks(store, plan.clips, side.rows)
     if problems:
         raise LeakageError(
             f"recipe '{recipe.title}' on split '{split}' of {store.url} leaks into {side.name}: {'; '.join(problems)}; "
@@ -49,7 +50,7 @@ def open_plan(recipe: Recipe, store: Store, *, split: str = "train", seed: int =
     return plan
 
 
-def replan(plan: PlanLike, store: Store) -> PlanLike:
+def replan(plan: PlanLike, store: StoreLike) -> PlanLike:
     """The same plan on another snapshot of its store, which was checked for leakage when it was
     first planned.
 
@@ -66,7 +67,7 @@ def replan(plan: PlanLike, store: Store) -> PlanLike:
     return Plan(recipe=plan.recipe, inventory=load_inventory(plan.recipe, store, plan.inventory.split), seed=plan.seed)
 
 
-def leakage(plan: Plan, store: Store, evaluate: str | None = None) -> list[str]:
+def leakage(plan: Plan, store: StoreLike, evaluate: str | None = None) -> list[str]:
     """What a plan's clips share with the other side, as text for people.
 
     Args:
@@ -74,17 +75,17 @@ def leakage(plan: Plan, store: Store, evaluate: str | None = None) -> list[str]:
         store: The store that it was opened on.
         evaluate: The other side, as for `open_plan`.
     """
-    return leaks(store.clips, plan.clips, _evaluated(plan, store, evaluate).rows)
+    return leaks(store, plan.clips, _evaluated(plan, store, evaluate).rows)
 
 
-def _evaluated(plan: Plan, store: Store, evaluate: str | None) -> Side:
+def _evaluated(plan: Plan, store: StoreLike, evaluate: str | None) -> Side:
     """The side that a plan's clips must be kept apart from."""
     if evaluate is None:
         return other_side(Split.parse(plan.inventory.split), store.clips)
-    return Side(name=f"split '{evaluate}'", rows=Split.parse(evaluate).rows(store.clips))
+    return Side(name=f"split '{evaluate}'", rows=split_rows(store, evaluate))
 
 
-def load_inventory(recipe: Recipe, store: Store, split: str) -> Inventory:
+def load_inventory(recipe: Recipe, store: StoreLike, split: str) -> Inventory:
     """Read the clips of a split, and which of them a recipe's conditions contain.
 
     Args:
@@ -96,9 +97,10 @@ def load_inventory(recipe: Recipe, store: Store, split: str) -> Inventory:
         RecipeError: The store has no such condition or column.
         StoreError: The split does not fit the store.
     """
-    rows = Split.parse(split).rows(store.clips)
+    rows = split_rows(store, split)
     for name in recipe.conditions:
-        _check_known(recipe, ("mixture", name), "condition", name, store.conditions, f"build it with 'streamaug build --conditions {name}'")
+        remedy = f"build it with 'streamaug build --conditions {split_store(name)[1]}'"
+        _check_known(recipe, ("mixture", name), "condition", name, store.conditions, remedy)
     for column in recipe.columns:
         key_path = next((key for key in (("weights", column), ("where", column)) if key in recipe.source_locations), ("balance",))
         _check_known(recipe, key_path, "column", column, store.clips.column_names, "remove it")
@@ -107,7 +109,7 @@ def load_inventory(recipe: Recipe, store: Store, split: str) -> Inventory:
         locations = store.locations(name)
         contained = locations.has_clip[rows]
         available[name], digests[name] = None if contained.all() else contained, locations.digest
-    names = ["clip_id", "label", *recipe.columns]
+    names = [*key_columns(store), *recipe.columns]
     names += ["shard"] * (recipe.window is not None) + ["samples"] * (recipe.bucket is not None)
     clips = store.clips.select(sorted(set(names))).take(pa.array(rows))
     columns = {name: factorize(clips, name) for name in recipe.columns}

@@ -10,10 +10,9 @@ from numpy.typing import ArrayLike
 from streamaug.errors import StoreError
 from streamaug.planning import Identity, Rows
 from streamaug.planning.candidates import ascending
-from streamaug.planning.clips_digest import digest_of
+from streamaug.planning.clips_digest import digest_of, key_columns
 from streamaug.planning.identity import labels_digest
-from streamaug.splits import Split
-from streamaug.store import Store
+from streamaug.store.catalogue import StoreLike, split_rows
 
 
 class PlanLike(Protocol):
@@ -53,7 +52,7 @@ class SequentialPlan:
     views: int = 1
 
     @classmethod
-    def of(cls, store: Store, conditions: Sequence[str], split: str, *, by_shard: bool = False) -> "SequentialPlan":
+    def of(cls, store: StoreLike, conditions: Sequence[str], split: str, *, by_shard: bool = False) -> "SequentialPlan":
         """Plan all clips of a split.
 
         Args:
@@ -66,7 +65,7 @@ class SequentialPlan:
         Raises:
             StoreError: A condition is not in the store, or has none of these clips.
         """
-        rows = Split.parse(split).rows(store.clips)
+        rows = split_rows(store, split)
         if by_shard:
             rows = rows[np.argsort(store.clips["shard"].to_numpy()[rows], kind="stable")]
         clips_by_condition, digests = [], {}
@@ -77,11 +76,12 @@ class SequentialPlan:
                 raise StoreError(f"store {store.url}: condition '{name}' has no clip of split '{split}'; choose another split or condition")
             clips_by_condition.append(contained)
             digests[name] = locations.digest
+        names = key_columns(store)
         identity = Identity(
             recipe="every clip" + " by shard" * by_shard,
             split=split,
             seed=0,
-            clips=digest_of(store.clips.select(["clip_id", "label"]).take(rows), ["clip_id", "label"]),
+            clips=digest_of(store.clips.select(names).take(rows), names),
             conditions=digests,
             labels=labels_digest(store.manifest.labels),
         )

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 
+from streamaug.condition_names import split_store
 from streamaug.conditions import Condition
 from streamaug.errors import RecipeError
 from streamaug.recipes.recipe import Recipe
@@ -10,10 +11,10 @@ from streamaug.recipes.recipe import Recipe
 def codecs_of(condition: str) -> tuple[str, ...]:
     """The codecs in a condition's chain.
 
-    >>> codecs_of("sbc_64+aac_32")
-    ('sbc', 'aac')
+    >>> codecs_of("sbc_64+aac_32"), codecs_of("tau:mp3_64")
+    (('sbc', 'aac'), ('mp3',))
     """
-    return tuple(step.name for step in Condition.parse(condition).steps if step.is_codec)
+    return tuple(step.name for step in Condition.parse(split_store(condition)[1]).steps if step.is_codec)
 
 
 def without_each_codec(recipe: Recipe) -> dict[str, Recipe]:

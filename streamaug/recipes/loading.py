@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
 
+from streamaug.condition_names import STORE_NAMES, is_store_name, split_store
 from streamaug.conditions import Condition
 from streamaug.errors import ConditionError, RecipeError
 from streamaug.files import absolute_path
@@ -27,10 +28,11 @@ from streamaug.recipes.schema import (
     read_recipe_file,
     read_recipe_mapping,
 )
+from streamaug.recipes.store_names import location_from
 from streamaug.recipes.yaml_lines import KeyPath, location_of
 
 _EXAMPLE = {"draw": "union", "mixture": {"original": 1, "mp3_64": 1}}
-_PLAIN = ("draw", "weights", "stratify", "balance", "shuffle")
+_PLAIN = ("draw", "weights", "stratify", "balance", "shuffle", "stores", "rename_labels", "shared_groups")
 _NOT_INHERITED = ("title", "allow_leakage")
 
 
@@ -58,8 +60,8 @@ def load_recipe(recipe: str | os.PathLike[str] | Mapping[str, Any]) -> Recipe:
 
     Args:
         recipe: A YAML file, see docs/recipes.md, or a dictionary with the same keys. `~` is the
-            home folder. Paths in `extends` are relative to the file; those of a dictionary to the
-            working directory.
+            home folder. Paths in `extends` and `stores` are relative to the file; those of a
+            dictionary to the working directory.
 
     Raises:
         RecipeError: The recipe cannot be read or contradicts itself. The message has the file, the
@@ -124,11 +126,11 @@ def _extended(file: RecipeFile, locations: dict[KeyPath, str], folder: Path, chi
             circle = " extends ".join(each.name for each in (*children[children.index(parent_path.resolve()) :], parent_path))
             raise RecipeError(f"{location_of(locations, ('extends', number))}: circular 'extends': {circle}; remove one of them")
         _merge_parent(parents, _inherited(_read(parent_path, children), file))
-    return _override(parents, _part_of(file, locations))
+    return _override(parents, _part_of(file, locations, folder))
 
 
-def _part_of(file: RecipeFile, source_locations: dict[KeyPath, str]) -> _Part:
-    """What a file says itself."""
+def _part_of(file: RecipeFile, source_locations: dict[KeyPath, str], folder: Path) -> _Part:
+    """What a file in a folder says itself."""
     values = {key: getattr(file, key) for key in (*_NOT_INHERITED, *_PLAIN) if getattr(file, key) is not None}
     if file.shuffle is not None:
         values["shuffle"] = file.shuffle
@@ -136,6 +138,8 @@ def _part_of(file: RecipeFile, source_locations: dict[KeyPath, str]) -> _Part:
         values["weights"] = _column_weights(file.weights, source_locations)
     if file.balance is not None:
         values["balance"] = tuple(file.balance)
+    if file.stores is not None:
+        values["stores"] = {name: location_from(folder, location) for name, location in file.stores.items()}
     options = {key: getattr(file, key) for key in option_keys(file) if getattr(file, key) is not None}
     mixture = {name: _share(name, weight, source_locations["mixture", name]) for name, weight in (file.mixture or {}).items()}
     return _Part(mixture=mixture, where=_where(file.where or {}), values=values, options=options, source_locations=source_locations)
@@ -144,8 +148,11 @@ def _part_of(file: RecipeFile, source_locations: dict[KeyPath, str]) -> _Part:
 def _share(name: str, weight: Any, source_location: str) -> Share:
     """A condition's share from its weight and choice of clips. Raises RecipeError."""
     share = weight if isinstance(weight, ShareFile) else ShareFile(weight=weight)
+    store, condition = split_store(name)
+    if ":" in name and not is_store_name(store):
+        raise RecipeError(f"{source_location}: '{name}': '{store}' is not {STORE_NAMES}")
     try:
-        Condition.parse(name)
+        Condition.parse(condition)
     except ConditionError as error:
         raise RecipeError(f"{source_location}: {error}") from None
     return Share(weight=_schedule(name, share.weight, source_location), where=_where(share.where or {}))

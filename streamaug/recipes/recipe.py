@@ -10,11 +10,13 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
+from streamaug.condition_names import condition_order
 from streamaug.errors import RecipeError
 from streamaug.recipes.checks import check_bucket, check_column_weights, check_schedules, check_weights
 from streamaug.recipes.column_weights import ColumnWeights
 from streamaug.recipes.draws import draw_names, find_draw
 from streamaug.recipes.schedule import Schedule, Unit, times_to_check
+from streamaug.recipes.store_names import store_problem
 from streamaug.recipes.yaml_lines import KeyPath
 
 Where = tuple[tuple[str, tuple[str, ...]], ...]
@@ -55,7 +57,8 @@ class Recipe:
         title: For people; it changes nothing.
         draw: The rule from weights to rows.
         mixture: The share of each condition. It is sorted, `original` first and then by name, so
-            another order in the file is the same recipe.
+            another order in the file is the same recipe. With several stores it is sorted store by
+            store, and each name begins with the store's, `tau:mp3_64`.
         options: The keys that only this draw takes, such as `rows`, `views` and `anchor`.
         where: Which clips, for all conditions. Default: all.
         weights: How often clips come by their values in columns, sorted by column. Default: all
@@ -65,6 +68,10 @@ class Recipe:
         window: Shards that are open together. Default: None, a full shuffle.
         bucket: Rows that are sorted by length. Default: None, a full shuffle.
         allow_leakage: Whether clips may also be on the evaluation side.
+        stores: Paths or URLs of several stores, by the names that conditions begin with. Where a
+            store is does not change the recipe.
+        rename_labels: For some stores, other names for some of their labels.
+        shared_groups: Whether groups with the same name in several stores are one group.
         source_locations: File and line of each part, for errors.
 
     Raises:
@@ -82,6 +89,9 @@ class Recipe:
     window: int | None = None
     bucket: Bucket | None = None
     allow_leakage: bool = False
+    stores: Mapping[str, str] = field(default_factory=dict)
+    rename_labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    shared_groups: bool = False
     source_locations: Mapping[KeyPath, str] = field(default_factory=dict, compare=False, repr=False)
 
     def __post_init__(self) -> None:
@@ -119,13 +129,14 @@ class Recipe:
     def hash(self) -> str:
         """Names the content of the recipe: 64 hexadecimal digits.
 
-        Title, order and the spelling of numbers do not change it.
+        Title, order, the spelling of numbers and the places of stores do not change it.
         """
         content = self._plain()
         content["mixture"] = {name: {"weight": share.weight.hashed(), "where": share.where} for name, share in self.mixture.items()}
         if self.weights:
             content["weights"] = {each.column: each.hashed() for each in self.weights}
         del content["title"]
+        content.pop("stores", None)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
 
     def to_yaml(self) -> str:
@@ -152,6 +163,12 @@ class Recipe:
             content["shuffle"] = {"bucket": self.bucket.rows, "batch": self.bucket.batch}
         if self.allow_leakage:
             content["allow_leakage"] = True
+        if self.stores:
+            content["stores"] = dict(self.stores)
+        if self.rename_labels:
+            content["rename_labels"] = {name: dict(labels) for name, labels in self.rename_labels.items()}
+        if self.shared_groups:
+            content["shared_groups"] = True
         return content
 
     @staticmethod
@@ -179,10 +196,13 @@ def _plain_where(where: Where) -> dict[str, list[str]]:
 
 def _check(recipe: Recipe) -> None:
     """Check what is true of a recipe on every store. Raises RecipeError."""
-    ordered = sorted(recipe.mixture, key=lambda name: (name != "original", name))
+    ordered = sorted(recipe.mixture, key=condition_order)
     object.__setattr__(recipe, "mixture", {name: recipe.mixture[name] for name in ordered})
     if not recipe.mixture:
         raise recipe.error_at(("mixture",), "the mixture is empty; write for example 'mixture: {original: 1, mp3_64: 1}'")
+    for_several = [key for key in ("rename_labels", "shared_groups") if getattr(recipe, key)]
+    if problem := store_problem(recipe.mixture, recipe.stores, for_several):
+        raise recipe.error_at(*problem)
     _check_options(recipe)
     if any(weight < 0 for share in recipe.mixture.values() for _, weight in share.weight.points):
         raise recipe.error_at(("mixture",), "a weight is negative; use 0 or more")

@@ -147,6 +147,19 @@ class RecipeFile(_Strict):
         description="Train although clips or groups are also evaluated; every table says so. Default: false.",
         examples=["allow_leakage: true"],
     )
+    stores: Annotated[dict[str, str], Field(min_length=1)] | None = Field(
+        None,
+        description="Several stores by name, for conditions such as tau:mp3_64: paths, relative to the recipe, or URLs.",
+        examples=["stores: {tau: s3://bucket/tau, esc: /data/esc}"],
+    )
+    rename_labels: Annotated[dict[str, Annotated[dict[str, str], Field(min_length=1)]], Field(min_length=1)] | None = Field(
+        None, description="Other names for labels of one of several stores.", examples=["rename_labels: {esc: {dog_bark: dog}}"]
+    )
+    shared_groups: bool | None = Field(
+        None,
+        description="Groups with the same name in several stores are one group, for the check for leakage. Default: false.",
+        examples=["shared_groups: true"],
+    )
 
 
 @cache

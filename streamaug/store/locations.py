@@ -1,6 +1,7 @@
 """Where the bitstreams of a condition are, for all clips of a store, in a few bytes per clip."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 
@@ -22,6 +23,7 @@ class BitstreamLocations:
         size: Bytes of the bitstream; 0 if the condition does not have the clip.
         delay: Samples at the store's rate that the codec adds at the start.
         sha256: First bytes of the bitstream's hash, uint8 of shape (clips, DIGEST).
+        store: Name of the store among several. Default: empty, there is only one.
     """
 
     meta: IndexMeta
@@ -32,6 +34,7 @@ class BitstreamLocations:
     size: np.ndarray
     delay: np.ndarray
     sha256: np.ndarray
+    store: str = ""
 
     @classmethod
     def of(cls, index: Index, rows: np.ndarray) -> "BitstreamLocations":
@@ -41,7 +44,7 @@ class BitstreamLocations:
             index: The index.
             rows: For each clip its row in the index, -1 if the condition does not have the clip.
         """
-        columns = {name: _ordered(_compact(index.column(name)), rows) for name in ("shard", "offset", "size", "delay")}
+        columns: dict[str, Any] = {name: _ordered(_compact(index.column(name)), rows) for name in ("shard", "offset", "size", "delay")}
         return cls(
             meta=index.meta.model_copy(update={"shards": ()}),  # which take a hundred times the memory of their names
             digest=index.digest,
@@ -58,6 +61,24 @@ class BitstreamLocations:
     @property
     def condition(self) -> str:
         return self.meta.condition
+
+    @property
+    def name(self) -> str:
+        """Name of the condition in recipes: with its store, if there are several."""
+        return f"{self.store}:{self.condition}" if self.store else self.condition
+
+    def among(self, store: str, first: int, clips: int) -> "BitstreamLocations":
+        """The same in a clips table that joins those of several stores.
+
+        Args:
+            store: Name of this condition's store.
+            first: Row of the joined table where this store's clips begin.
+            clips: Rows of the joined table.
+        """
+        columns: dict[str, Any] = {name: _widened(getattr(self, name), first, clips) for name in ("shard", "offset", "delay", "sha256")}
+        size = np.zeros(clips, self.size.dtype)
+        size[first : first + len(self.size)] = self.size
+        return replace(self, store=store, size=size, **columns)
 
     def path(self, clip: int) -> str:
         """Path of a clip's shard in the store.
@@ -102,3 +123,13 @@ def _ordered(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
     if len(ordered) and (ordered == ordered[0]).all():
         return np.broadcast_to(ordered[0].copy(), ordered.shape)
     return ordered
+
+
+def _widened(values: np.ndarray, first: int, clips: int) -> np.ndarray:
+    """Values of some clips as values of more clips; what the others get does not matter."""
+    if len(values) and not any(values.strides):
+        return np.broadcast_to(values[0], (clips, *values.shape[1:]))
+    # The system gives pages of zeros when they are first written to, so the others take no memory.
+    wide = np.zeros((clips, *values.shape[1:]), values.dtype)
+    wide[first : first + len(values)] = values
+    return wide

@@ -78,6 +78,10 @@ class Store:
         """
         return Store(self.folder, read_manifest(self.folder, snapshot))
 
+    def unread(self) -> "Store":
+        """The same snapshot with nothing read yet, which is small to pickle."""
+        return Store(self.folder, self.manifest)
+
     @property
     def snapshot(self) -> str:
         """Name of the opened snapshot, 16 hex digits."""

@@ -25,11 +25,12 @@ from streamaug.planning.sequential import PlanLike
 from streamaug.reading.cache import Cache, CacheBackend, CacheView
 from streamaug.reading.fetch import Fetcher
 from streamaug.reading.segments import CacheError
-from streamaug.store import Store
+from streamaug.store.catalogue import JoinedManifest, StoreLike, named_stores
 from streamaug.store.folder import Folder
 from streamaug.store.locations import BitstreamLocations
 from streamaug.store.manifest import Manifest
 from streamaug.streaming.device import DeviceStage, split_features
+from streamaug.streaming.joined_source import JoinedSource
 from streamaug.streaming.metrics import Counters
 from streamaug.streaming.pipeline import ClipFormat, Pipeline
 from streamaug.streaming.processes import ProcessWorkers, pickle_features
@@ -90,33 +91,40 @@ class OpenedStore:
     """What a stream keeps of its store: little, since it goes to every worker process.
 
     Args:
-        folder: Where the store is.
-        meta: Its name, labels and rate.
+        store: The store, with nothing read.
         locations: Of the bitstreams, for each condition of the plan.
         clip_ids: In the order of the clips table.
         labels: Of each clip, its index in the store's labels.
         samples: Samples of each clip.
     """
 
-    folder: Folder
-    manifest: Manifest
+    store: StoreLike
     locations: tuple[BitstreamLocations, ...]
     clip_ids: pa.Array
     labels: np.ndarray
     samples: int
 
     @classmethod
-    def of(cls, store: Store, plan: PlanLike) -> "OpenedStore":
+    def of(cls, store: StoreLike, plan: PlanLike) -> "OpenedStore":
         """Read what a plan needs. Raises StoreError, CorruptError."""
         numbers = pc.index_in(store.clips["label"], value_set=pa.array(store.manifest.labels, pa.string()))
         return cls(
-            folder=store.folder,
-            manifest=store.manifest,
+            store=store.unread(),
             locations=tuple(store.locations(name) for name in plan.conditions),
             clip_ids=store.clips["clip_id"].combine_chunks(),
             labels=np.asarray(numbers).astype(np.min_scalar_type(len(store.manifest.labels))),
             samples=_samples(store, plan),
         )
+
+    @property
+    def manifest(self) -> Manifest | JoinedManifest:
+        """What the store says of itself: labels and rate."""
+        return self.store.manifest
+
+    @property
+    def folders(self) -> Mapping[str, Folder]:
+        """Where each store is, by name; the name of a single one is empty."""
+        return {name: store.folder for name, store in named_stores(self.store).items()}
 
 
 def open_cache(cache: CacheBackend | str | os.PathLike[str] | None) -> CacheBackend | None:
@@ -145,26 +153,29 @@ def build_pipeline(opened: OpenedStore, features: Mapping[str, Feature], setting
         features, on_device = split_features(features, settings.device) if settings.feature_cache is None else (features, {})
         stage = DeviceStage(settings.device, on_device, opened.samples)
     caches = _open_caches(opened, features, settings)
-    source = Source(
-        folder=opened.folder,
-        fetcher=Fetcher(opened.folder, deadline=settings.deadline),
-        locations=opened.locations,
-        clip_ids=opened.clip_ids,
-        cache=caches.get("bitstreams"),
-        counters=counters,
-    )
+    sources = {
+        name: Source(
+            folder=folder,
+            fetcher=Fetcher(folder, deadline=settings.deadline),
+            locations=opened.locations,
+            clip_ids=opened.clip_ids,
+            cache=caches.get("bitstreams"),
+            counters=counters,
+        )
+        for name, folder in opened.folders.items()
+    }
     workers = _start_workers(settings, tuple(features.values()))
     if settings.device is not None and settings.device.type == "cuda":
         workers.pin()
     return Pipeline(
-        source,
+        sources[""] if "" in sources else JoinedSource(sources, opened.locations),
         opened.locations,
         features,
         workers,
         clip_format=ClipFormat(rate=opened.manifest.rate, samples=opened.samples),
         caches=caches,
         counters=counters,
-        is_local=opened.folder.is_local,
+        is_local=_are_local(opened),
         stage=stage,
     )
 
@@ -199,7 +210,7 @@ def _start_workers(settings: StreamSettings, features: Sequence[Feature]) -> Wor
 
 def _open_caches(opened: OpenedStore, features: Mapping[str, Feature], settings: StreamSettings) -> dict[str, CacheView]:
     caches: dict[str, CacheView] = {}
-    if settings.byte_cache is not None and not opened.folder.is_local:
+    if settings.byte_cache is not None and not _are_local(opened):
         largest = max(int(location.size.max()) for location in opened.locations)
         caches["bitstreams"] = settings.byte_cache.open("bitstreams", opened.locations, largest)
     if settings.feature_cache is not None:
@@ -213,12 +224,17 @@ def _open_caches(opened: OpenedStore, features: Mapping[str, Feature], settings:
     return caches
 
 
+def _are_local(opened: OpenedStore) -> bool:
+    """Whether all bitstreams are on this machine's disk."""
+    return all(folder.is_local for folder in opened.folders.values())
+
+
 def _cores() -> int:
     info = get_worker_info()
     return max(1, cores_per_rank() // (1 if info is None else info.num_workers))
 
 
-def _samples(store: Store, plan: PlanLike) -> int:
+def _samples(store: StoreLike, plan: PlanLike) -> int:
     """Samples of each clip of a plan.
 
     Raises StoreError if they differ, for they could not be stacked.

@@ -9,6 +9,7 @@ import torch
 
 from streamaug.conditions import Condition
 from streamaug.planning.sequential import PlanLike
+from streamaug.store.catalogue import Catalogue
 from streamaug.streaming.assembly import OpenedStore, StreamSettings
 from streamaug.streaming.pipeline import DecodedBatch
 
@@ -26,6 +27,8 @@ def make_batch(decoded: DecodedBatch, opened: OpenedStore, plan: PlanLike, setti
     batch["label"] = torch.from_numpy(opened.labels[served].astype(np.int64)).to(settings.device)
     batch["clip_id"] = _names(opened, served)
     batch["condition"] = rows([[plan.conditions[number] for number in row] for row in condition.tolist()])
+    if isinstance(opened.store, Catalogue):
+        batch["store"] = [opened.locations[number].store for number in condition[:, 0].tolist()]
     batch["position"] = torch.from_numpy(decoded.batch.position).to(settings.device)
     if settings.provenance:
         pairs = zip(condition.tolist(), served.tolist(), strict=True)
@@ -47,7 +50,8 @@ def _provenance(opened: OpenedStore, condition: int, clip: int) -> dict[str, Any
     location = opened.locations[condition]
     steps: Sequence[Any] = location.meta.steps
     return {
-        "condition": location.condition,
+        **({"store": location.store} if location.store else {}),
+        "condition": location.name,
         "shard": location.path(clip),
         "sha256": location.sha256[clip].tobytes().hex(),
         "kbps": float(location.size[clip]) * 8e-3 * opened.manifest.rate / opened.samples,

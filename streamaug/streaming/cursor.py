@@ -22,6 +22,7 @@ Invariants:
 
 import multiprocessing
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -37,10 +38,11 @@ MOST_WORKERS = 1024
 _SLOTS = 64
 """Iterations of workers that are remembered: those that run at the same time, and the last ones."""
 
-_NEXT, _IN_WORKERS, _COUNT, _SNAPSHOT, _FIRST_SLOT = slice(0, 2), 2, 3, 4, 5
+_NEXT, _IN_WORKERS, _COUNT, _FIRST_SLOT = slice(0, 2), 2, 3, 4
 _MASK = MOST_WORKERS // 64
 _KEY, _PLACE, _BEGUN, _FINISHED = slice(0, 2), slice(2, 4), slice(4, 4 + _MASK), slice(4 + _MASK, 4 + 2 * _MASK)
 _SLOT = 4 + 2 * _MASK
+_SNAPSHOTS = slice(_FIRST_SLOT + _SLOTS * _SLOT, None)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,12 +70,13 @@ class Cursor:
     Args:
         partition: How ranks share a global batch.
         rank, world: Default: from torch.distributed, else from RANK and WORLD_SIZE.
+        stores: Number of stores that the stream reads.
     """
 
-    def __init__(self, partition: RankPartition, *, rank: int | None, world: int | None) -> None:
+    def __init__(self, partition: RankPartition, *, rank: int | None, world: int | None, stores: int = 1) -> None:
         self._partition, self._rank, self._world = partition, rank, world
         self._owner_pid, self._fallback_ranks = os.getpid(), _ranks()
-        self._table = SharedTable(_FIRST_SLOT + _SLOTS * _SLOT)
+        self._table = SharedTable(_FIRST_SLOT + _SLOTS * _SLOT + stores)
         self._position: tuple[int, int] | None = None  # after the last batch that process `_pid` handed over
         self._pid = os.getpid()
         self._begun: tuple[int, int] = (0, 0)  # this process, and the iterations that it has begun as a worker
@@ -174,17 +177,22 @@ class Cursor:
             words[_IN_WORKERS] = 0
 
     @property
-    def snapshot(self) -> str | None:
-        """The snapshot that this stream or one of its workers went over to last, for a saved
-        position; None if it stayed on the one that it opened."""
-        word = int(self._table.words[_SNAPSHOT])
-        return f"{word:016x}" if word else None
+    def snapshots(self) -> tuple[str, ...] | None:
+        """The snapshots, one per store, that this stream or one of its workers went over to last,
+        for a saved position; None if it stayed on those that it opened."""
+        with self._table.locked() as words:
+            names = tuple(f"{word:016x}" for word in words[_SNAPSHOTS].tolist())
+        return names if any(int(name, 16) for name in names) else None
 
-    def go_over(self, snapshot: str) -> None:
-        """Tell the processes that share this place to which snapshot the stream has gone over."""
+    def go_over(self, snapshots: Sequence[str]) -> None:
+        """Tell the processes that share this place to which snapshots the stream has gone over.
+
+        Args:
+            snapshots: One per store.
+        """
         self._detach()
         with self._table.locked() as words:
-            words[_SNAPSHOT] = int(snapshot, 16)
+            words[_SNAPSHOTS] = [int(snapshot, 16) for snapshot in snapshots]
 
     def set_epoch(self, epoch: int) -> None:
         """Let the next iteration be that epoch, whole, or the rest of it if a position in it was

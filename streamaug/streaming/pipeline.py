@@ -23,7 +23,7 @@ from streamaug.reading.cache import CacheView
 from streamaug.store.locations import BitstreamLocations
 from streamaug.streaming.decode import DecodedRow, DecodeTask, recall_rows
 from streamaug.streaming.metrics import Counters
-from streamaug.streaming.source import Pending, Source
+from streamaug.streaming.source import Bitstreams, Pending
 from streamaug.streaming.workers import Workers
 
 GROUP = 64 << 20
@@ -129,13 +129,13 @@ class Pipeline:
         clip_format: Rate and length of the clips.
         caches: `bitstreams`, and one for each feature under its key; those that there are.
         counters: Where everything is counted.
-        is_local: Whether the store is on a local disk.
+        is_local: Whether all bitstreams are on a local disk.
         stage: What brings the batches to a device, if they go to one.
     """
 
     def __init__(
         self,
-        source: Source,
+        source: Bitstreams,
         locations: Sequence[BitstreamLocations],
         features: Mapping[str, Feature],
         workers: Workers,
@@ -355,7 +355,7 @@ class Pipeline:
             if decoded.read_s is not None:
                 self._counters.read(int(self._locations[condition].size[clip]), decoded.read_s)
                 self._counters.payload(decoded.read_s, is_hit=True)
-            self._counters.row(self._locations[condition].condition, decoded.decode_s, decoded.feature_s)
+            self._counters.row(self._locations[condition].name, decoded.decode_s, decoded.feature_s)
             for cache, stored in zip(self._feature_caches, decoded.stored, strict=True):
                 if cache is not None and stored is not None:
                     cache.write(condition, clip, memoryview(stored.tobytes()))

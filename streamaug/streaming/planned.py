@@ -6,21 +6,47 @@ from typing import Any
 
 import numpy as np
 
+from streamaug.errors import StoreError
 from streamaug.planning import Plan
 from streamaug.planning.check_plan import check_plan
 from streamaug.planning.open_plan import open_plan
+from streamaug.planning.open_stores import open_stores
 from streamaug.planning.sequential import PlanLike
 from streamaug.recipes import Recipe, load_recipe
-from streamaug.store import Store
+from streamaug.store.catalogue import StoreArgument, StoreLike, open_store
 from streamaug.streaming.assembly import OpenedStore
 
 _LOOKAHEAD = 1024
 """Rows of the epoch that are searched at a time for a substitute."""
 
 
+def read_recipe(recipe: str | os.PathLike[str] | Mapping[str, Any] | Recipe | PlanLike) -> Recipe | PlanLike:
+    """The recipe or plan that is meant by what `Stream` takes. Raises RecipeError."""
+    return load_recipe(recipe) if isinstance(recipe, str | os.PathLike | Mapping) else recipe
+
+
+def store_of(recipe: Recipe | PlanLike, store: StoreArgument | None) -> StoreLike:
+    """The store of a recipe or plan, or its several stores.
+
+    Args:
+        recipe: The recipe or plan.
+        store: As `Stream` takes it; None for the stores that the recipe names.
+
+    Raises:
+        RecipeError, StoreError, FetchError: They do not fit together, or cannot be opened.
+    """
+    if isinstance(recipe, Plan):
+        recipe = recipe.recipe
+    if isinstance(recipe, Recipe):
+        return open_stores(recipe, store)
+    if store is None:
+        raise StoreError("no store is given; give the one that the plan was opened on")
+    return open_store(store)
+
+
 def plan_of(
-    recipe: str | os.PathLike[str] | Mapping[str, Any] | Recipe | PlanLike,
-    store: Store,
+    recipe: Recipe | PlanLike,
+    store: StoreLike,
     split: str | None,
     seed: int | None,
     batch_size: int,
@@ -28,7 +54,7 @@ def plan_of(
     """The plan of a recipe, or a plan that fits the store, split and seed.
 
     Args:
-        recipe: As `Stream` takes it.
+        recipe: The recipe, or a plan.
         store: The store.
         split: The split as text; None for `train`, or the plan's.
         seed: Seed for all shuffles; None for 0, or the plan's.
@@ -37,8 +63,6 @@ def plan_of(
     Raises:
         RecipeError, LeakageError, StoreError: They do not fit together.
     """
-    if isinstance(recipe, str | os.PathLike | Mapping):
-        recipe = load_recipe(recipe)
     if not isinstance(recipe, Recipe):
         check_plan(recipe, store, split=split, seed=seed)
         return recipe

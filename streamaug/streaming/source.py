@@ -32,6 +32,19 @@ class Pending(Protocol):
         """It is no longer needed."""
 
 
+class Bitstreams(Protocol):
+    """Where a pipeline gets its bitstreams from."""
+
+    def request(self, pairs: Sequence[tuple[int, int]]) -> list[Pending]:
+        """Begin to read the bitstreams of (condition, clip) pairs."""
+
+    def where(self, condition: int, clip: int) -> str:
+        """Names store, shard and clip, for errors."""
+
+    def close(self) -> None:
+        """End connections."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class _OnDisk:
     bitstream: LocalBitstream

@@ -14,13 +14,13 @@ class State:
 
     Args:
         identity: Of the plan.
-        snapshot: Snapshot of the store that the rows come from.
+        snapshot: Snapshot of the store that the rows come from; of several, each by its name.
         epoch: Number of the epoch.
         rows: Rows of the epoch that have been consumed, over all ranks.
     """
 
     identity: Identity
-    snapshot: str
+    snapshot: str | Mapping[str, str]
     epoch: int
     rows: int
 

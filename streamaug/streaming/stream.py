@@ -20,8 +20,7 @@ from streamaug.planning.open_plan import replan
 from streamaug.planning.sequential import PlanLike, SequentialPlan
 from streamaug.reading.cache import CacheBackend
 from streamaug.recipes import Recipe
-from streamaug.store import Store
-from streamaug.store.manifest import read_manifest
+from streamaug.store.catalogue import StoreArgument, StoreLike, named_stores, on_snapshot, open_store, snapshot_names, snapshot_of
 from streamaug.streaming.assembly import OpenedStore, StreamSettings, build_pipeline, open_cache
 from streamaug.streaming.batch import make_batch
 from streamaug.streaming.callers import is_shared_again, loads_out_of_order, stacks_batches
@@ -31,7 +30,7 @@ from streamaug.streaming.evaluation import warn_of_ranks
 from streamaug.streaming.metrics import Counters, StreamMetrics
 from streamaug.streaming.partition import LastBatch, RankPartition
 from streamaug.streaming.pipeline import Batch, Pipeline, Substitutes
-from streamaug.streaming.planned import plan_of, substitutes, windows_of
+from streamaug.streaming.planned import plan_of, read_recipe, store_of, substitutes, windows_of
 from streamaug.streaming.shared_arrays import SharedArrays
 from streamaug.streaming.state import State
 from streamaug.streaming.steps import Steps
@@ -49,6 +48,7 @@ class Stream(IterableDataset[dict[str, Any]]):
         label        int64 (n,), index in the store's labels
         clip_id      list of n names
         condition    list of n names
+        store        of a stream of several stores: list of n names
         position     int64 (n,), the rows' positions in the epoch; from the epoch's size on they are padding
         epoch        number of the epoch
         consumed     rows of the epoch, over all ranks, that are consumed with this batch; -1 if nobody can know
@@ -60,7 +60,8 @@ class Stream(IterableDataset[dict[str, Any]]):
 
     Args:
         recipe: A recipe, its path, a dictionary with a recipe's keys, or a plan.
-        store: A store, or its path or URL.
+        store: A store, or its path or URL. For a recipe with several stores, a mapping of their
+            names to these, or a `Catalogue`. Default: the recipe's `stores`.
         split: Clips to draw from: `train`, or a choice on a column such as `fold=1,2`. Default:
             `train`, or the plan's.
         seed: Seed for all shuffles. Default: 0, or the plan's.
@@ -94,7 +95,7 @@ class Stream(IterableDataset[dict[str, Any]]):
     def __init__(
         self,
         recipe: str | os.PathLike[str] | Mapping[str, Any] | Recipe | PlanLike,
-        store: str | os.PathLike[str] | Store,
+        store: StoreArgument | None = None,
         *,
         split: str | None = None,
         seed: int | None = None,
@@ -112,7 +113,8 @@ class Stream(IterableDataset[dict[str, Any]]):
         deadline: float = 60.0,
         device: str | torch.device | None = None,
     ) -> None:
-        opened = store if isinstance(store, Store) else Store.open(store)
+        recipe = read_recipe(recipe)
+        opened = store_of(recipe, store)
         plan = plan_of(recipe, opened, split, seed, batch_size)
         self._settings = StreamSettings(
             workers=workers,
@@ -124,7 +126,7 @@ class Stream(IterableDataset[dict[str, Any]]):
             deadline=deadline,
             device=open_device(device),
         )
-        self._cursor = Cursor(RankPartition(batch_size=batch_size, tail=tail), rank=rank, world=world)
+        self._cursor = Cursor(RankPartition(batch_size=batch_size, tail=tail), rank=rank, world=world, stores=len(named_stores(opened)))
         self._cursor.rank_slice()  # refuses a batch that the ranks cannot share
         self._tables = SharedArrays((plan, OpenedStore.of(opened, plan)))
         self._features = open_features(features, rate=opened.manifest.rate, samples=self._opened.samples)
@@ -143,14 +145,14 @@ class Stream(IterableDataset[dict[str, Any]]):
 
     @classmethod
     def evaluation(
-        cls, store: str | os.PathLike[str] | Store, condition: str, *, split: str = "evaluate", tail: LastBatch = "keep", **settings: Any
+        cls, store: StoreArgument, condition: str, *, split: str = "evaluate", tail: LastBatch = "keep", **settings: Any
     ) -> "Stream":
         """Every clip of a split once, in one condition, in the order of the clips table; the same
         in every epoch.
 
         Args:
-            store: A store, or its path or URL.
-            condition: Such as `original` or `mp3_64`.
+            store: A store, or its path or URL; or several, as `Stream` takes them.
+            condition: Such as `original` or `mp3_64`; of several stores `esc:mp3_64`.
             split: Clips to serve. If it shares clips or groups with the rest of the store, a
                 `LeakageWarning` says so.
             tail: What happens to an incomplete last batch.
@@ -158,7 +160,7 @@ class Stream(IterableDataset[dict[str, Any]]):
                 world=1` if this rank alone evaluates; without them each rank gets its share of the
                 clips, and a warning says so.
         """
-        opened = store if isinstance(store, Store) else Store.open(store)
+        opened = open_store(store)
         stream = cls(SequentialPlan.of(opened, [condition], split), opened, split=split, tail=tail, **settings)
         warn_of_leakage(opened, split)
         if settings.get("rank") is None or settings.get("world") is None:
@@ -176,7 +178,8 @@ class Stream(IterableDataset[dict[str, Any]]):
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The store's labels; `label` in a batch is an index into them."""
+        """The store's labels, or those of all stores, store by store in the order of the names;
+        `label` in a batch is an index into them."""
         return self._opened.manifest.labels
 
     def batches(self, epoch: int) -> int:
@@ -353,35 +356,36 @@ class Stream(IterableDataset[dict[str, Any]]):
             store, plan = self._on_snapshot(state, error)
             saved = State.from_dict(state, plan.identity)
             self._go_over(store, plan)
-            self._cursor.go_over(store.snapshot)
+            self._cursor.go_over(snapshot_names(store))
         self._cursor.set(saved.epoch, saved.rows)
 
     def _follow(self) -> None:
         """Go over to the snapshot of a position that another process of this stream has loaded:
         workers may live longer than a plan, and with torchdata it is they who load."""
-        snapshot = self._cursor.snapshot
-        if snapshot not in (None, self._opened.manifest.snapshot):
-            store = Store(self._opened.folder, read_manifest(self._opened.folder, snapshot))
+        snapshots = self._cursor.snapshots
+        if snapshots not in (None, snapshot_names(self._opened.store)):
+            store = on_snapshot(self._opened.store, snapshot_of(self._opened.store, snapshots))
             self._go_over(store, replan(self.plan, store))
 
-    def _go_over(self, store: Store, plan: PlanLike) -> None:
+    def _go_over(self, store: StoreLike, plan: PlanLike) -> None:
         self.close()
         self._tables = SharedArrays((plan, OpenedStore.of(store, plan)))
 
-    def _on_snapshot(self, state: Mapping[str, Any], error: StateError) -> tuple[Store, PlanLike]:
+    def _on_snapshot(self, state: Mapping[str, Any], error: StateError) -> tuple[StoreLike, PlanLike]:
         """The snapshot that a position names, and the plan on it; raises `error` if there is
         none."""
-        snapshot = state.get("snapshot") if isinstance(state, Mapping) else None
-        if not isinstance(snapshot, str) or snapshot == self._opened.manifest.snapshot:
+        opened = self._opened.store
+        snapshot: Any = state.get("snapshot") if isinstance(state, Mapping) else None
+        if not isinstance(snapshot, str | Mapping) or snapshot == opened.snapshot:
             raise error
         try:
-            store = Store(self._opened.folder, read_manifest(self._opened.folder, snapshot))
+            store = on_snapshot(opened, snapshot)
             return store, replan(self.plan, store)
         except (StoreError, RecipeError) as reason:
             raise StateError(f"{error}. The store as it was when the position was saved cannot be opened: {reason}") from error
 
     def _state(self, epoch: int, rows: int) -> dict[str, Any]:
-        return State(identity=self.plan.identity, snapshot=self._opened.manifest.snapshot, epoch=epoch, rows=rows).to_dict()
+        return State(identity=self.plan.identity, snapshot=self._opened.store.snapshot, epoch=epoch, rows=rows).to_dict()
 
     @property
     def metrics(self) -> StreamMetrics:

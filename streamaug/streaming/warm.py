@@ -2,16 +2,19 @@
 
 from collections.abc import Iterator
 
+import numpy as np
+
+from streamaug.condition_names import split_store
 from streamaug.planning.open_plan import open_plan
 from streamaug.planning.sequential import SequentialPlan
 from streamaug.reading.cache import Cache
 from streamaug.recipes import Recipe
-from streamaug.store import Store
+from streamaug.store.catalogue import StoreLike, named_stores
 from streamaug.streaming.stream import Stream
 
 
 def warming(
-    recipe: Recipe, store: Store, cache: Cache, *, split: str = "train", workers: int | None = None
+    recipe: Recipe, store: StoreLike, cache: Cache, *, split: str = "train", workers: int | None = None
 ) -> tuple[Stream, Iterator[int]]:
     """A stream that fills a cache with all that a recipe may draw in any epoch, and its progress:
     clips done with each step.
@@ -21,7 +24,7 @@ def warming(
 
     Args:
         recipe: The recipe that will be trained.
-        store: The store.
+        store: The store, or several.
         cache: Where to keep everything.
         split: Clips to draw from.
         workers: Number of decode processes. Default: one per core.
@@ -33,3 +36,17 @@ def warming(
     every = SequentialPlan.of(store, plan.conditions, split, by_shard=True)
     stream = Stream(every, store, batch_size=32, features="static", tail="keep", workers=workers, feature_cache=cache, byte_cache=cache)
     return stream, (len(batch["clip_id"]) for batch in stream)
+
+
+def remote_clips(stream: Stream, store: StoreLike) -> int:
+    """Clips in all conditions of a stream of `warming` whose bitstreams the cache is to keep: those
+    of remote stores.
+
+    Args:
+        stream: The stream.
+        store: Its store, or several.
+    """
+    plan = stream.plan
+    conditions = plan.rows(0, np.arange(plan.epoch_size(0))).condition
+    is_remote = {name: not each.folder.is_local for name, each in named_stores(store).items()}
+    return int(np.array([is_remote[split_store(name)[0]] for name in plan.conditions])[conditions].sum())
