@@ -28,7 +28,7 @@ _CHUNK = 1 << 18
 
 
 def ramp_counts(
-    shares: Sequence[Fraction], slopes: Sequence[Fraction], *, batches: int, size: int, groups: Sequence[int] = (1,)
+    shares: Sequence[Fraction], slopes: Sequence[Fraction], *, batches: int, size: int, groups: Sequence[Sequence[int]]
 ) -> np.ndarray:
     """The rows of conditions and groups in some batches that follow one another.
 
@@ -37,24 +37,24 @@ def ramp_counts(
         slopes: By how much each share changes from batch to batch.
         batches: Number of batches.
         size: Rows per batch, up to 2^20.
-        groups: The groups' shares of each condition, whole numbers. Default: a single group.
+        groups: For each condition, the groups' shares of its rows, whole numbers.
 
     Returns:
         int32 of shape (batches, conditions x groups), one condition after the other.
 
-    >>> counts = ramp_counts([Fraction(1), Fraction(0)], [Fraction(-1, 8), Fraction(1, 8)], batches=8, size=16)
+    >>> counts = ramp_counts([Fraction(1), Fraction(0)], [Fraction(-1, 8), Fraction(1, 8)], batches=8, size=16, groups=[[1], [1]])
     >>> counts[:, 1].tolist()  # 0 to 7/8 of 16 rows
     [0, 2, 4, 6, 8, 10, 12, 14]
     """
-    counts = np.empty((batches, len(shares) * len(groups)), np.int32)
-    owed, owed_to_groups = (np.zeros(shape, np.int64) for shape in ((1, len(shares)), (len(shares), len(groups))))
-    kind: Any = np.int64 if sum(groups) < _LARGEST else object
+    kind: Any = np.int64 if max(map(sum, groups)) < _LARGEST else object
     group_shares, first = np.array(groups, kind), 0
+    counts = np.empty((batches, group_shares.size), np.int32)
+    owed, owed_to_groups = (np.zeros(shape, np.int64) for shape in ((1, len(shares)), group_shares.shape))
     for current in _shares(shares, slopes, batches, max(1, _CHUNK // counts.shape[1])):
         of_conditions = _rounded(current[:, None] * size, current.sum(axis=1)[:, None, None], owed)[:, 0]
-        if len(groups) > 1:
+        if group_shares.shape[1] > 1:
             quotas = of_conditions.astype(kind)[:, :, None] * group_shares
-            of_groups = _rounded(quotas, np.full((len(quotas), 1, 1), sum(groups), kind), owed_to_groups)
+            of_groups = _rounded(quotas, group_shares.sum(axis=1)[None, :, None], owed_to_groups)
         else:
             of_groups = of_conditions[:, :, None]
         counts[first : first + len(current)] = of_groups.reshape(len(current), -1)
@@ -78,7 +78,7 @@ def _rounded(numerators: np.ndarray, denominators: np.ndarray, owed: np.ndarray)
 
     Args:
         numerators: Of the quotas, (batches, lines, quotas).
-        denominators: Of the quotas, (batches, 1, 1).
+        denominators: Of the quotas, of a shape that goes with (batches, lines, 1).
         owed: What each quota is owed from earlier batches, (lines, quotas); changed in place.
 
     Returns:
@@ -86,7 +86,7 @@ def _rounded(numerators: np.ndarray, denominators: np.ndarray, owed: np.ndarray)
     """
     down = numerators // denominators
     rests = numerators - down * denominators
-    missing = (rests.sum(axis=2) // denominators[:, 0]).astype(np.int64)
+    missing = (rests.sum(axis=2) // denominators[:, :, 0]).astype(np.int64)
     fractions = (-(-(rests << _BITS) // denominators)).astype(np.int64)  # rounded up: 0 only for whole quotas
     counts = np.array(down, np.int64)
     last = np.iinfo(np.int64).max

@@ -14,6 +14,7 @@ from streamaug.errors import RecipeError
 from streamaug.planning import Inventory, Plan
 from streamaug.planning.difference import changed_settings, compare
 from streamaug.planning.ledger import planned
+from streamaug.recipes import Schedule
 from tests.planning.inventories import all_rows, inventory, recipe, store_column
 from tests.planning.settings import few
 
@@ -112,13 +113,22 @@ class TestWeighted:
                 assert seen[clip] == min(times for other, times in seen.items() if labels[other] == labels[clip])
                 seen[clip] += 1
 
-    def test_refuses_a_condition_that_lacks_a_value(self) -> None:
+    @pytest.mark.parametrize("ramp", [False, True])
+    def test_divides_a_condition_that_lacks_a_value_among_the_others(self, ramp: bool) -> None:
+        """The mixture stays what it is."""
         held = inventory(60)
         held = replace(held, available={**held.available, "mp3_64": held.columns["label"].codes != 2})
-        with pytest.raises(RecipeError, match=r"weights: no clip of the group label 2 is in 'mp3_64'.*use 'draw: union'"):
-            Plan(recipe=recipe("weighted", WEIGHTS, by_column={"label": {"label 1": 2}}, rows=50), inventory=held)
-        without = recipe("weighted", WEIGHTS, by_column={"label": {"label 2": 0}}, rows=50)
-        assert counts_of(Plan(recipe=without, inventory=held))[:, 2].tolist() == [0, 0]
+        weights = {"original": Schedule.of({0: 2, 99: 1}, ramp=True, unit="step") if ramp else 2, "mp3_64": 1}
+        mixed = recipe("weighted", weights, by_column={"label": {"label 1": 3}}, rows=300, stratify=30)
+        for epoch in range(3):
+            counts = counts_of(Plan(recipe=mixed, inventory=held), epoch)
+            assert ramp or counts.sum(axis=1).tolist() == [200, 100]
+            for row, factors_of_labels in zip(counts, ([1, 3, 1, 1], [1, 3, 0, 1]), strict=True):
+                amounts = sizes_of(held) * factors_of_labels
+                assert np.all(np.abs(row - row.sum() * amounts / amounts.sum()) < 1 + ramp)
+        balanced = recipe("weighted", {"original": 2, "mp3_64": 1}, by_column={"label": {"label 1": 3}}, rows=300, balance=("label",))
+        with pytest.raises(RecipeError, match="no clip of the group label 2 is in 'mp3_64'"):
+            Plan(recipe=balanced, inventory=held)
 
 
 @pytest.mark.parametrize(("draw", "options"), [("union", {}), ("weighted", {"rows": 480})])

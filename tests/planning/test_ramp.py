@@ -17,7 +17,7 @@ ends = st.lists(st.tuples(st.integers(0, 50), st.integers(0, 50)), min_size=2, m
 def counts_of(cells: list[tuple[int, int]], batches: int, size: int) -> np.ndarray:
     """The counts on a ramp from the first to the second share of each cell."""
     slopes = [Fraction(end - start, batches) for start, end in cells]
-    return ramp_counts([Fraction(start) for start, _ in cells], slopes, batches=batches, size=size)
+    return ramp_counts([Fraction(start) for start, _ in cells], slopes, batches=batches, size=size, groups=[[1]] * len(cells))
 
 
 def quotas(cells: list[tuple[int, int]], batches: int, size: int) -> np.ndarray:
@@ -48,7 +48,7 @@ def test_roundings_do_not_add_up_over_ten_thousand_batches() -> None:
 )
 def test_groups_divide_what_their_condition_has(cells: list[tuple[int, int]], batches: int, size: int, groups: list[int]) -> None:
     slopes = [Fraction(end - start, batches) for start, end in cells]
-    counts = ramp_counts([Fraction(start) for start, _ in cells], slopes, batches=batches, size=size, groups=groups)
+    counts = ramp_counts([Fraction(start) for start, _ in cells], slopes, batches=batches, size=size, groups=[groups] * len(cells))
     by_condition = counts.reshape(batches, len(cells), len(groups))
     assert np.array_equal(by_condition.sum(axis=2), counts_of(cells, batches, size))
     off = by_condition - by_condition.sum(axis=2, keepdims=True) * np.array(groups) / sum(groups)
@@ -58,8 +58,8 @@ def test_groups_divide_what_their_condition_has(cells: list[tuple[int, int]], ba
 
 def test_numbers_beyond_64_bits_are_exact_too() -> None:
     shares, slopes = [Fraction(1), Fraction(1, 3**50)], [Fraction(-1, 100), Fraction(1, 100)]
-    near = ramp_counts(shares, slopes, batches=100, size=64)
-    assert np.array_equal(near, ramp_counts([Fraction(1), Fraction(0)], slopes, batches=100, size=64))
+    near = ramp_counts(shares, slopes, batches=100, size=64, groups=[[1], [1]])
+    assert np.array_equal(near, ramp_counts([Fraction(1), Fraction(0)], slopes, batches=100, size=64, groups=[[1], [1]]))
 
 
 def test_a_share_of_nothing_gets_nothing() -> None:

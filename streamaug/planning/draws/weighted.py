@@ -49,29 +49,28 @@ class WeightedDraw:
         if recipe.group_columns and inventory.groups is not None:
             names, sizes = inventory.groups.names, inventory.groups.grouping.within(any_of(masks)).sizes.tolist()
             check_equal(recipe, strata)
-            _check_groups(recipe, strata, sizes)
+            _check_balance(recipe, strata, sizes)
         cells = WeightedCells(
             shares=list(recipe.mixture.values()),
             strata=strata,
             rows=recipe.options["rows"],
             batch=recipe.stratify if recipe.unit == "step" else None,
-            groups=GroupWeights.of(recipe, names, sizes),
+            groups=None if _lacking(strata, sizes) else GroupWeights.of(recipe, names, sizes),
+            by_condition=[GroupWeights.of(recipe, names, [stratum.size for stratum in groups]).shares for groups in strata],
             seed=seed,
         )
         return builder.build(), cells.cells
 
 
-def _check_groups(recipe: Recipe, strata: Sequence[Sequence[Stratum]], sizes: Sequence[int]) -> None:
-    """Check that every group with clips has some in every condition. Raises RecipeError."""
-    for groups in strata:
-        for stratum, size in zip(groups, sizes, strict=True):
-            if size and not stratum.size:
-                condition, *group = stratum.name
-                why = f"no clip of the group {' / '.join(group)} is in '{condition}'"
-                if recipe.balance:
-                    raise balance_error(recipe, why)
-                raise recipe.error_at(
-                    ("weights",),
-                    f"weights: {why}, and 'draw: weighted' gives every group the mixture; remove the condition, use 'draw: union', "
-                    "or leave these clips out with 'where'",
-                )
+def _lacking(strata: Sequence[Sequence[Stratum]], sizes: Sequence[int]) -> Stratum | None:
+    """A group with clips that a condition has none of, if there is one."""
+    return next((stratum for groups in strata for stratum, size in zip(groups, sizes, strict=True) if size and not stratum.size), None)
+
+
+def _check_balance(recipe: Recipe, strata: Sequence[Sequence[Stratum]], sizes: Sequence[int]) -> None:
+    """Check that every group with clips has some in every condition, if the recipe balances. Raises
+    RecipeError."""
+    lacking = _lacking(strata, sizes)
+    if recipe.balance and lacking is not None:
+        condition, *group = lacking.name
+        raise balance_error(recipe, f"no clip of the group {' / '.join(group)} is in '{condition}'")

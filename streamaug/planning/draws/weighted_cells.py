@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import numpy as np
 
-from streamaug.planning.apportion import apportion, integer_shares
+from streamaug.planning.apportion import apportion, integer_shares, largest_remainder
 from streamaug.planning.candidates import Stratum
 from streamaug.planning.draws.base import Cell, Cells, Stretch
 from streamaug.planning.draws.group_weights import GroupWeights
@@ -27,15 +27,17 @@ class WeightedCells:
 
     Weights change at times, which are epochs, or steps of `batch` rows. An epoch is cut into
     stretches where they do. A stretch of constant weights is divided by largest remainder, first
-    among the groups, then in each group among the conditions. On a ramp by step, every batch is
-    divided on its own.
+    among the groups, then in each group among the conditions. If a condition lacks a group, it is
+    first divided among the conditions. On a ramp by step, every batch is divided on its own.
 
     Args:
         shares: The weight of each condition.
         strata: For each condition, its strata: a single one, or one per group.
         rows: Rows per epoch.
         batch: Rows per step, a divisor of `rows`; None if weights change by epoch.
-        groups: The weights of the groups, by which the rows are divided first.
+        groups: The weights of the groups, by which the rows are divided first; None if a condition
+            lacks a group.
+        by_condition: For each condition, the groups' shares of its rows, whole numbers.
         seed: Seed for all shuffles.
     """
 
@@ -43,7 +45,8 @@ class WeightedCells:
     strata: Sequence[Sequence[Stratum]]
     rows: int
     batch: int | None
-    groups: GroupWeights
+    groups: GroupWeights | None
+    by_condition: Sequence[Sequence[int]]
     seed: int
     _known: dict[int, list[int]] = field(default_factory=dict, init=False, repr=False, compare=False)
 
@@ -78,13 +81,16 @@ class WeightedCells:
     def _counts(self, time: int, rows: int) -> np.ndarray:
         """Divide rows by the weights of a time; int64 of shape (cells,)."""
         weights = integer_shares([share.weight.at(time) for share in self.shares])
+        if self.groups is None:
+            return np.array(apportion(largest_remainder(rows, weights), self.by_condition), np.int64).ravel()
         by_group = self.groups.divide(rows)
         return np.array(apportion(by_group, [weights] * len(by_group)), np.int64).T.ravel()
 
     def _batches(self, first: int, batches: int, size: int) -> np.ndarray:
         """Rows of each cell in some batches on a ramp, (batches, cells)."""
         shares, slopes = ([part(share.weight, first) for share in self.shares] for part in (Schedule.at, Schedule.slope))
-        return ramp_counts(shares, slopes, batches=batches, size=size, groups=self.groups.shares)
+        groups = self.by_condition if self.groups is None else [self.groups.shares] * len(self.shares)
+        return ramp_counts(shares, slopes, batches=batches, size=size, groups=groups)
 
     def _rows_before(self, epoch: int) -> list[int]:
         """Rows of each cell in all epochs before one; the last few are cached."""
