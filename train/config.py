@@ -22,9 +22,10 @@ class RunConfig(BaseModel):
     """Settings of one training run.
 
     Args:
-        store: Path or URL of the store.
-        snapshot: Snapshot of the store. Default: the current one when the run begins, which run.yaml
-            then names, so that a resumed run trains and evaluates on the same.
+        store: Path or URL of the store. Default: the stores that the recipe names.
+        snapshot: Snapshot of the store, or of each of several by name. Default: the current ones when
+            the run begins, which run.yaml then names, so that a resumed run trains and evaluates on
+            the same.
         recipe: YAML file of the mixture.
         run: Folder to write.
         train_on: Split to train on.
@@ -50,8 +51,8 @@ class RunConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    store: str
-    snapshot: str | None = None
+    store: str | None = None
+    snapshot: str | dict[str, str] | None = None
     recipe: Path
     run: Path
     train_on: str = "train"

@@ -5,8 +5,9 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 
-from streamaug.splits import Split
-from streamaug.store import Store
+from streamaug.condition_names import split_store
+from streamaug.store.catalogue import StoreLike, split_rows
+from streamaug.store.joined_clips import STORE_COLUMN
 from streamaug.streaming import Cache, Stream
 from train.errors import RunError
 from train.models import Classifier
@@ -16,10 +17,10 @@ BATCH = 64
 
 
 def probabilities_of(
-    model: Classifier, store: Store, condition: str, split: str, *, threads: int | None = None, cache: Cache | None = None
+    model: Classifier, store: StoreLike, condition: str, split: str, *, threads: int | None = None, cache: Cache | None = None
 ) -> np.ndarray:
-    """Class probabilities of a split's clips, in the order of the clips table: float32 of shape
-    (clips, classes).
+    """Class probabilities of a split's clips, of several stores those in the condition's, in the
+    order of the clips table: float32 of shape (clips, classes).
 
     Args:
         model: The classifier, in evaluation mode.
@@ -32,7 +33,7 @@ def probabilities_of(
     Raises:
         RunError: The condition lacks clips of the split.
     """
-    expected = len(Split.parse(split).rows(store.clips))
+    expected = len(_evaluated_rows(store, split, condition))
     stream = Stream.evaluation(store, condition, split=split, batch_size=BATCH, threads=threads, feature_cache=cache)
     if (available := stream.plan.epoch_size(0)) != expected:
         raise RunError(
@@ -49,7 +50,7 @@ def _probabilities(model: Classifier, features: torch.Tensor) -> torch.Tensor:
 
 
 def predictions_of(
-    store: Store, split: str, condition: str, probabilities: np.ndarray, *, row: str, seed: int, fold: str | None = None
+    store: StoreLike, split: str, condition: str, probabilities: np.ndarray, *, row: str, seed: int, fold: str | None = None
 ) -> pa.Table:
     """A table of predictions (`train.predictions.SCHEMA`) from class probabilities.
 
@@ -62,8 +63,11 @@ def predictions_of(
         seed: Seed of the run.
         fold: Fold that was held out, if folds were.
     """
-    clips = store.clips.take(pa.array(Split.parse(split).rows(store.clips)))
+    clips = store.clips.take(pa.array(_evaluated_rows(store, split, condition)))
     count = len(clips)
+    groups = pc.coalesce(clips["group"], clips["clip_id"])
+    if name := split_store(condition)[0]:
+        groups = pc.binary_join_element_wise(name, groups, ":")
     return pa.table(
         {
             "row": [row] * count,
@@ -71,7 +75,7 @@ def predictions_of(
             "fold": pa.array([fold] * count, pa.string()),
             "condition": [condition] * count,
             "clip_id": clips["clip_id"],
-            "group": pc.coalesce(clips["group"], clips["clip_id"]),
+            "group": groups,
             "label": clips["label"],
             "predicted": pa.array(store.manifest.labels).take(pa.array(probabilities.argmax(1))),
             "probabilities": pa.array(list(probabilities), pa.list_(pa.float32())),
@@ -79,9 +83,16 @@ def predictions_of(
     ).cast(SCHEMA)
 
 
-def check_labels(store: Store, split: str) -> None:
+def _evaluated_rows(store: StoreLike, split: str, condition: str) -> np.ndarray:
+    """Row numbers of a split's clips; of several stores, in that of the condition."""
+    rows = split_rows(store, split)
+    name = split_store(condition)[0]
+    return rows[np.asarray(pc.equal(store.clips[STORE_COLUMN], name))[rows]] if name else rows
+
+
+def check_labels(store: StoreLike, split: str) -> None:
     """Raise RunError if a label of the store has no clip in a split."""
-    present = set(store.clips["label"].take(pa.array(Split.parse(split).rows(store.clips))).to_pylist())
+    present = set(store.clips["label"].take(pa.array(split_rows(store, split))).to_pylist())
     missing = [label for label in store.manifest.labels if label not in present]
     if missing:
         raise RunError(

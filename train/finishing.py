@@ -11,7 +11,7 @@ from streamaug.files import write_whole
 from streamaug.planning import Plan
 from streamaug.planning.ledger import planned
 from streamaug.planning.open_plan import factorize
-from streamaug.store import Store
+from streamaug.store.catalogue import StoreLike
 from train.checkpoint import save_model
 from train.evaluate import predictions_of, probabilities_of
 from train.figures import accuracy_map, confusion_map, learning_curves
@@ -113,7 +113,7 @@ def accuracy_table(run: Run, table: Accuracies) -> Table:
     )
 
 
-def ledger_table(plan: Plan, store: Store) -> Table:
+def ledger_table(plan: Plan, store: StoreLike) -> Table:
     """Planned rows of the first epoch by condition and label."""
     ledger = planned(plan, {"label": factorize(store.clips, "label")})
     rows = [

@@ -9,8 +9,9 @@ import pyarrow.compute as pc
 from streamaug.features import EDGE, LogMel
 from streamaug.planning import Plan
 from streamaug.planning.open_plan import open_plan
+from streamaug.planning.open_stores import open_stores
 from streamaug.recipes import Recipe, load_recipe
-from streamaug.store import Store
+from streamaug.store.catalogue import StoreLike, on_snapshot
 from streamaug.streaming import Stream
 from train.augment import CROP_FRAMES
 from train.config import RunConfig
@@ -30,7 +31,7 @@ class Run:
 
     Args:
         config: The run's settings.
-        store: The opened store; one object for training and evaluation, so that each index is read
+        store: The opened store, or several; one object for training and evaluation, so that each index is read
             once.
         plan: The recipe on the store's training split.
         conditions: Conditions to evaluate, in the order of the tables.
@@ -38,7 +39,7 @@ class Run:
     """
 
     config: RunConfig
-    store: Store
+    store: StoreLike
     plan: Plan
     conditions: tuple[str, ...]
     total: int
@@ -100,12 +101,14 @@ def prepare(config: RunConfig) -> Run:
         StoreError: There is no such store, condition or split.
         StreamaugError: An epoch has fewer rows than one step.
     """
-    store = Store.open(config.store, snapshot=config.snapshot)
-    config = config.model_copy(update={"snapshot": store.snapshot})
     recipe = load_recipe(config.recipe)
+    store = open_stores(recipe, config.store)
+    if config.snapshot is not None:
+        store = on_snapshot(store, config.snapshot)
+    config = config.model_copy(update={"snapshot": store.snapshot})
     conditions = tuple(paper_order(config.conditions or store.conditions))
     for condition in conditions:
-        store.index(condition)
+        store.locations(condition)
     for split in (config.train_on, config.evaluate_on):
         check_labels(store, split)
     plan = open_plan(recipe, store, split=config.train_on, seed=config.seed)
@@ -115,7 +118,7 @@ def prepare(config: RunConfig) -> Run:
     return run
 
 
-def check_length(store: Store) -> None:
+def check_length(store: StoreLike) -> None:
     """Raise RunError if the store's clips are too short to be cropped and pooled."""
     shortest = int(pc.min(store.clips["samples"]).as_py())
     log_mel = LogMel(rate=store.manifest.rate)

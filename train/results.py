@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from streamaug.condition_names import condition_order, split_store
 from streamaug.conditions import Condition
 from train.bootstrap import AccuracyDifference, paired_difference
 from train.errors import RunError
@@ -18,12 +19,13 @@ TABLE_3 = (ORIGINAL, "aac_32", "mp3_64", "mp3_32", "aac_48", "aac_64", "opus_64"
 
 
 def paper_order(conditions: Collection[str]) -> list[str]:
-    """Conditions of Table 3 first, in its order, then the others by name.
+    """Conditions of Table 3 first, in its order, then the others by name; those of several stores
+    store by store.
 
     >>> paper_order(["sbc_64", "he-aac_16", "original"])
     ['original', 'sbc_64', 'he-aac_16']
     """
-    return [name for name in TABLE_3 if name in conditions] + sorted(set(conditions) - set(TABLE_3))
+    return [name for name in TABLE_3 if name in conditions] + sorted(set(conditions) - set(TABLE_3), key=condition_order)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -129,11 +131,12 @@ def confusion(predictions: pa.Table, labels: Sequence[str], condition: str) -> n
 
 
 def familiarity(condition: str, trained: Sequence[str]) -> str:
-    """How a condition relates to those that were trained on.
+    """How a condition relates to those that were trained on, whichever store they are of.
 
     >>> [familiarity(name, ["original", "mp3_64"]) for name in ("original", "mp3_64", "mp3_32", "sbc_64", "mp3_64+mp3_32")]
     ['original', 'seen', 'unseen bitrate', 'unseen codec', 'unseen chain']
     """
+    condition, trained = split_store(condition)[1], [split_store(name)[1] for name in trained]
     if condition == ORIGINAL:
         return ORIGINAL
     if condition in trained:

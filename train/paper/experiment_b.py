@@ -139,7 +139,10 @@ def run_job(job: Job, *, quiet: bool) -> pa.Table:
 def _snapshot(out: Path) -> str | None:
     """The snapshot that the experiment in a folder began with; None if it has no run yet."""
     begun = sorted(out.glob("row_*/*/run.yaml"))
-    return load_run_config(begun[0].parent).snapshot if begun else None
+    snapshot = load_run_config(begun[0].parent).snapshot if begun else None
+    if isinstance(snapshot, dict):
+        raise RunError(f"{out} has runs on several stores, but an experiment runs on one; choose another folder with --out")
+    return snapshot
 
 
 def experiment(
