@@ -2,16 +2,18 @@
 does not read the format or not all of the sound."""
 
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
+from typing import Any
 
 import av
 import numpy as np
 import soundfile
 
-from streamaug.building.containers import Container
+from streamaug.building.containers import Container, Data
 from streamaug.codecs.pcm import to_float64
 from streamaug.errors import ClipsError
 
@@ -23,6 +25,10 @@ _DEPTHS = {"PCM_24": 24, "PCM_32": 24, "FLOAT": 24, "DOUBLE": 24, "ALAC_24": 24,
 
 _INTEGERS = {"PCM_16": "int16", "PCM_24": "int32"}
 """Sample formats that are read as they are, as integers."""
+
+_SEEKABLE = frozenset(("PCM_S8", "PCM_U8", "PCM_16", "PCM_24", "PCM_32", "FLOAT", "DOUBLE", "ULAW", "ALAW"))
+"""Sample formats, those of FLAC among them, that can be decoded from any sample on: the result does
+not depend on the sound before it."""
 
 _UNKNOWN_FORMAT, _UNKNOWN_ENCODING = 1, 4
 """libsndfile's codes of errors about files that are not for it."""
@@ -52,6 +58,8 @@ class AudioFile:
         length: Samples per channel that the header says, or None.
         blocks: The sound, in arrays of shape (samples, channels): int16, int32 with 24 bits
             left-justified, or float64 with full scale at 1.
+        blocks_from: Gives the sound from a sample on, exactly as `blocks` does; None where only
+            decoding from the start is exact.
     """
 
     rate: int
@@ -59,6 +67,7 @@ class AudioFile:
     depth: int
     length: int | None
     blocks: Iterator[np.ndarray]
+    blocks_from: Callable[[int], Iterator[np.ndarray]] | None = None
 
 
 @contextmanager
@@ -71,10 +80,16 @@ def open_audio(container: Container) -> Iterator[AudioFile]:
     Raises:
         ClipsError: It cannot be decoded; says why, without the file's name.
     """
+    with audio_errors(), ExitStack() as stack:
+        parts = [stack.enter_context(_open_part(part, container)) for part in container.parts]
+        yield parts[0] if len(parts) == 1 else _joined(parts)
+
+
+@contextmanager
+def audio_errors() -> Iterator[None]:
+    """Turn errors of the libraries into `ClipsError`."""
     try:
-        with ExitStack() as stack:
-            parts = [stack.enter_context(_open_part(part, container)) for part in container.parts]
-            yield parts[0] if len(parts) == 1 else _joined(parts)
+        yield
     except (soundfile.SoundFileError, av.FFmpegError, RuntimeError, ValueError) as error:
         raise ClipsError(f"unreadable as audio: {_reason(error)}; convert it to WAV or FLAC, or remove it from the table") from error
 
@@ -106,11 +121,11 @@ def _changing_format() -> ClipsError:
 
 
 @contextmanager
-def _open_part(data: bytes, container: Container) -> Iterator[AudioFile]:
+def _open_part(data: Data, container: Container) -> Iterator[AudioFile]:
     unknown = None
     if container.reader == "soundfile":
         try:
-            file = _Sequential(_Bytes(data))
+            file = _Sequential(_as_file(data))
         except soundfile.LibsndfileError as error:
             if error.code not in (_UNKNOWN_FORMAT, _UNKNOWN_ENCODING):
                 raise
@@ -135,6 +150,36 @@ class _Bytes(io.BytesIO):
         return super().seek(max(0, offset) if whence == io.SEEK_SET else offset, whence)
 
 
+class _Mapped(io.RawIOBase):
+    """A file that is mapped into memory, to be read from any place without a copy of it."""
+
+    def __init__(self, data: Data) -> None:
+        self._view, self._at = memoryview(data), 0
+
+    def readable(self) -> bool:
+        return True
+
+    def seekable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        part = self._view[self._at : self._at + len(buffer)]
+        buffer[: len(part)] = part
+        self._at += len(part)
+        return len(part)
+
+    def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
+        self._at = max(0, offset + {io.SEEK_SET: 0, io.SEEK_CUR: self._at, io.SEEK_END: len(self._view)}[whence])
+        return self._at
+
+    def tell(self) -> int:
+        return self._at
+
+
+def _as_file(data: Data) -> io.IOBase:
+    return _Bytes(data) if isinstance(data, bytes) else _Mapped(data)
+
+
 class _Sequential(soundfile.SoundFile):  # type: ignore[misc]  # soundfile has no type hints
     """A sound file that is read from its start to its end. soundfile seeks after each read where it
     can, which resets decoders that depend on the past."""
@@ -150,10 +195,13 @@ def _from_soundfile(file: soundfile.SoundFile) -> AudioFile:
         depth=_DEPTHS.get(file.subtype, 16),
         length=file.frames if file.frames < _LENGTH_UNKNOWN else None,
         blocks=_soundfile_blocks(file),
+        blocks_from=partial(_soundfile_blocks, file) if file.subtype in _SEEKABLE else None,
     )
 
 
-def _soundfile_blocks(file: soundfile.SoundFile) -> Iterator[np.ndarray]:
+def _soundfile_blocks(file: soundfile.SoundFile, start: int | None = None) -> Iterator[np.ndarray]:
+    if start is not None:
+        file.seek(start)
     dtype = _INTEGERS.get(file.subtype, "float64")
     size = max(1, _BLOCK // file.channels)
     while len(block := file.read(size, dtype=dtype, always_2d=True)):
@@ -161,8 +209,8 @@ def _soundfile_blocks(file: soundfile.SoundFile) -> Iterator[np.ndarray]:
 
 
 @contextmanager
-def _open_pyav(data: bytes, demuxer: str | None) -> Iterator[AudioFile]:
-    with av.open(io.BytesIO(data), mode="r", format=demuxer, options={"format_whitelist": _DEMUXERS}) as container:
+def _open_pyav(data: Data, demuxer: str | None) -> Iterator[AudioFile]:
+    with av.open(_as_file(data), mode="r", format=demuxer, options={"format_whitelist": _DEMUXERS}) as container:
         if not container.streams.audio:
             raise ClipsError("no sound in it; remove it from the table")
         stream = container.streams.audio[0]

@@ -19,6 +19,7 @@ import pyarrow as pa
 from streamaug.building.chains import Chain
 from streamaug.building.checks import SourceInfo, find_problems, split_warnings, summarize_changes
 from streamaug.building.clips_table import add_shard_column, add_source_columns, ordered_labels, stored_columns
+from streamaug.building.excerpts import excerpts_of
 from streamaug.building.existing import (
     ExistingStore,
     check_compatible,
@@ -108,7 +109,7 @@ def build(
 
     Args:
         clips: CSV or Parquet table with the columns path, label and `shard_by`; optionally clip_id,
-            split, group and any others.
+            split, group, start and stop of an excerpt in seconds, and any others.
         store: Path or fsspec URL of the store.
         conditions: Conditions to build; `original` is always among them. Default: those of
             `settings`, without the ones that no encoder on this machine can make.
@@ -133,7 +134,8 @@ def build(
         workers: Number of processes. Default: one per core.
         executor: Who does the work instead of processes on this machine; it stays open.
         storage_options: Arguments for the store's fsspec file system.
-        columns: The table's own names of path, label, split, group and clip_id, where they differ.
+        columns: The table's own names of path, label, split, group, clip_id, start and stop, where they
+            differ.
         known_problems: Errors of clips that the table's maker knows, by path.
         progress: Who gets to see the progress.
 
@@ -182,11 +184,12 @@ def run_job(job: Job, executor: Executor, progress: Progress) -> Built:
     existing = read_existing(folder)
     job = dataclasses.replace(job, shard_by=renamed(job.shard_by, job.columns))
     table = _read_clips(job, progress)
+    excerpts = excerpts_of(table)
     rate = job.rate if job.rate is not None else (existing.manifest.rate if existing else common_rate(table["path"].to_pylist()))
     reading = job.reading(rate, clip_length(job, rate, existing))
 
     with disk_errors(folder.url), staging(folder) as staged:
-        check = SourceCheck(table["path"].to_pylist(), reading, staged, recheck=job.recheck)
+        check = SourceCheck(excerpts, reading, staged, recheck=job.recheck)
         with check.started(executor) as inspected:
             # While this process calibrates the encoders, the workers start.
             prepared, skipped_conditions = prepare_conditions(job, rate, progress, existing.store.conditions if existing else ())

@@ -8,9 +8,11 @@ from typing import Literal
 import numpy as np
 import pyarrow as pa
 
+from streamaug.building.excerpts import Excerpt
 from streamaug.building.problems import Problem
 from streamaug.building.reading import Reading
-from streamaug.building.sources import load
+from streamaug.building.source_file import SourceFile
+from streamaug.building.sources import load_excerpt
 from streamaug.building.table_reading import empty_cell, id_problem
 from streamaug.codecs.pcm import depth_of, digest
 from streamaug.errors import ClipsError
@@ -63,14 +65,15 @@ class SourceInfo:
         return max(0, self.padding) / max(1, self.samples)
 
 
-def inspect(paths: Sequence[str], reading: Reading) -> list[SourceInfo]:
+def inspect(excerpts: Sequence[Excerpt], reading: Reading) -> list[SourceInfo]:
     """Decode some sources; this runs in a worker."""
-    return [_inspect(path, reading) for path in paths]
+    with SourceFile() as file:
+        return [_inspect(excerpt, reading, file) for excerpt in excerpts]
 
 
-def _inspect(path: str, reading: Reading) -> SourceInfo:
+def _inspect(excerpt: Excerpt, reading: Reading, file: SourceFile) -> SourceInfo:
     try:
-        source = load(path, reading)
+        source = load_excerpt(excerpt, reading, file)
     except ClipsError as error:
         return SourceInfo(error=str(error))
     depth = depth_of(source.pcm)

@@ -1,8 +1,9 @@
 """Remember what the check of the sources found out, so that no build decodes them twice.
 
-A fact belongs to a file as it was: the key is a hash of its path, size, time of modification (or
-ETag) and of how it was read. Paths themselves are not kept, since a store is passed on. Facts are no
-part of a snapshot: without them the sources are decoded again.
+A fact belongs to a file as it was, or to an excerpt of it: the key is a hash of its path, size, time
+of modification (or ETag), of the excerpt's start and stop, and of how it was read. Paths themselves
+are not kept, since a store is passed on. Facts are no part of a snapshot: without them the sources
+are decoded again.
 """
 
 import hashlib
@@ -18,6 +19,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from streamaug.building.checks import SourceInfo
+from streamaug.building.excerpts import Excerpt
 from streamaug.errors import CorruptError, FetchError, StoreError
 from streamaug.store.folder import Folder
 from streamaug.store.listing import StoredFile
@@ -143,16 +145,17 @@ def source_keys(versions: Sequence[bytes | None], reading: str) -> list[bytes | 
     return [None if version is None else _digest(version + reading.encode()) for version in versions]
 
 
-def source_versions(paths: Sequence[str]) -> list[bytes | None]:
-    """What each file is recognised by; None for one that is missing or on a server that does not
+def source_versions(excerpts: Sequence[Excerpt]) -> list[bytes | None]:
+    """What each source is recognised by; None for one that is missing or on a server that does not
     list its files.
 
     Args:
-        paths: Local paths and URLs.
+        excerpts: Files with local paths and URLs, and parts of them.
     """
     folders: dict[str, list[int]] = defaultdict(list)
-    versions: list[bytes | None] = [None] * len(paths)
-    for row, path in enumerate(paths):
+    versions: list[bytes | None] = [None] * len(excerpts)
+    for row, excerpt in enumerate(excerpts):
+        path = excerpt.path
         if "://" in path:
             folders[path.rpartition("/")[0]].append(row)
             continue
@@ -160,13 +163,13 @@ def source_versions(paths: Sequence[str]) -> list[bytes | None]:
             status = os.stat(path)  # noqa: PTH116  # Path.stat takes twice as long
         except OSError:
             continue
-        versions[row] = _version(path, status.st_size, str(status.st_mtime_ns))
+        versions[row] = _version(excerpt, status.st_size, str(status.st_mtime_ns))
     for folder, rows in folders.items():
         files = _listed(folder)
         for row in rows:
-            file = files.get(paths[row].rpartition("/")[2])
+            file = files.get(excerpts[row].path.rpartition("/")[2])
             if file is not None:
-                versions[row] = _version(paths[row], file.size, file.tag or str(file.modified))
+                versions[row] = _version(excerpts[row], file.size, file.tag or str(file.modified))
     return versions
 
 
@@ -178,8 +181,9 @@ def _listed(url: str) -> Mapping[str, StoredFile]:
         return {}
 
 
-def _version(path: str, size: int, version: str) -> bytes:
-    return _digest("\0".join((path, str(size), version)).encode())
+def _version(excerpt: Excerpt, size: int, version: str) -> bytes:
+    span = () if excerpt.is_whole else (str(excerpt.start), str(excerpt.stop))
+    return _digest("\0".join((excerpt.path, str(size), version, *span)).encode())
 
 
 def _digest(data: bytes) -> bytes:

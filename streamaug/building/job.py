@@ -21,7 +21,7 @@ class Job:
 
     Args:
         clips: CSV or Parquet table with the columns path, label and `shard_by`; optionally clip_id,
-            split, group and any others.
+            split, group, start and stop of an excerpt in seconds, and any others.
         store: Path or fsspec URL of the store.
         conditions: Conditions to build; `original` is always among them. Default: those of
             `settings`, without the ones that no encoder on this machine can make.
@@ -44,7 +44,8 @@ class Job:
         recheck: Decode all sources again, also those that an earlier build has checked and that
             have the same size and time of modification.
         storage_options: Arguments for the store's fsspec file system.
-        columns: The table's own names of path, label, split, group and clip_id, where they differ.
+        columns: The table's own names of path, label, split, group, clip_id, start and stop, where they
+            differ.
         known_problems: Errors of clips that the table's maker knows, by path.
     """
 

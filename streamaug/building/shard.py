@@ -18,6 +18,7 @@ import numpy as np
 from streamaug.building.chains import Chain, check_versions, encode_clip
 from streamaug.building.reading import Reading
 from streamaug.building.recordings import Originals, Recording
+from streamaug.building.source_file import SourceFile
 from streamaug.building.tar_writer import TarWriter
 from streamaug.store.folder import Folder
 
@@ -94,12 +95,13 @@ def build_shard(task: ShardTask) -> int:
         return task.originals.signal(clip_id)
 
     with ExitStack() as stack:
+        file = stack.enter_context(SourceFile())
         tars: list[TarWriter] = []
         for chain, _ in task.chains:
             path = stack.enter_context(task.folder.staged(partial(_tar_path, tars, len(tars))))
             tars.append(TarWriter(chain, task.number, task.labels, path))
         for recording in sorted(task.recordings, key=lambda recording: recording.clip_id):
-            signal = recording.unchanged_pcm(task.reading)
+            signal = recording.unchanged_pcm(task.reading, file)
             clip_tars = [tar for tar in tars if tar.chain.holds(recording.clip)]
             encoded_clips = encode_clip([tar.chain for tar in clip_tars], signal, recording.clip, load_original)
             for tar, encoded in zip(clip_tars, encoded_clips, strict=True):

@@ -7,14 +7,15 @@ from concurrent.futures import Executor
 from contextlib import contextmanager
 
 from streamaug.building.checks import SourceInfo, inspect
+from streamaug.building.excerpts import Excerpt
 from streamaug.building.facts import FACTS_FILE, Facts, FactWriter, is_facts, read_facts, source_keys, source_versions, to_bytes
 from streamaug.building.reading import Reading
 from streamaug.building.staging import Staging
 from streamaug.executors import started
 from streamaug.progress import Progress
 
-_CLIPS_PER_TASK = 16
-"""Clips that one task decodes."""
+_FILES_PER_TASK, _EXCERPTS_PER_TASK = 16, 256
+"""Files that one task decodes at most, and clips: most excerpts of a file are in one task."""
 
 Inspected = Iterator[tuple[int, list[SourceInfo]]]
 """Number of a task, and what it found out about its clips."""
@@ -24,21 +25,21 @@ class SourceCheck:
     """What is known about each source, and what has to be found out.
 
     Args:
-        paths: Audio files.
+        excerpts: Audio files, and parts of them.
         reading: How they are read.
         staged: The build's folder, where the facts are noted as they come.
         recheck: Whether to decode sources again that an earlier build has checked.
     """
 
-    def __init__(self, paths: Sequence[str], reading: Reading, staged: Staging, *, recheck: bool) -> None:
-        self._paths, self._reading = paths, reading
-        self._versions = source_versions(paths)  # before they are read, so that no fact is taken for one about a file that came later
+    def __init__(self, excerpts: Sequence[Excerpt], reading: Reading, staged: Staging, *, recheck: bool) -> None:
+        self._excerpts, self._reading = excerpts, reading
+        self._versions = source_versions(excerpts)  # before they are read, so that no fact is taken for one about a file that came later
         self._keys = source_keys(self._versions, repr(reading))
         known = Facts() if recheck else read_facts(staged.folder, [FACTS_FILE, *(path for path in staged.found if is_facts(path))])
         self._sources = known.of(self._keys)
         unknown = [row for row, source in enumerate(self._sources) if source is None]
-        self._is_known = not unknown and len(known) == len(paths)
-        self._tasks = [unknown[start : start + _CLIPS_PER_TASK] for start in range(0, len(unknown), _CLIPS_PER_TASK)]
+        self._is_known = not unknown and len(known) == len(excerpts)
+        self._tasks = list(_tasks(excerpts, unknown))
         self._notes = FactWriter(staged.folder, staged.name)
 
     @contextmanager
@@ -48,7 +49,7 @@ class SourceCheck:
         Args:
             executor: Who does the work.
         """
-        calls = [(inspect, ([self._paths[row] for row in task], self._reading)) for task in self._tasks]
+        calls = [(inspect, ([self._excerpts[row] for row in task], self._reading)) for task in self._tasks]
         with started(executor, calls) as inspected:
             yield inspected
 
@@ -85,3 +86,18 @@ class SourceCheck:
         # The next build knows the length, and finds what it would find.
         keys = source_keys(self._versions, repr(dataclasses.replace(self._reading, samples=samples)))
         return to_bytes([key if source.samples == samples else None for key, source in zip(keys, sources, strict=True)], sources)
+
+
+def _tasks(excerpts: Sequence[Excerpt], rows: Sequence[int]) -> Iterator[list[int]]:
+    """Divide rows into tasks, such that excerpts of one file that follow one another stay together."""
+    task: list[int] = []
+    files = 0
+    for row in rows:
+        is_other = not task or excerpts[row].path != excerpts[task[-1]].path
+        if task and (len(task) == _EXCERPTS_PER_TASK or (is_other and files == _FILES_PER_TASK)):
+            yield task
+            task, files, is_other = [], 0, True
+        task.append(row)
+        files += is_other
+    if task:
+        yield task

@@ -1,19 +1,21 @@
-"""Read the audio files that a table of clips names."""
+"""Read the clips that a table names: audio files, and excerpts of them."""
 
 from collections import Counter
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
-from streamaug.building.audio_files import open_audio
-from streamaug.building.containers import examine
+from streamaug.building.audio_files import AudioFile, open_audio
+from streamaug.building.containers import Container, examine
 from streamaug.building.containers.base import truncated_error
+from streamaug.building.excerpts import Excerpt
 from streamaug.building.mixdown import MixDown
 from streamaug.building.reading import Reading
+from streamaug.building.source_file import SourceFile, map_bytes, read_bytes
 from streamaug.codecs.decoding import resample
 from streamaug.codecs.pcm import to_float64, to_pcm
-from streamaug.errors import ClipsError, FetchError, StoreError
-from streamaug.store.folder import Folder
+from streamaug.errors import ClipsError
 
 LOWEST_RATE, HIGHEST_RATE = 1_000, 1_000_000
 """Sample rates in Hz that a header can be right about."""
@@ -45,21 +47,6 @@ class Source:
     unread: int = 0
 
 
-def _read(path: str) -> bytes:
-    parent, _, name = path.rpartition("/")
-    try:
-        folder = Folder.at(parent or "/")
-        return folder.read(name)
-    except FileNotFoundError:
-        raise ClipsError("missing; correct its path or remove it from the table") from None
-    except StoreError as error:
-        raise ClipsError(f"unreadable: {error}") from error
-    except FetchError as error:
-        if folder.is_local or isinstance(error.__cause__, PermissionError):
-            raise ClipsError(f"unreadable: {error.__cause__}; restore it or remove it from the table") from error
-        raise  # a failing server does not make the file a bad one
-
-
 def load(path: str, reading: Reading) -> Source:
     """Read an audio file of any format, rate, depth and channel count as mono at one rate.
 
@@ -71,21 +58,63 @@ def load(path: str, reading: Reading) -> Source:
         ClipsError: What is wrong with the file, without its name.
         FetchError: A remote file cannot be read at the moment.
     """
-    data = _read(path)
-    if not data:
-        raise ClipsError("empty (0 bytes); restore it or remove it from the table")
-    container = examine(data)
+    container = examine(read_bytes(path))
     with open_audio(container) as audio:
-        _check_rate(audio.rate)
-        _check_length(audio.length or 0, audio.rate, reading.longest)
-        mix = MixDown(audio.channels, reading.channel)
-        for block in audio.blocks:
-            mix.add(block)
-            _check_length(mix.samples, audio.rate, reading.longest)
+        mix = _mixed(audio, audio.blocks, audio.length or 0, reading)
     if not mix.samples:
         raise ClipsError("no samples; restore it or remove it from the table")
     if audio.length and mix.samples < audio.length:
-        raise truncated_error(f"{mix.samples} samples of {audio.length} that its header promises")
+        raise _truncated(mix.samples, audio.length)
+    return _source(container, audio, mix, reading)
+
+
+def load_excerpt(excerpt: Excerpt, reading: Reading, file: SourceFile) -> Source:
+    """Read an excerpt as `load` reads a file: the file's own samples, which are then resampled as if
+    there were no others.
+
+    Args:
+        excerpt: A part of an audio file, or all of it.
+        reading: The rate and length to bring it to, and which channel to take.
+        file: Stays open for further excerpts of the same file.
+
+    Raises:
+        ClipsError: What is wrong with the file or the excerpt, without the file's name.
+        FetchError: A remote file cannot be read at the moment.
+    """
+    if excerpt.is_whole:
+        return load(excerpt.path, reading)
+    if excerpt.error:
+        raise ClipsError(excerpt.error)
+    container, audio = file.open(excerpt.path)
+    _check_rate(audio.rate)
+    start, stop = excerpt.samples(audio.rate)
+    if audio.length is not None:
+        excerpt.check_end(audio.length, audio.rate)
+    end = audio.length if stop is None else stop
+    mix = _mixed(audio, file.blocks(start, stop), 0 if end is None else end - start, reading)
+    if not mix.samples or (end is not None and mix.samples < end - start):
+        if audio.length is not None:
+            raise _truncated(file.decoded, audio.length)
+        excerpt.check_end(file.decoded, audio.rate)
+    return _source(container, audio, mix, reading)
+
+
+def _mixed(audio: AudioFile, blocks: Iterator[np.ndarray], expected: int, reading: Reading) -> MixDown:
+    """One channel of some sound, whose length may be another than expected."""
+    _check_rate(audio.rate)
+    _check_length(expected, audio.rate, reading.longest)
+    mix = MixDown(audio.channels, reading.channel)
+    for block in blocks:
+        mix.add(block)
+        _check_length(mix.samples, audio.rate, reading.longest)
+    return mix
+
+
+def _truncated(samples: int, promised: int) -> ClipsError:
+    return truncated_error(f"{samples} samples of {promised} that its header promises")
+
+
+def _source(container: Container, audio: AudioFile, mix: MixDown, reading: Reading) -> Source:
     mono = mix.mono()
     if mono.dtype.kind == "f" or audio.rate != reading.rate:
         pcm = to_pcm(resample(to_float64(mono), audio.rate, reading.rate), audio.depth)
@@ -121,7 +150,23 @@ def _check_length(samples: int, rate: int, longest: float) -> None:
         )
 
 
-def common_rate(paths: list[str]) -> int:
+def sound_length(path: str) -> tuple[int, int]:
+    """Samples per channel of an audio file and its sample rate in Hz: as its header says, or counted
+    by decoding it where none says so.
+
+    Args:
+        path: Local path or fsspec URL.
+
+    Raises:
+        ClipsError: It cannot be read; says why, without its name.
+        FetchError: A remote file cannot be read at the moment.
+    """
+    with open_audio(examine(map_bytes(path))) as audio:
+        _check_rate(audio.rate)
+        return (sum(map(len, audio.blocks)) if audio.length is None else audio.length), audio.rate
+
+
+def common_rate(paths: Iterable[str]) -> int:
     """The most common sample rate in Hz of up to 256 files spread over the list.
 
     Raises:
@@ -129,10 +174,11 @@ def common_rate(paths: list[str]) -> int:
     """
     rates: Counter[int] = Counter()
     problem = ""
-    spread = paths[:: max(1, len(paths) // _RATE_FILES)]
+    files = list(dict.fromkeys(paths))
+    spread = files[:: max(1, len(files) // _RATE_FILES)]
     for path in spread:
         try:
-            with open_audio(examine(_read(path))) as audio:
+            with open_audio(examine(map_bytes(path))) as audio:
                 _check_rate(audio.rate)
                 rates[audio.rate] += 1
                 if 2 * rates[audio.rate] > len(spread):

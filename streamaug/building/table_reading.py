@@ -1,13 +1,16 @@
 """Read the table of clips that a store is built from."""
 
+import math
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from streamaug.building.excerpts import SECONDS_COLUMNS, Excerpt, excerpt_name
 from streamaug.building.near_names import misspelt, same_but_for_blanks_and_case
 from streamaug.building.problems import BrokenSourcesError, Problem
 from streamaug.building.table_files import read_file, text_array
@@ -20,7 +23,7 @@ from streamaug.store.format import CLIPS_SCHEMA
 MAX_ID_BYTES = 90
 """Largest size of a clip_id in UTF-8, so that it fits into a tar header with its extension."""
 
-NAMED_COLUMNS = ("path", "label", "split", "group", "clip_id")
+NAMED_COLUMNS = ("path", "label", "split", "group", "clip_id", *SECONDS_COLUMNS)
 """Columns that mean something to a build, by the names that a table's own columns may stand for."""
 
 RESERVED = frozenset(field.name for field in CLIPS_SCHEMA) - set(NAMED_COLUMNS)
@@ -36,13 +39,15 @@ def read_table(path: Path, shard_by: str, columns: Mapping[str, str] | None = No
     Args:
         path: Local path of the table. Audio paths in it are relative to its folder.
         shard_by: A column that must exist.
-        columns: The table's own names of path, label, split, group and clip_id, where they differ.
+        columns: The table's own names of path, label, split, group, clip_id, start and stop, where
+            they differ.
 
     Returns:
-        Columns clip_id (default: the file's stem), path (absolute, or "" where there is none),
-        label, split and group (default: null), then the table's own with the types they have in the
-        table. An empty cell is null; `checks.find_problems` reports the clips without a value that
-        they need.
+        Columns clip_id (default: the file's stem, of an excerpt with its times), path (absolute, or
+        "" where there is none), label, split and group (default: null; the recording, if the table
+        has excerpts), then the table's own with the types they have in the table; start and stop
+        are float64. An empty cell is null, a start or stop that is not a number is NaN;
+        `checks.find_problems` reports such clips.
 
     Raises:
         BrokenSourcesError: The table lacks a column, or has one that cannot be used; lists all such
@@ -121,7 +126,11 @@ def _convert(table: pa.Table, shard_by: str) -> tuple[pa.Table, dict[str, str]]:
     problems = {}
     for number, name in enumerate(table.column_names):
         column = _decoded(table[name])
-        if name in NAMED_COLUMNS or name == shard_by:
+        if name in SECONDS_COLUMNS:
+            column, problem = _as_seconds(column)
+            if problem:
+                problems[name] = problem
+        elif name in NAMED_COLUMNS or name == shard_by:
             kind = column.type
             column, problem = _as_text(column, is_path=name == "path")
             if problem:
@@ -170,6 +179,30 @@ def _as_text(column: pa.ChunkedArray, *, is_path: bool) -> tuple[pa.ChunkedArray
         return nothing, f"values of type {kind}, which have no text; write text"
 
 
+def _as_seconds(column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, str | None]:
+    """A column as float64, null where it is empty and NaN where it is not a number, or why it cannot
+    be numbers."""
+    kind = column.type
+    if _is_text(kind):
+        return pa.chunked_array([pa.array([_seconds(cell) for cell in column.to_pylist()], pa.float64())]), None
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind) or pa.types.is_null(kind):
+        return pc.cast(_without_nan(column), pa.float64()), None
+    return pa.chunked_array([pa.nulls(len(column), pa.float64())]), f"values of type {kind}, not seconds; write numbers, or rename it"
+
+
+def _seconds(cell: str | None) -> float | None:
+    """
+    >>> _seconds("12.5"), _seconds(" "), _seconds("0:30")
+    (12.5, None, nan)
+    """
+    if not cell or not cell.strip():
+        return None
+    try:
+        return float(cell)
+    except ValueError:
+        return math.nan
+
+
 def _without_nan(column: pa.ChunkedArray) -> pa.ChunkedArray:
     """A column whose gaps are null, also where pandas wrote them as NaN."""
     kind = column.type
@@ -179,15 +212,28 @@ def _without_nan(column: pa.ChunkedArray) -> pa.ChunkedArray:
 def _complete(table: pa.Table, folder: Path) -> pa.Table:
     """The columns of a store in their order, with defaults, then the table's own."""
     paths = [resolve_path(name, str(folder)) for name in _values(table, "path")]
-    ids = _values(table, "clip_id") if "clip_id" in table.column_names else [_stem(name) for name in paths]
+    excerpts = list(map(Excerpt, paths, _values(table, "start"), _values(table, "stop")))
+    ids = _values(table, "clip_id") if "clip_id" in table.column_names else list(map(_default_id, excerpts))
     full: dict[str, pa.Array | pa.ChunkedArray] = {"clip_id": text_array(ids), "path": text_array(paths, has_nulls=False)}
     for name in ("label", "split", "group"):
         full[name] = table[name] if name in table.column_names else pa.nulls(table.num_rows, pa.string())
+    if not all(excerpt.is_whole for excerpt in excerpts):
+        full["group"] = pc.coalesce(full["group"], text_array(_recordings(paths, folder)))
     return pa.table({**full, **{name: table[name] for name in table.column_names if name not in full}})
 
 
-def _values(table: pa.Table, name: str) -> list[str | None]:
-    values: list[str | None] = table[name].to_pylist() if name in table.column_names else [None] * table.num_rows
+def _recordings(paths: Sequence[str], folder: Path) -> list[str]:
+    """Names of files that stay the same where the table is copied together with them."""
+    names = {path: path if not path or "://" in path else os.path.relpath(path, folder) for path in paths}
+    return [names[path] for path in paths]
+
+
+def _default_id(excerpt: Excerpt) -> str:
+    return _stem(excerpt.path if excerpt.is_whole else excerpt_name(excerpt.path, excerpt.start, excerpt.stop))
+
+
+def _values(table: pa.Table, name: str) -> list[Any]:
+    values: list[Any] = table[name].to_pylist() if name in table.column_names else [None] * table.num_rows
     return values
 
 
@@ -213,9 +259,11 @@ def _stem(path: str) -> str:
 def _problems_without_decoding(table: pa.Table, needed: Sequence[str]) -> Iterator[Problem]:
     """What is wrong with single clips, for a report about a table that will not be built."""
     checks: dict[str, Callable[[str], str | None]] = {"clip_id": id_problem, "path": _missing_file}
-    for row, clip in enumerate(table.select(list(dict.fromkeys(("clip_id", "path", *needed)))).to_pylist(), start=1):
+    times = [name for name in SECONDS_COLUMNS if name in table.column_names]
+    for row, clip in enumerate(table.select(list(dict.fromkeys(("clip_id", "path", *needed, *times)))).to_pylist(), start=1):
         messages = [empty_cell(name) for name in dict.fromkeys(needed) if clip[name] in (None, "")]
         messages += [problem for name, check in checks.items() if clip[name] and (problem := check(clip[name]))]
+        messages += [problem for problem in [Excerpt.of(clip).error] if problem]
         for message in messages:
             yield Problem(row=row, clip_id=clip["clip_id"] or "", path=clip["path"], severity="error", message=message)
 

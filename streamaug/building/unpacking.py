@@ -4,9 +4,8 @@ import json
 import os
 import re
 import shutil
-import tarfile
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -15,16 +14,17 @@ import pyarrow.parquet as pq
 
 from streamaug.building.listing import AUDIO_EXTENSIONS, Row, clip_ids
 from streamaug.building.member_json import member_json
+from streamaug.building.tar_clips import Clip
 from streamaug.errors import ClipsError
 
 _SPLIT_FILE = re.compile(r"(?P<split>.+?)-\d{5}-of-\d{5}.*")
 _SIGNS = {b"RIFF": "wav", b"fLaC": "flac", b"OggS": "ogg", b"ID3": "mp3", b"\xff\xfb": "mp3", b"\xff\xf3": "mp3", b"FORM": "aiff"}
 """First bytes of audio whose data set has not kept a file name."""
 
-_ROWS_PER_BATCH = 64
+_OF_FILES = ("path", "start", "stop")
+"""Columns of a table of clips that would be about the file from which the audio was taken."""
 
-Clip = tuple[str, bytes | str, dict[str, Any]]
-"""A name in the source, the audio or the path of its file, and the columns."""
+_ROWS_PER_BATCH = 64
 
 
 def unpack(clips: Iterator[Clip], folder: Path) -> list[Row]:
@@ -52,7 +52,7 @@ def unpack(clips: Iterator[Clip], folder: Path) -> list[Row]:
                 path = str(folder / f"{number:07d}.{_extension(name, audio)}")
                 Path(path).write_bytes(audio)
             names.append(name)
-            own = {"source_path" if key == "path" else key: as_text(value) for key, value in columns.items()}
+            own = {f"source_{key}" if key in _OF_FILES else key: as_text(value) for key, value in columns.items()}
             rows.append({"path": str(path), **own})
     except BaseException as error:
         shutil.rmtree(folder, ignore_errors=True)
@@ -82,60 +82,6 @@ def as_text(value: Any) -> str | None:
         plain = json.loads(member_json({"value": value}))["value"]
         return plain if isinstance(plain, str) else json.dumps(plain, ensure_ascii=False)
     return str(value)
-
-
-def tar_clips(paths: Sequence[Path]) -> Iterator[Clip]:
-    """The clips of WebDataset tars: members with the same name up to its first dot.
-
-    A member of JSON gives columns; any other that is not audio gives one, named by its extension.
-
-    Raises:
-        ClipsError: A tar is damaged, or a clip has several audio members.
-    """
-    for path in paths:
-        prefix = f"{path.stem}/" if len(paths) > 1 else ""
-        try:
-            with tarfile.open(path, "r|*") as tar:
-                for key, members in _samples(tar):
-                    yield from _tar_clip(path, prefix, key, members)
-        except FileNotFoundError:
-            raise ClipsError(f"{path} does not exist; check the path") from None
-        except (tarfile.TarError, EOFError, OSError, ValueError) as error:
-            raise ClipsError(f"{path}: not readable as a WebDataset tar: {error}; download or write it again") from error
-
-
-def _samples(tar: tarfile.TarFile) -> Iterator[tuple[str, dict[str, bytes]]]:
-    """Members by extension, for each run of members with the same key."""
-    key, members = "", dict[str, bytes]()
-    for member in tar:
-        file = tar.extractfile(member) if member.isfile() else None
-        if file is None:
-            continue
-        folder, _, name = member.name.rpartition("/")
-        stem, _, extension = name.partition(".")
-        current = f"{folder}/{stem}" if folder else stem
-        if current != key and members:
-            yield key, members
-            members = {}
-        key = current
-        members[extension.lower()] = file.read()
-    if members:
-        yield key, members
-
-
-def _tar_clip(path: Path, prefix: str, key: str, members: Mapping[str, bytes]) -> Iterator[Clip]:
-    audio = [extension for extension in members if extension.rpartition(".")[2] in AUDIO_EXTENSIONS]
-    if len(audio) > 1:
-        raise ClipsError(f"{path}: clip '{key}' has several audio members ({', '.join(audio)}); a clip of a table has one")
-    columns: dict[str, Any] = {}
-    for extension, data in members.items():
-        if extension == "json":
-            loaded = json.loads(data)
-            columns |= loaded if isinstance(loaded, dict) else {"json": loaded}
-        elif extension not in audio:
-            columns[extension] = data.decode().strip()
-    if audio:
-        yield f"{prefix}{key}.{audio[0]}", members[audio[0]], columns
 
 
 def is_arrow_dataset(folder: Path) -> bool:

@@ -15,8 +15,11 @@ if TYPE_CHECKING:
 
 def build(
     clips: Annotated[
-        Path,
-        typer.Argument(help="CSV, TSV or Parquet table of clips: columns path, label, split; optionally clip_id, group and any others."),
+        str,
+        typer.Argument(
+            help="CSV, TSV or Parquet table of clips: columns path, label, split; optionally clip_id, group, start and stop, and others. "
+            "Or WebDataset tars ('data-{000..009}.tar'), which are unpacked for the time of the build."
+        ),
     ],
     store: Annotated[str, typer.Argument(help="Folder or URL (s3://…) of the store.")],
     conditions: Annotated[
@@ -60,6 +63,8 @@ def build(
     label_column: Annotated[str | None, typer.Option(help="Column that is read as label. Default: label.")] = None,
     split_column: Annotated[str | None, typer.Option(help="Column that is read as split. Default: split.")] = None,
     group_column: Annotated[str | None, typer.Option(help="Column that is read as group. Default: group.")] = None,
+    start_column: Annotated[str | None, typer.Option(help="Column that is read as start, in seconds. Default: start.")] = None,
+    stop_column: Annotated[str | None, typer.Option(help="Column that is read as stop, in seconds. Default: stop.")] = None,
     cluster: Cluster = None,
 ) -> None:
     """Check every clip, encode it in every condition and write the shards.
@@ -67,28 +72,37 @@ def build(
     A build that was stopped resumes.
     """
     from streamaug.building.job import Job
+    from streamaug.cli.unpacked import table_of
     from streamaug.codecs import load_settings
 
-    columns = {"path": path_column, "label": label_column, "split": split_column, "group": group_column}
-    job = Job(
-        clips=clips,
-        store=store,
-        conditions=parse_conditions(conditions) if conditions is not None else None,
-        name=name,
-        rate=rate,
-        seconds=seconds,
-        channel=channel,
-        longest=longest,
-        shard_by=shard_by,
-        shard_mb=shard_mb,
-        clips_per_shard=clips_per_shard,
-        settings=load_settings(settings),
-        replace=replace,
-        skip_bad=skip_bad,
-        recheck=recheck,
-        columns={name: own for name, own in columns.items() if own},
-    )
-    run_build(job, workers, cluster)
+    columns = {
+        "path": path_column,
+        "label": label_column,
+        "split": split_column,
+        "group": group_column,
+        "start": start_column,
+        "stop": stop_column,
+    }
+    with table_of(clips, {name: own for name, own in columns.items() if own}, cluster) as (table, names):
+        job = Job(
+            clips=table,
+            store=store,
+            conditions=parse_conditions(conditions) if conditions is not None else None,
+            name=name,
+            rate=rate,
+            seconds=seconds,
+            channel=channel,
+            longest=longest,
+            shard_by=shard_by,
+            shard_mb=shard_mb,
+            clips_per_shard=clips_per_shard,
+            settings=load_settings(settings),
+            replace=replace,
+            skip_bad=skip_bad,
+            recheck=recheck,
+            columns=names,
+        )
+        run_build(job, workers, cluster)
 
 
 def run_build(job: "Job", workers: int | None = None, cluster: str | None = None) -> None:

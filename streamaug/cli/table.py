@@ -3,6 +3,7 @@
 import csv
 import glob
 import os
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -12,6 +13,8 @@ import typer
 from streamaug.errors import ClipsError
 
 if TYPE_CHECKING:
+    from decimal import Decimal
+
     from streamaug.building.listing import Row
 
 _SPLITS = {2: ("train", "evaluate"), 3: ("train", "validate", "evaluate")}
@@ -24,7 +27,7 @@ def table(
     source: Annotated[
         str,
         typer.Argument(
-            help="A folder with one folder per class, a quoted glob ('data/**/*.wav'), WebDataset tars ('shards/*.tar'), "
+            help="A folder with one folder per class, a quoted glob ('data/**/*.wav'), WebDataset tars ('data-{000..009}.tar'), "
             "a Hugging Face data set on disk, or a table of clips."
         ),
     ],
@@ -44,18 +47,26 @@ def table(
     group: Annotated[
         str | None, typer.Option(help="Column whose values stay in one split, such as speaker; it becomes group. Default: group, if any.")
     ] = None,
+    every: Annotated[
+        str | None, typer.Option(help="Cut recordings into clips of this length, such as 10s or 500ms. Default: one clip per file.")
+    ] = None,
+    hop: Annotated[str | None, typer.Option(help="From the start of a clip to that of the next one, such as 5s. Default: --every.")] = None,
     seed: Annotated[int, typer.Option(help="Seed for the new splits.")] = 0,
 ) -> None:
-    """Make a table of clips from audio as it is, and add splits that keep groups together and
-    spread every label evenly.
+    """Make a table of clips from audio as it is, cut long recordings into clips, and add splits that
+    keep groups and recordings together and spread every label evenly.
     """
     from streamaug.cli.console import stdout
 
     if output.suffix.lower() != ".csv":
         raise ClipsError(f"{output}: the table must have the ending .csv; rename it")
     shares, names = _shares(split, split_names)
+    every_s, hop_s = _cut_lengths(every, hop)
     rows, notes = _read(source, output, pattern, audio_column)
-    rows = _named(rows, label_column, group)
+    if every_s:
+        rows, note = _excerpts(rows, every_s, hop_s)
+        notes.append(note)
+    rows = named_rows(rows, label_column, group)
     if shares:
         rows = _with_splits(rows, shares, names, seed)
     write_rows(output, rows)
@@ -82,22 +93,46 @@ def _shares(split: str | None, split_names: str | None) -> tuple[list[float], Se
     return shares, names
 
 
+def _cut_lengths(every: str | None, hop: str | None) -> tuple["Decimal | None", "Decimal | None"]:
+    """The lengths in seconds that options name."""
+    from streamaug.building.cutting import parse_seconds
+
+    if every is None and hop is not None:
+        raise ClipsError("--hop says how far apart the clips of --every are; add --every, such as --every 10s")
+    every_s = None if every is None else parse_seconds(every, "--every")
+    return every_s, None if hop is None else parse_seconds(hop, "--hop")
+
+
+def _excerpts(rows: Sequence["Row"], every: "Decimal", hop: "Decimal | None") -> tuple[list["Row"], str]:
+    """The clips that recordings are cut into, and what to say about it."""
+    from streamaug.building.cutting import cut
+
+    cuts = cut(rows, every, hop)
+    left_out = [f"{_counted(cuts.ends, 'end')} ({cuts.ends_s:g} s together)"] if cuts.ends else []
+    left_out += [_counted(cuts.short, "recording")] if cuts.short else []
+    note = f"; left out what is shorter than {float(every) / 2:g} s: {', '.join(left_out)}" if left_out else ""
+    return cuts.rows, f"{_counted(len(rows), 'recording')} cut into {_counted(len(cuts.rows), 'clip')} of {float(every):g} s{note}"
+
+
+def _counted(count: int, thing: str) -> str:
+    return f"{count} {thing}{'' if count == 1 else 's'}"
+
+
 def _read(source: str, output: Path, pattern: str | None, audio_column: str | None) -> tuple[list["Row"], list[str]]:
     """The clips of a source, and what to say about it."""
     from streamaug.building.listing import list_audio
-    from streamaug.building.unpacking import arrow_clips, is_arrow_dataset, tar_clips, unpack
+    from streamaug.building.tar_clips import tar_paths
+    from streamaug.building.unpacking import arrow_clips, is_arrow_dataset, unpack
 
     path = Path(source)
     audio = output.absolute().with_name(f"{output.stem}-audio")
-    tars = [path] if path.suffix == ".tar" else sorted(path.glob("*.tar")) if path.is_dir() else []
-    if glob.has_magic(source) and not path.exists() and source.endswith(".tar"):
-        tars = [Path(name) for name in sorted(glob.glob(source, recursive=True))]  # noqa: PTH207  a pattern of the user
+    tars = tar_paths(source)
     is_arrow = path.suffix == ".arrow" or (path.suffix == ".parquet" and _has_audio(path)) or (path.is_dir() and is_arrow_dataset(path))
     if (tars or is_arrow) and pattern:
         raise ClipsError("--pattern reads columns from the paths of files; tars and data sets have their own columns")
     if tars:
-        rows = unpack(tar_clips(tars), audio)
-    elif is_arrow:
+        return unpack_tars(tars, audio)
+    if is_arrow:
         rows = unpack(arrow_clips(path, audio_column), audio)
     elif path.suffix.lower() in _TABLES:
         return _read_table(path), []
@@ -108,6 +143,18 @@ def _read(source: str, output: Path, pattern: str | None, audio_column: str | No
     else:
         raise ClipsError(f"{source} is not a folder, a glob, a tar, a table or a data set on disk; check the path")
     return rows, [f"{len(rows)} clips unpacked into {audio}"] if audio.exists() else []
+
+
+def unpack_tars(tars: Sequence[str], folder: Path) -> tuple[list["Row"], list[str]]:
+    """The clips of WebDataset tars, whose audio is written into a new folder, and what to say about
+    it."""
+    from streamaug.building.tar_clips import tar_clips
+    from streamaug.building.unpacking import unpack
+
+    left_out = Counter[str]()
+    rows = unpack(tar_clips(tars, left_out), folder)
+    notes = [f"left out of the tars: {', '.join(f'{count} {what}' for what, count in sorted(left_out.items()))}"] if left_out else []
+    return rows, [f"{len(rows)} clips unpacked into {folder}", *notes]
 
 
 def _has_audio(path: Path) -> bool:
@@ -139,7 +186,7 @@ def _read_table(path: Path) -> list["Row"]:
     return [{**row, "path": resolve_path(row["path"], folder)} for row in rows]
 
 
-def _named(rows: Sequence["Row"], label: str | None, group: str | None) -> list["Row"]:
+def named_rows(rows: Sequence["Row"], label: str | None, group: str | None) -> list["Row"]:
     """Rows with the columns label and group; columns that a store reserves get other names."""
     from streamaug.building.table_reading import RESERVED
     from streamaug.hints import nearest
@@ -155,7 +202,7 @@ def _named(rows: Sequence["Row"], label: str | None, group: str | None) -> list[
         known[name] = None
     if "label" not in known:
         raise ClipsError(f"there is no column 'label', only {', '.join(known)}; name one with --label-column or --pattern")
-    first = [name for name in ("path", "clip_id", "label", "split", "group") if name in known]
+    first = [name for name in ("path", "clip_id", "start", "stop", "label", "split", "group") if name in known]
     columns = [*first, *(name for name in known if name not in first)]
     return [{f"source_{name}" if name in RESERVED else name: row.get(name) for name in columns} for row in rows]
 

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import os
 import re
 import subprocess
 import sys
@@ -224,3 +225,57 @@ def test_sources_that_are_none_are_refused(tmp_path):
         assert_refused(table(tmp_path / source, tmp_path / "clips.csv"), message)
     assert_refused(table(tmp_path / "flat", tmp_path / "clips.csv"), "'a.wav' is in no class folder")
     assert_refused(table(tmp_path / "flat", tmp_path / "clips.parquet"), ".csv")
+
+
+def test_recordings_are_cut_into_clips_that_stay_together_in_new_splits(tmp_path):
+    for number in range(8):
+        path = tmp_path / "data" / "ab"[number % 2] / f"rec{number}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, 0.1 * np.random.default_rng(number).standard_normal(8000 * 5), 8000)
+    done = table(tmp_path / "data", tmp_path / "clips.csv", "--every", "2s", "--hop", "1.5", "--split", "0.5,0.5")
+    rows = rows_of(done, tmp_path / "clips.csv")
+    assert "8 recordings cut into 24 clips of 2 s" in done.stdout
+    assert [(row["start"], row["stop"]) for row in rows[:3]] == [("0", "2"), ("1.5", "3.5"), ("3", "5")]
+    assert "clip_id" not in rows[0]
+    assert all(len({row["split"] for row in rows if row["path"] == path}) == 1 for path in {row["path"] for row in rows})
+    assert {row["split"] for row in rows} == {"train", "evaluate"}
+    build(tmp_path / "clips.csv", str(tmp_path / "store"), conditions=[Condition()], workers=1)
+    clips = Store.open(tmp_path / "store").clips
+    assert clips["clip_id"][0].as_py() == "rec0-00000000-00002000"
+    assert set(clips["samples"].to_pylist()) == {16_000}
+    assert len(set(clips["group"].to_pylist())) == 8
+
+
+def test_what_cutting_leaves_out_is_said(tmp_path):
+    for number, seconds in enumerate((4.75, 4.25, 5, 0.5)):
+        path = tmp_path / "data" / "a" / f"{number}.wav"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        soundfile.write(path, 0.1 * np.random.default_rng(number).standard_normal(round(8000 * seconds)), 8000)
+    done = table(tmp_path / "data", tmp_path / "clips.csv", "--every", "2000ms")
+    assert rows_of(done, tmp_path / "clips.csv")[-1]["start"] == "4"
+    assert "4 recordings cut into 7 clips of 2 s; left out what is shorter than 1 s: 2 ends (1 s together), 1 recording\n" in done.stdout
+    assert_refused(table(tmp_path / "clips.csv", tmp_path / "again.csv", "--every", "1s"), "are excerpts already")
+    assert_refused(table(tmp_path / "data", tmp_path / "x.csv", "--hop", "1s"), "add --every")
+    assert_refused(table(tmp_path / "data", tmp_path / "x.csv", "--every", "1 hour"), "write it like 10s")
+    assert_refused(table(tmp_path / "data", tmp_path / "x.csv", "--every", "1min"), "no recording is as long as 30")
+
+
+def test_a_build_takes_tars_themselves_and_leaves_nothing_behind(tmp_path):
+    for shard in range(2):
+        with tarfile.open(tmp_path / f"train-{shard}.tar", "w") as tar:
+            for number in range(3):
+                add(tar, f"{number}.wav", wav(10 * shard + number))
+                add(tar, f"{number}.cls", f"{number % 2}\n".encode())
+                add(tar, f"{number}.pth", b"x")
+    (tmp_path / "tmp").mkdir()
+    command = [sys.executable, "-m", "streamaug", "build", str(tmp_path / "train-{0..1}.tar"), str(tmp_path / "store"), "--workers", "1"]
+    environment = {**os.environ, "TMPDIR": str(tmp_path / "tmp")}
+    done = subprocess.run([*command, "--conditions", "original"], capture_output=True, text=True, check=False, env=environment)
+    assert done.returncode == 0, done.stderr
+    assert "left out of the tars: 6 .pth members, which are programs" in done.stderr
+    store = Store.open(tmp_path / "store")
+    assert store.manifest.name == "train"
+    assert store.clips.select(["clip_id", "label", "split"]).to_pylist()[4] == {"clip_id": "train-1-1", "label": "1", "split": "train"}
+    assert list((tmp_path / "tmp").iterdir()) == []
+    done = subprocess.run([*command, "--cluster", "tcp://127.0.0.1:1"], capture_output=True, text=True, check=False, env=environment)
+    assert_refused(done, "unpack them on a shared disk with 'streamaug table'")

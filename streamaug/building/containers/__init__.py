@@ -5,16 +5,16 @@ Readers take the lengths in a header for what is there: they fill up, cut off or
 header is wrong. So what a header promises is compared with the bytes first.
 """
 
-from streamaug.building.containers.base import Container
+from streamaug.building.containers.base import Container, Data
 from streamaug.building.containers.boxes import check_asf, check_matroska, check_mp4
 from streamaug.building.containers.chunks import examine_au, examine_chunks
 from streamaug.building.containers.frames import examine_frames, skip_id3
 from streamaug.building.containers.ogg import examine_ogg
 
-__all__ = ["Container", "examine"]
+__all__ = ["Container", "Data", "examine"]
 
 
-def examine(data: bytes) -> Container:
+def examine(data: Data) -> Container:
     """What to decode of a file, and with what.
 
     Args:

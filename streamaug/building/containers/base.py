@@ -1,9 +1,13 @@
 """Say what to decode of a file, and how a truncated one is reported."""
 
+import mmap
 from dataclasses import dataclass
 from typing import Literal
 
 from streamaug.errors import ClipsError
+
+Data = bytes | mmap.mmap
+"""The content of a file, in memory or mapped into it."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -18,7 +22,7 @@ class Container:
         unread: Bytes after the sound that belong to nothing that the header names.
     """
 
-    parts: tuple[bytes, ...]
+    parts: tuple[Data, ...]
     reader: Literal["soundfile", "pyav"]
     demuxer: str | None = None
     unread: int = 0

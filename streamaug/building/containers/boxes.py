@@ -1,7 +1,7 @@
 """Find out whether an MP4, Matroska (WebM) or ASF (WMA) file is whole: each is a list of boxes with
 a name and a size, and a truncated file ends inside one of them."""
 
-from streamaug.building.containers.base import truncated_error
+from streamaug.building.containers.base import Data, truncated_error
 
 
 def _check(end: int, size: int) -> None:
@@ -13,7 +13,7 @@ _SOUND = (b"mdat", b"moov", b"moof")
 """Boxes of MP4 that are needed to decode it."""
 
 
-def check_mp4(data: bytes) -> None:
+def check_mp4(data: Data) -> None:
     """Raise an error if an MP4, M4A or MOV file is truncated.
 
     Args:
@@ -38,7 +38,7 @@ def check_mp4(data: bytes) -> None:
         raise truncated_error("the index of its sound is missing (box 'moov'), which is written last")
 
 
-def check_asf(data: bytes) -> None:
+def check_asf(data: Data) -> None:
     """Raise an error if an ASF file (WMA) is truncated.
 
     Args:
@@ -60,7 +60,7 @@ _SEGMENT, _CLUSTER = 0x18538067, 0x1F43B675
 """Matroska's elements that hold the others: the file, and some seconds of it."""
 
 
-def _ebml_number(data: bytes, at: int, *, is_id: bool) -> tuple[int, int] | None:
+def _ebml_number(data: Data, at: int, *, is_id: bool) -> tuple[int, int] | None:
     """A number of variable length and where it ends; None at the end of the data. A size of all ones
     is -1: unknown."""
     if at >= len(data) or not data[at]:
@@ -75,7 +75,7 @@ def _ebml_number(data: bytes, at: int, *, is_id: bool) -> tuple[int, int] | None
     return (-1 if number & largest == largest else number & largest), at + length
 
 
-def check_matroska(data: bytes) -> None:
+def check_matroska(data: Data) -> None:
     """Raise an error if a Matroska or WebM file is truncated.
 
     Args:

@@ -9,7 +9,7 @@ size that is larger than the file shows that the file was truncated.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from streamaug.building.containers.base import Container, truncated_error
+from streamaug.building.containers.base import Container, Data, truncated_error
 from streamaug.errors import ClipsError
 
 _NEAR_LIMITS = (0x7F00_0000, 1 << 31, 1 << 32)
@@ -67,7 +67,7 @@ class _Chunk:
     size: int
 
 
-def _read_int(data: bytes, at: int, layout: _Layout) -> int:
+def _read_int(data: Data, at: int, layout: _Layout) -> int:
     return int.from_bytes(data[at : at + layout.size_bytes], "little" if layout.order == "<" else "big")
 
 
@@ -75,7 +75,7 @@ def _written(value: int, layout: _Layout) -> bytes:
     return value.to_bytes(layout.size_bytes, "little" if layout.order == "<" else "big")
 
 
-def _chunk_at(data: bytes, at: int, layout: _Layout) -> _Chunk | None:
+def _chunk_at(data: Data, at: int, layout: _Layout) -> _Chunk | None:
     header = layout.id_size + layout.size_bytes
     if at + header > len(data):
         return None
@@ -83,7 +83,7 @@ def _chunk_at(data: bytes, at: int, layout: _Layout) -> _Chunk | None:
     return _Chunk(name=data[at : at + layout.id_size], size_at=at + layout.id_size, start=at + header, size=size)
 
 
-def _chunks(data: bytes, layout: _Layout) -> Iterator[_Chunk]:
+def _chunks(data: Data, layout: _Layout) -> Iterator[_Chunk]:
     at = layout.start
     while (chunk := _chunk_at(data, at, layout)) is not None:
         yield chunk
@@ -101,7 +101,7 @@ def _is_unknown(size: int) -> bool:
     return any(limit - 4096 <= size <= limit + 64 for limit in _NEAR_LIMITS) or size >= 1 << 61
 
 
-def _is_list_of_chunks(data: bytes, at: int, layout: _Layout) -> bool:
+def _is_list_of_chunks(data: Data, at: int, layout: _Layout) -> bool:
     """Whether further chunks follow at a place, rather than sound or anything else."""
     if len(data) - at < layout.id_size + layout.size_bytes:
         return True  # too little for a chunk: padding
@@ -109,7 +109,7 @@ def _is_list_of_chunks(data: bytes, at: int, layout: _Layout) -> bool:
     return chunk is not None and chunk.name[:4].isascii() and chunk.name[:4].decode().isprintable() and chunk.name[:4] not in _LAYOUTS
 
 
-def examine_chunks(data: bytes) -> Container:
+def examine_chunks(data: Data) -> Container:
     """A WAV, RF64, BW64, W64, AIFF or CAF file with the size of its sound filled in, where the
     writer left it open.
 
@@ -129,7 +129,7 @@ def examine_chunks(data: bytes) -> Container:
     return Container(parts=(data,), reader="soundfile")  # whose message says what is missing
 
 
-def _examine_sound(data: bytes, layout: _Layout, sound: _Chunk, ds64: _Chunk | None) -> Container:
+def _examine_sound(data: Data, layout: _Layout, sound: _Chunk, ds64: _Chunk | None) -> Container:
     # RF64 keeps a WAV's sizes as 64 bits in its chunk 'ds64', of the file at 0 and of the sound at 8.
     size = int.from_bytes(data[ds64.start + 8 : ds64.start + 16], "little") if ds64 else sound.size
     there = len(data) - sound.start
@@ -150,7 +150,7 @@ def _examine_sound(data: bytes, layout: _Layout, sound: _Chunk, ds64: _Chunk | N
     return Container(parts=(data,), reader="soundfile", unread=unread)
 
 
-def _with_sizes(data: bytes, layout: _Layout, sound: _Chunk, ds64: _Chunk | None, size: int) -> bytes:
+def _with_sizes(data: Data, layout: _Layout, sound: _Chunk, ds64: _Chunk | None, size: int) -> bytes:
     patched = bytearray(data)
     header = layout.id_size + layout.size_bytes
     if ds64:
@@ -163,7 +163,7 @@ def _with_sizes(data: bytes, layout: _Layout, sound: _Chunk, ds64: _Chunk | None
     return bytes(patched)
 
 
-def examine_au(data: bytes) -> Container:
+def examine_au(data: Data) -> Container:
     """An AU file; its header says where the sound begins and how many bytes it has.
 
     Args:

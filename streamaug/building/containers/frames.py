@@ -8,7 +8,7 @@ from the first frame's bitrate.
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from streamaug.building.containers.base import Container, truncated_error
+from streamaug.building.containers.base import Container, Data, truncated_error
 
 _SEARCHED = 1 << 16
 """Bytes in which the first frame must begin, after an ID3 tag."""
@@ -35,7 +35,7 @@ class _Frame:
     kind: tuple[int, ...]
 
 
-def _mpeg_frame(data: bytes, at: int) -> _Frame | None:
+def _mpeg_frame(data: Data, at: int) -> _Frame | None:
     """The MPEG audio frame that begins at a place, or None."""
     if at + 4 > len(data) or data[at] != 0xFF or data[at + 1] < 0xE0:
         return None
@@ -48,7 +48,7 @@ def _mpeg_frame(data: bytes, at: int) -> _Frame | None:
     return _Frame((slots * bits_per_s // hz + padding) * slot, (version, layer, hz))
 
 
-def _adts_frame(data: bytes, at: int) -> _Frame | None:
+def _adts_frame(data: Data, at: int) -> _Frame | None:
     """The AAC frame with an ADTS header that begins at a place, or None."""
     if at + 7 > len(data) or data[at] != 0xFF or data[at + 1] & 0xF6 != 0xF0:
         return None
@@ -56,7 +56,7 @@ def _adts_frame(data: bytes, at: int) -> _Frame | None:
     return _Frame(size, (data[at + 2] >> 2 & 15,)) if size >= 7 else None
 
 
-def skip_id3(data: bytes) -> int:
+def skip_id3(data: Data) -> int:
     """Where the file begins after its ID3v2 tags."""
     at = 0
     while data[at : at + 3] == b"ID3" and at + 10 <= len(data):
@@ -78,7 +78,7 @@ class _Frames:
     rest: int
 
 
-def _find_frames(data: bytes, start: int, frame_at: Callable[[bytes, int], _Frame | None]) -> _Frames | None:
+def _find_frames(data: Data, start: int, frame_at: Callable[[Data, int], _Frame | None]) -> _Frames | None:
     def synchronized(at: int, stop: int) -> int:
         """The next place where a frame begins and another one follows, or -1."""
         while (at := data.find(b"\xff", at, stop)) >= 0:
@@ -107,7 +107,7 @@ def _find_frames(data: bytes, start: int, frame_at: Callable[[bytes, int], _Fram
     return _Frames(first=first, second=first + begun.size, count=count, rest=0)
 
 
-def _tagged_count(data: bytes, frames: _Frames) -> int | None:
+def _tagged_count(data: Data, frames: _Frames) -> int | None:
     """Number of frames that the tag in the first frame of an MP3 says; -1 if it does not say it;
     None without a tag."""
     head = data[frames.first : min(frames.second, frames.first + 64)]
@@ -118,7 +118,7 @@ def _tagged_count(data: bytes, frames: _Frames) -> int | None:
     return int.from_bytes(data[at + 8 : at + 12], "big") if data[at + 7] & 1 else -1
 
 
-def examine_frames(data: bytes, start: int) -> Container | None:
+def examine_frames(data: Data, start: int) -> Container | None:
     """An MP3, MP2 or AAC file, or None if it is none of these.
 
     Args:

@@ -8,7 +8,7 @@ ended.
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from streamaug.building.containers.base import Container, truncated_error
+from streamaug.building.containers.base import Container, Data, truncated_error
 
 _BEGINS, _ENDS = 2, 4
 """Flags in a page's header."""
@@ -26,7 +26,7 @@ class _Page:
     body: int
 
 
-def _pages(data: bytes) -> Iterator[_Page]:
+def _pages(data: Data) -> Iterator[_Page]:
     at = data.find(b"OggS")
     while at >= 0:
         segments = data[at + 26] if at + 27 <= len(data) else 0
@@ -37,7 +37,7 @@ def _pages(data: bytes) -> Iterator[_Page]:
         at = end if data[end : end + 4] == b"OggS" else data.find(b"OggS", end)
 
 
-def examine_ogg(data: bytes) -> Container:
+def examine_ogg(data: Data) -> Container:
     """The parts of an Ogg file that follow one another, which are decoded one by one.
 
     Args:
@@ -56,7 +56,7 @@ def examine_ogg(data: bytes) -> Container:
             if not open_streams:
                 starts.append(page.start)
             open_streams.add(page.stream)
-            is_flac |= data.startswith(_FLAC, page.body)
+            is_flac |= data[page.body : page.body + len(_FLAC)] == _FLAC
         if page.flags & _ENDS:
             open_streams.discard(page.stream)
     if open_streams:

@@ -1,0 +1,178 @@
+"""Read the clips of WebDataset tars, as others have written them: names, sizes and content of their
+members may be anything."""
+
+import glob
+import json
+import re
+import tarfile
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import fsspec
+from braceexpand import braceexpand
+
+from streamaug.building.listing import AUDIO_EXTENSIONS, SPLIT_NAMES
+from streamaug.errors import ClipsError
+
+Clip = tuple[str, bytes | str, dict[str, Any]]
+"""A name in the source, the audio or the path of its file, and the columns."""
+
+_ENDINGS = (".tar", ".tar.gz", ".tgz")
+
+_PROGRAMS = frozenset(("pyd", "pkl", "pickle", "pth", "pt"))
+"""Endings of members that Python would run code of to read them."""
+
+_MOST_BYTES, _MOST_TEXT = 4 << 30, 16 << 20
+"""Largest sizes of an audio member and of any other that is read, so that a hostile header does not
+take all memory."""
+
+
+def tar_paths(source: str) -> list[str]:
+    """The tars that a source names, in their order; none if it names something else.
+
+    Args:
+        source: A tar, a folder of tars, a glob (`data/*.tar`), a URL, or a pattern with braces
+            (`data-{000..009}.tar`) of any of these.
+
+    Raises:
+        ClipsError: Its braces are not balanced.
+
+    >>> tar_paths("s3://bucket/train-{08..10}.tar")
+    ['s3://bucket/train-08.tar', 's3://bucket/train-09.tar', 's3://bucket/train-10.tar']
+    """
+    if Path(source).is_dir():
+        return sorted(str(path) for path in Path(source).iterdir() if path.name.endswith(_ENDINGS))
+    if not source.endswith(_ENDINGS):
+        return []
+    if Path(source).exists():
+        return [source]
+    try:
+        names = list(braceexpand(source))
+    except ValueError:
+        raise ClipsError(f"{source}: its braces are not balanced; write them like data-{{000..009}}.tar") from None
+    return [path for name in names for path in _globbed(name)]
+
+
+def _globbed(name: str) -> list[str]:
+    is_glob = glob.has_magic(name) and "://" not in name
+    return sorted(glob.glob(name, recursive=True)) if is_glob else [name]  # noqa: PTH207  a pattern of the user
+
+
+def tar_clips(paths: Sequence[str], left_out: Counter[str]) -> Iterator[Clip]:
+    """The clips of WebDataset tars: members with the same name up to its first dot.
+
+    A member of JSON gives columns; any other text gives one, named by its extension. A tar whose
+    name begins with that of a split (`train-000.tar`) gives its clips the split, if they have none.
+
+    Args:
+        paths: Local paths or fsspec URLs of tars.
+        left_out: Counts what is not read: members that are programs, too large or not text, and
+            samples without audio.
+
+    Raises:
+        ClipsError: A tar is missing or damaged, or a clip has several audio members.
+    """
+    for path in paths:
+        name = path.rpartition("/")[2]
+        split = _split_of(name)
+        prefix = f"{name.partition('.')[0]}/" if len(paths) > 1 else ""
+        try:
+            with fsspec.open(path, "rb") as file, tarfile.open(fileobj=file, mode="r|*", tarinfo=_Member) as tar:
+                for key, members in _samples(tar, path, left_out):
+                    clip = _clip(path, key, members, left_out)
+                    if clip is None:
+                        continue
+                    extension, audio, columns = clip
+                    if split:
+                        columns.setdefault("split", split)
+                    yield f"{prefix}{key}.{extension}", audio, columns
+        except FileNotFoundError:
+            raise ClipsError(f"{path} does not exist; check the path") from None
+        except (tarfile.TarError, EOFError, OSError, ValueError, RecursionError) as error:
+            raise ClipsError(f"{path}: not readable as a WebDataset tar: {error}; download or write it again") from error
+
+
+class _Member(tarfile.TarInfo):
+    """A member of a tar that must end as tars do. To tarfile, one that was cut off or damaged between
+    two members is a shorter one."""
+
+    @classmethod
+    def fromtarfile(cls, tar: tarfile.TarFile) -> Self:
+        try:
+            return super().fromtarfile(tar)
+        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]  # it is the mark of the end
+            raise
+        except tarfile.HeaderError as error:
+            raise tarfile.ReadError(f"it is cut off or damaged at byte {tar.offset}: {error}") from None
+
+
+def _split_of(name: str) -> str | None:
+    """
+    >>> _split_of("train-000.tar"), _split_of("val_12.tar.gz"), _split_of("trains-0.tar")
+    ('train', 'val', None)
+    """
+    match = re.match(r"([a-zA-Z]+)(?![a-zA-Z])", name)
+    return match[1] if match and match[1].lower() in SPLIT_NAMES else None
+
+
+def _samples(tar: tarfile.TarFile, path: str, left_out: Counter[str]) -> Iterator[tuple[str, dict[str, bytes]]]:
+    """Members by extension, for each run of members with the same key."""
+    key, members = "", dict[str, bytes]()
+    for member in tar:
+        if not member.isfile():
+            continue
+        folder, _, name = member.name.rpartition("/")
+        stem, _, extension = name.partition(".")
+        current = f"{folder}/{stem}" if folder else stem
+        if current != key and members:
+            yield key, members
+            members = {}
+        key, kind = current, extension.lower()
+        if kind.rpartition(".")[2] in _PROGRAMS:
+            left_out[f".{kind} members, which are programs"] += 1
+            continue
+        if member.size > (_MOST_BYTES if _is_audio(kind) else _MOST_TEXT):
+            left_out[f".{kind} members, which are too large"] += 1
+            continue
+        if kind in members:
+            raise ClipsError(f"{path}: the member '{member.name}' is there twice; remove one")
+        file = tar.extractfile(member)
+        assert file is not None, "it is a file"
+        members[kind] = file.read()
+    if members:
+        yield key, members
+
+
+def _is_audio(extension: str) -> bool:
+    return extension.rpartition(".")[2] in AUDIO_EXTENSIONS
+
+
+def _clip(path: str, key: str, members: Mapping[str, bytes], left_out: Counter[str]) -> tuple[str, bytes, dict[str, Any]] | None:
+    """Extension, audio and columns of a sample; None if it has no audio."""
+    audio = [extension for extension in members if _is_audio(extension)]
+    if len(audio) > 1:
+        raise ClipsError(f"{path}: clip '{key}' has several audio members ({', '.join(audio)}); a clip of a table has one")
+    if not audio:
+        left_out["samples without audio"] += 1
+        return None
+    columns: dict[str, Any] = {}
+    for extension, data in members.items():
+        if extension == "json":
+            loaded = json.loads(data)
+            columns |= loaded if isinstance(loaded, dict) else {"json": loaded}
+        elif extension not in audio:
+            text = _text(data)
+            if text is None:
+                left_out[f".{extension} members, which are not text"] += 1
+            else:
+                columns[extension] = text
+    return audio[0], members[audio[0]], columns
+
+
+def _text(data: bytes) -> str | None:
+    try:
+        return None if b"\0" in data else data.decode().strip()
+    except UnicodeDecodeError:
+        return None

@@ -1,0 +1,163 @@
+"""WebDataset tars as others write them: what is read, what is left out, and what a hostile one can do."""
+
+import io
+import json
+import pickle
+import tarfile
+from collections import Counter
+
+import pytest
+import webdataset
+
+from streamaug.building import tar_clips as module
+from streamaug.building.tar_clips import tar_clips, tar_paths
+from streamaug.building.unpacking import unpack
+from streamaug.errors import ClipsError
+from tests.building.audio_bytes import by_soundfile, noise
+
+SOUND = {number: by_soundfile(noise(number, 4000), "WAV") for number in range(4)}
+
+
+def write_tar(path, members, mode="w"):
+    with tarfile.open(path, mode) as tar:
+        for name, data in members:
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            tar.addfile(info, io.BytesIO(data))
+    return str(path)
+
+
+def read(*paths):
+    left_out = Counter()
+    return list(tar_clips(paths, left_out)), dict(left_out)
+
+
+def test_braces_globs_folders_and_urls_name_tars(tmp_path):
+    for name in ("a-00.tar", "a-01.tar", "b.tar.gz", "c.wav"):
+        (tmp_path / name).touch()
+    names = [str(tmp_path / name) for name in ("a-00.tar", "a-01.tar", "b.tar.gz")]
+    assert tar_paths(str(tmp_path)) == names
+    assert tar_paths(str(tmp_path / "a-*.tar")) == names[:2]
+    assert tar_paths(str(tmp_path / "a-{00..02}.tar")) == [*names[:2], str(tmp_path / "a-02.tar")]
+    assert tar_paths(str(tmp_path / "{a-*,b*}.tar")) == names[:2]
+    assert tar_paths(names[2]) == names[2:]
+    assert tar_paths("https://host/x-{1..2}.tar") == ["https://host/x-1.tar", "https://host/x-2.tar"]
+    assert tar_paths(str(tmp_path / "c.wav")) == tar_paths(str(tmp_path / "*.wav")) == []
+    with pytest.raises(ClipsError, match="braces are not balanced"):
+        tar_paths("a-{00..02.tar")
+
+
+def test_a_tar_that_webdataset_wrote_gives_labels_text_and_columns(tmp_path):
+    with webdataset.TarWriter(str(tmp_path / "train-000.tar.gz")) as sink:
+        for number in range(2):
+            sink.write({"__key__": f"x/{number}", "wav": SOUND[number], "cls": number, "txt": " what\n was said ", "json": {"snr": 3}})
+    clips, left_out = read(str(tmp_path / "train-000.tar.gz"))
+    assert [(name, audio) for name, audio, _ in clips] == [(f"x/{number}.wav", SOUND[number]) for number in range(2)]
+    assert clips[1][2] == {"cls": "1", "txt": "what\n was said", "snr": 3, "split": "train"}
+    assert left_out == {}
+
+
+def test_a_split_in_the_columns_counts_more_than_that_of_the_tars_name(tmp_path):
+    path = write_tar(tmp_path / "train-1.tar", [("a.wav", SOUND[0]), ("a.json", b'{"split": "dev"}'), ("b.wav", SOUND[1])])
+    assert [columns["split"] for _, _, columns in read(path)[0]] == ["dev", "train"]
+
+
+class Harmful:
+    def __reduce__(self):
+        return exec, ("raise SystemExit('a member was executed')",)
+
+
+def test_programs_pictures_and_samples_without_audio_are_left_out_and_counted(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_MOST_TEXT", 100)
+    members = [
+        *[("a.wav", SOUND[0]), ("a.pyd", pickle.dumps(Harmful())), ("a.x.PTH", b"PK"), ("a.jpg", b"\xff\xd8\xff\0"), ("a.bin", b"a\0b")],
+        *[("a.txt", b"a" * 101), ("b.cls", b"1"), ("c.wav", SOUND[1]), ("c.cls", b"1"), ("b.wav", SOUND[2])],
+    ]
+    clips, left_out = read(write_tar(tmp_path / "s.tar", members))
+    assert [(name, columns) for name, _, columns in clips] == [("a.wav", {}), ("c.wav", {"cls": "1"}), ("b.wav", {})]
+    assert left_out == {
+        ".pyd members, which are programs": 1,
+        ".x.pth members, which are programs": 1,
+        ".jpg members, which are not text": 1,
+        ".bin members, which are not text": 1,
+        ".txt members, which are too large": 1,
+        "samples without audio": 1,
+    }
+
+
+def test_a_member_that_claims_to_be_huge_takes_no_memory(tmp_path):
+    with tarfile.open(tmp_path / "s.tar", "w", format=tarfile.GNU_FORMAT) as tar:
+        info = tarfile.TarInfo("a.wav")
+        info.size = len(SOUND[0])
+        tar.addfile(info, io.BytesIO(SOUND[0]))
+        sparse = tarfile.TarInfo("b.wav")  # a file of 2**40 bytes of which none is stored
+        sparse.type, sparse.size = tarfile.GNUTYPE_SPARSE, 0
+        header = bytearray(sparse.tobuf(tarfile.GNU_FORMAT))
+        header[483:495] = b"\x80" + (1 << 40).to_bytes(11, "big")
+        header[148:156] = b"        "
+        header[148:156] = f"{sum(header):06o}\0 ".encode()
+        tar.fileobj.write(header)
+        tar.offset += len(header)
+    clips, left_out = read(str(tmp_path / "s.tar"))
+    assert [name for name, _, _ in clips] == ["a.wav"]
+    assert left_out == {".wav members, which are too large": 1}
+
+
+def test_links_devices_and_names_that_lead_outside_write_nothing_there(tmp_path):
+    secret = tmp_path / "secret.wav"
+    secret.write_bytes(SOUND[3])
+    with tarfile.open(tmp_path / "s.tar", "w") as tar:
+        for name, kind in (("link.wav", tarfile.SYMTYPE), ("hard.wav", tarfile.LNKTYPE), ("dev.wav", tarfile.CHRTYPE)):
+            info = tarfile.TarInfo(name)
+            info.type, info.linkname = kind, str(secret)
+            tar.addfile(info)
+        for name in ("../../up.wav", "/abs.wav", "con\ntrol.wav"):
+            info = tarfile.TarInfo(name)
+            info.size = len(SOUND[0])
+            tar.addfile(info, io.BytesIO(SOUND[0]))
+    rows = unpack(tar_clips([str(tmp_path / "s.tar")], Counter()), tmp_path / "in" / "audio")
+    assert [row["path"] for row in rows] == [str(tmp_path / "in" / "audio" / f"{number:07d}.wav") for number in range(3)]
+    assert not any(sign in row["clip_id"] for row in rows for sign in "./\n")
+    assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == [
+        *(f"{n:07d}.wav" for n in range(3)),
+        "s.tar",
+        "secret.wav",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("members", "message"),
+    [
+        ([("a.wav", b"x"), ("a.json", b"[" * 100_000)], "not readable as a WebDataset tar"),
+        ([("a.wav", b"x"), ("a.json", b'{"n": ' + b"9" * 10_000 + b"}")], "not readable as a WebDataset tar"),
+        ([("a.wav", b"x"), ("a.json", b"{")], "not readable as a WebDataset tar"),
+        ([("a.wav", b"x"), ("a.flac", b"x")], "several audio members"),
+        ([("a.wav", b"x"), ("a.wav", b"y")], "is there twice"),
+    ],
+)
+def test_broken_members_are_errors_with_the_tar_s_name(tmp_path, members, message):
+    path = write_tar(tmp_path / "s.tar", members)
+    with pytest.raises(ClipsError, match=message) as caught:
+        read(path)
+    assert path in str(caught.value)
+
+
+def test_a_tar_that_is_cut_off_or_missing_is_an_error(tmp_path):
+    path = write_tar(tmp_path / "s.tar", [("a.wav", SOUND[0]), ("b.wav", SOUND[1])])
+    data = (tmp_path / "s.tar").read_bytes()
+    for size in (1000, 8704, 9000, 9000 + 512):
+        (tmp_path / "s.tar").write_bytes(data[:size])
+        with pytest.raises(ClipsError, match="not readable as a WebDataset tar"):
+            read(path)
+    with pytest.raises(ClipsError, match="does not exist"):
+        read(str(tmp_path / "none.tar"))
+
+
+def test_tars_of_several_files_keep_their_clips_apart(tmp_path):
+    paths = [
+        write_tar(tmp_path / f"s-{n}.tar", [("0.wav", SOUND[n]), ("0.json", json.dumps({"start": 5, "path": "/x"}).encode())])
+        for n in (0, 1)
+    ]
+    rows = unpack(tar_clips(paths, Counter()), tmp_path / "audio")
+    assert [row["clip_id"] for row in rows] == ["s-0-0", "s-1-0"]
+    assert {(row["source_start"], row["source_path"]) for row in rows} == {("5", "/x")}  # of the file that the audio was taken from
