@@ -64,6 +64,13 @@ def test_plan_counts_by_the_columns_that_a_recipe_weights(store: Store, tmp_path
     assert [int(cell) for cell in line.split("│")[2:-1]] == [100] * 6 + [600]
 
 
+def test_plan_prints_the_padding_of_buckets(store: Store, tmp_path: Path) -> None:
+    (tmp_path / "recipe.yaml").write_text("draw: union\nmixture: {original: 1}\nshuffle: {bucket: 128, batch: 32}\n")
+    output = streamaug("plan", tmp_path / "recipe.yaml", store.url)
+    assert "buckets of 128 rows in batches of 32" in output
+    assert "padding in epoch 0: 0.0% of the samples, and 0.0% in a full shuffle" in output  # all clips are 10 s long
+
+
 def test_plan_writes_every_row_with_the_location_of_its_bytes(store: Store, tmp_path: Path) -> None:
     path = tmp_path / "rows.parquet"
     streamaug("plan", RECIPES / "views.yaml", store.url, "--rows", path, "--epoch", 2, "--seed", 5)

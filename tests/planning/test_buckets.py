@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from streamaug.planning import Plan
+from streamaug.planning import Inventory, Plan
 from streamaug.planning.buckets import Buckets
 from streamaug.planning.open_plan import open_plan
 from streamaug.planning.padding import measure_padding
@@ -91,6 +91,14 @@ def test_padding_is_what_batches_need_beyond_their_clips() -> None:
         assert measured == sum(int(part.max()) * len(part) - int(part.sum()) for part in batches)
     assert padding.bucketed < 0.4 * padding.shuffled
     assert (padding.rows, padding.samples) == (plan.epoch_size(0), lengths_of(plan).sum())
+
+
+def test_padding_of_a_long_epoch_is_measured_in_whole_buckets_of_its_beginning() -> None:
+    held = Inventory(clips=range(60_000), available={"original": None}, lengths=np.arange(60_000) % 997)
+    mixed = replace(recipe("union", {"original": 2}), bucket=Bucket(rows=3200, batch=64))
+    padding = measure_padding(Plan(recipe=mixed, inventory=held), 0)
+    assert padding.rows == 31 * 3200
+    assert padding.bucketed < 0.1 * padding.shuffled
 
 
 @pytest.mark.parametrize("bucket", ["", "shuffle: {bucket: 4, batch: 2}\n"])
