@@ -1,4 +1,4 @@
-"""The shuffle in buckets: batches of clips of like length, so that little of a batch is padding.
+"""The shuffle in buckets: batches of clips of similar length, so that little of a batch is padding.
 
 The epoch is shuffled as always, and its positions are cut into buckets. Inside a bucket, rows are
 sorted by the length of their clips and cut into batches, and the batches are shuffled:

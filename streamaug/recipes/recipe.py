@@ -38,7 +38,7 @@ class Share:
 
 @dataclass(frozen=True, kw_only=True)
 class Bucket:
-    """A shuffle that puts clips of like length into the same batch.
+    """A shuffle that puts clips of similar length into the same batch.
 
     Args:
         rows: Rows that are sorted by length together, a multiple of `batch`.
@@ -61,8 +61,8 @@ class Recipe:
             store, and each name begins with the store's, `tau:mp3_64`.
         options: The keys that only this draw takes, such as `rows`, `views` and `anchor`.
         where: Which clips, for all conditions. Default: all.
-        weights: How often clips come by their values in columns, sorted by column. Default: all
-            alike.
+        weights: How often clips come by their values in columns, sorted by column. Default: all the
+            same.
         balance: Columns whose groups each get the mixture.
         stratify: Global batch size, if every batch gets the mixture.
         window: Shards that are open together. Default: None, a full shuffle.

@@ -139,7 +139,7 @@ class RecipeFile(_Strict):
     )
     shuffle: Shuffle | None = Field(
         None,
-        description="full; a window of shards, for remote stores; or buckets of clips of like length. Default: full.",
+        description="full; a window of shards, for remote stores; or buckets of clips of similar length. Default: full.",
         examples=["shuffle: {window: 64}"],
     )
     allow_leakage: bool | None = Field(

@@ -1,4 +1,4 @@
-"""The shuffle in buckets: the same rows as a full shuffle, in batches of like length."""
+"""The shuffle in buckets: the same rows as a full shuffle, in batches of similar length."""
 
 from dataclasses import replace
 from itertools import pairwise
