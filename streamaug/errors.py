@@ -67,5 +67,9 @@ class FeatureError(StreamaugError):
     """A feature is unknown, does not fit the store's clips, or cannot be cached."""
 
 
+class AugmentError(StreamaugError):
+    """A random augmentation fails for a row, or gives what the row cannot hold."""
+
+
 class WorkerError(StreamaugError):
     """A decode process ended or failed while it had a row."""

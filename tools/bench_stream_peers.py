@@ -201,7 +201,7 @@ class OnTheFly(Dataset[tuple[torch.Tensor, int]]):
     """The originals, encoded and decoded each time by audiomentations' Mp3Compression at 64 kbps."""
 
     def __init__(self, rows: list[dict[str, Any]]) -> None:
-        from audiomentations import Mp3Compression  # type: ignore[import-not-found]  # in the peer's own environment
+        from audiomentations import Mp3Compression  # in the peer's own environment
 
         self.rows = rows
         self.augment = Mp3Compression(min_bitrate=64, max_bitrate=64, p=1.0)

@@ -22,7 +22,7 @@ class FunctionFeature:
     """A callable that takes a waveform (samples,) and gives a tensor of one shape for all clips.
 
     It must be deterministic: the same waveform gives the same numbers. That is checked once, when
-    the stream is opened. Random augmentation belongs into training.
+    the stream is opened. Random augmentation belongs into `Stream(augment=...)`.
 
     Args:
         function: A module, which computes in evaluation mode, or another callable.
@@ -66,7 +66,7 @@ class FunctionFeature:
             if first.shape != again.shape or not torch.equal(first.nan_to_num(), again.nan_to_num()):
                 raise FeatureError(
                     f"feature '{self.name}' gives other numbers for the same waveform; make it deterministic, and put random augmentation "
-                    "into training"
+                    "into Stream(augment=...)"
                 )
             self._shapes[samples] = tuple(first.shape)
         return self._shapes[samples]

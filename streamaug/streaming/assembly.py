@@ -3,7 +3,7 @@
 import math
 import os
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from numbers import Integral, Real
 from pathlib import Path
@@ -18,7 +18,7 @@ from torch.utils.data import get_worker_info
 from streamaug import plugins
 from streamaug.codecs import decoder_version
 from streamaug.codecs.decoding import plugin_codec
-from streamaug.errors import FeatureError, StoreError, StreamaugError
+from streamaug.errors import AugmentError, FeatureError, StoreError, StreamaugError
 from streamaug.features.base import Feature, cache_text
 from streamaug.machine import cores_per_rank
 from streamaug.planning.sequential import PlanLike
@@ -29,11 +29,13 @@ from streamaug.store.catalogue import JoinedManifest, StoreLike, named_stores
 from streamaug.store.folder import Folder
 from streamaug.store.locations import BitstreamLocations
 from streamaug.store.manifest import Manifest
+from streamaug.streaming.augment import Augmentation
+from streamaug.streaming.decode import Processing
 from streamaug.streaming.device import DeviceStage, split_features
 from streamaug.streaming.joined_source import JoinedSource
 from streamaug.streaming.metrics import Counters
 from streamaug.streaming.pipeline import ClipFormat, Pipeline
-from streamaug.streaming.processes import ProcessWorkers, pickle_features
+from streamaug.streaming.processes import ProcessWorkers, pickle_processing
 from streamaug.streaming.source import Source
 from streamaug.streaming.workers import ThreadWorkers, Workers
 
@@ -43,7 +45,7 @@ WORKERS = "streamaug.workers"
 
 @dataclass(frozen=True, kw_only=True)
 class StreamSettings:
-    """How a stream carries its plan out; none of it changes the rows.
+    """How a stream carries its plan out; none of it changes which rows there are.
 
     Args:
         workers: Number of decode processes; or the name of a kind of workers in the entry-point
@@ -57,6 +59,7 @@ class StreamSettings:
         provenance: Whether batches say how each bitstream was made.
         deadline: Seconds that a remote read may take, all tries together.
         device: Where the batches go; None: they stay in memory.
+        augmentation: What happens to each row at random; None: nothing.
     """
 
     workers: int | str | Callable[[int], Workers] | None = None
@@ -67,6 +70,7 @@ class StreamSettings:
     provenance: bool = False
     deadline: float = 60.0
     device: torch.device | None = None
+    augmentation: Augmentation | None = None
 
     def __post_init__(self) -> None:
         for name, count in (("threads", self.threads), ("workers", self.workers)):
@@ -84,6 +88,11 @@ class StreamSettings:
             raise StreamaugError(f"on_corrupt={self.on_corrupt!r}: write 'raise' or 'replace'")
         if not isinstance(self.deadline, Real) or not self.deadline > 0:
             raise StreamaugError(f"deadline={self.deadline!r}: write the seconds that a remote read may take")
+        if self.augmentation is not None and self.augmentation.waveform is not None and self.feature_cache is not None:
+            raise AugmentError(
+                "augment changes waveforms at random, and feature_cache keeps what is made of them; leave one of them out, or write "
+                "augment_features, which changes features after the cache"
+            )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -149,8 +158,10 @@ def build_pipeline(opened: OpenedStore, features: Mapping[str, Feature], setting
     """
     stage = None
     if settings.device is not None:
-        # What a cache keeps is computed where it is the same on every machine.
-        features, on_device = split_features(features, settings.device) if settings.feature_cache is None else (features, {})
+        # What a cache keeps is computed where it is the same on every machine, and what is augmented
+        # before it leaves the worker.
+        stays = settings.feature_cache is not None or (settings.augmentation is not None and settings.augmentation.features is not None)
+        features, on_device = (features, {}) if stays else split_features(features, settings.device)
         stage = DeviceStage(settings.device, on_device, opened.samples)
     caches = _open_caches(opened, features, settings)
     sources = {
@@ -164,15 +175,17 @@ def build_pipeline(opened: OpenedStore, features: Mapping[str, Feature], setting
         )
         for name, folder in opened.folders.items()
     }
-    workers = _start_workers(settings, tuple(features.values()))
+    processing = Processing(features=features, augmentation=settings.augmentation)
+    workers = _start_workers(settings, processing)
     if settings.device is not None and settings.device.type == "cuda":
         workers.pin()
     return Pipeline(
         sources[""] if "" in sources else JoinedSource(sources, opened.locations),
         opened.locations,
-        features,
+        processing,
         workers,
         clip_format=ClipFormat(rate=opened.manifest.rate, samples=opened.samples),
+        clip_ids=opened.clip_ids,
         caches=caches,
         counters=counters,
         is_local=_are_local(opened),
@@ -184,11 +197,11 @@ def _is_count(number: Any) -> bool:
     return isinstance(number, Integral) and not isinstance(number, bool) and int(number) >= 1
 
 
-def _start_workers(settings: StreamSettings, features: Sequence[Feature]) -> Workers:
+def _start_workers(settings: StreamSettings, processing: Processing) -> Workers:
     """Start what decodes.
 
-    By default these are processes, unless there is only one core, or this is a DataLoader worker:
-    its siblings use the other cores.
+    By default these are processes, unless there is only one core and nothing is augmented, or this
+    is a DataLoader worker: its siblings use the other cores.
     """
     count = settings.threads or _cores()
     if isinstance(settings.workers, str):
@@ -198,10 +211,11 @@ def _start_workers(settings: StreamSettings, features: Sequence[Feature]) -> Wor
         return settings.workers(count)
     if settings.workers is not None:
         return ProcessWorkers(settings.workers)
-    if settings.threads is not None or count == 1 or get_worker_info() is not None:
+    is_single = count == 1 and processing.augmentation is None  # what augments may need generators that nobody else draws from
+    if settings.threads is not None or is_single or get_worker_info() is not None:
         return ThreadWorkers(count)
     try:
-        pickle_features(features)
+        pickle_processing(processing)
     except FeatureError as error:
         warnings.warn(f"this stream decodes in threads, since {error}", stacklevel=2)
         return ThreadWorkers(count)

@@ -51,15 +51,15 @@ def _decode_all(connection: socket.socket) -> None:
         return
     _, [file] = message
     progress = np.frombuffer(mmap.mmap(file, 8), np.uint64)
-    features: tuple[Any, ...] | Failure = ()
+    processing: Any = None
     buffers: list[mmap.mmap] = []
 
     def row(task: DecodeTask, places: Sequence[Place]) -> DecodedRow | Failure:
-        if isinstance(features, Failure):
-            return features
+        if isinstance(processing, Failure):
+            return processing
         outs = [torch.from_numpy(np.ndarray(place.shape, np.float32, buffers[place.buffer], place.offset)) for place in places]
         try:
-            return decode_row(replace(task, features=features), outs)
+            return decode_row(replace(task, processing=processing), outs, is_alone=True)
         except Exception as error:
             return Failure(kind=type(error).__name__, text=str(error))
 
@@ -68,13 +68,14 @@ def _decode_all(connection: socket.socket) -> None:
         for size, file in zip(work.opened, files, strict=True):
             buffers.append(mmap.mmap(file, size))
             os.close(file)
-        if work.features is not None:
-            pickled, sys.path[:] = work.features
+        if work.processing is not None:
+            pickled, sys.path[:] = work.processing
             try:
-                features = pickle.loads(pickled)  # noqa: S301  of the process that this one decodes for
+                processing = pickle.loads(pickled)  # noqa: S301  of the process that this one decodes for
             except Exception as error:  # of a user's module: whatever it is
-                text = f"its features cannot be loaded in a decode process: {type(error).__name__}: {error}; give Stream(workers='threads')"
-                features = Failure(kind="FeatureError", text=text)
+                text = "its features or the augmentation cannot be loaded in a decode process"
+                reason = f"{type(error).__name__}: {error}; give Stream(workers='threads')"
+                processing = Failure(kind="FeatureError", text=f"{text}: {reason}")
         answers = []
         for task, places in zip(work.tasks, work.outs, strict=True):
             answers.append(row(task, places))

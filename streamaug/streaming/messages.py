@@ -25,16 +25,16 @@ class Work:
     """A message to a decode process: rows to decode.
 
     Args:
-        tasks: One DecodeTask per row, without its features.
+        tasks: One DecodeTask per row, without its processing.
         outs: Where the features of each row go.
-        features: The features from now on, pickled, and the sender's `sys.path`, on which their
-            modules are; None if they are those of the last message.
+        processing: The processing from now on, pickled, and the sender's `sys.path`, on which its
+            modules are; None if it is that of the last message.
         opened: Bytes of each new buffer, whose file comes with this message.
     """
 
     tasks: tuple[DecodeTask, ...]
     outs: tuple[tuple[Place, ...], ...]
-    features: tuple[bytes, tuple[str, ...]] | None
+    processing: tuple[bytes, tuple[str, ...]] | None
     opened: tuple[int, ...]
 
 

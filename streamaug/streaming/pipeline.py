@@ -15,13 +15,15 @@ from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
+import pyarrow as pa
 from torch import Tensor
 
-from streamaug.errors import CorruptError, FeatureError, FetchError, StreamaugError, WorkerError
-from streamaug.features.base import Feature
+from streamaug.errors import AugmentError, CorruptError, FeatureError, FetchError, StreamaugError, WorkerError
 from streamaug.reading.cache import CacheView
+from streamaug.reading.local import LocalBitstream
 from streamaug.store.locations import BitstreamLocations
-from streamaug.streaming.decode import DecodedRow, DecodeTask, recall_rows
+from streamaug.streaming.augment import AugmentRow
+from streamaug.streaming.decode import DecodedRow, DecodeTask, Processing, StoredForms, recall_rows
 from streamaug.streaming.metrics import Counters
 from streamaug.streaming.source import Bitstreams, Pending
 from streamaug.streaming.workers import Workers
@@ -58,6 +60,9 @@ class Batch:
         position: int64 (n,), in the epoch.
         condition: Numbers of conditions, int64 (n, views).
         clip: Row numbers in the clips table, int64 (n,).
+        epoch: Number of the epoch.
+        row: Positions of the rows that are served, int64 (n,); other than `position` in padding,
+            which repeats rows.
         window: Of shards, in which the batch is read; None if the plan has none.
     """
 
@@ -65,6 +70,8 @@ class Batch:
     position: np.ndarray
     condition: np.ndarray
     clip: np.ndarray
+    epoch: int
+    row: np.ndarray
     window: int | None = None
 
 
@@ -85,14 +92,15 @@ class DecodedBatch:
 
 @dataclass(frozen=True, kw_only=True)
 class _Pending:
-    """A batch that workers are busy with: the futures of each row that is decoded, one per view;
-    and of rows from the cache."""
+    """A batch that workers are busy with: the futures of each row that is decoded or augmented, one
+    per view; and of rows that come from the cache as they are."""
 
     batch: Batch
     features: Mapping[str, Tensor]
     requested: Requested
     decoding: Mapping[int, Sequence[Future[DecodedRow]]]
     recalls: Sequence[Future[None]]
+    cached_rows: int
 
     @property
     def futures(self) -> list[Future[Any]]:
@@ -124,9 +132,10 @@ class Pipeline:
     Args:
         source: Of the bitstreams.
         locations: Of the conditions, by their numbers.
-        features: By key in the batch.
+        processing: What the workers make of every waveform.
         workers: Decode.
         clip_format: Rate and length of the clips.
+        clip_ids: In the order of the clips table.
         caches: `bitstreams`, and one for each feature under its key; those that there are.
         counters: Where everything is counted.
         is_local: Whether all bitstreams are on a local disk.
@@ -137,20 +146,22 @@ class Pipeline:
         self,
         source: Bitstreams,
         locations: Sequence[BitstreamLocations],
-        features: Mapping[str, Feature],
+        processing: Processing,
         workers: Workers,
         *,
         clip_format: ClipFormat,
+        clip_ids: pa.Array,
         caches: Mapping[str, CacheView],
         counters: Counters,
         is_local: bool,
         stage: Stage | None = None,
     ):
         self._source, self._locations, self._workers = source, locations, workers
-        self._features = tuple(features.values())
+        self._processing, self._clip_ids = processing, clip_ids
+        self._is_augmented = processing.augmentation is not None and processing.augmentation.features is not None
         self._format, self.caches, self._counters, self._is_local = clip_format, caches, counters, is_local
-        self._feature_caches = [caches.get(f"features/{name}") for name in features]
-        self._shapes = {name: feature.shape(clip_format.samples) for name, feature in features.items()}
+        self._feature_caches = [caches.get(f"features/{name}") for name in processing.features]
+        self._shapes = {name: feature.shape(clip_format.samples) for name, feature in processing.features.items()}
         self._stage, self._is_closed = stage, False
 
     def run(self, batches: Iterable[Batch], substitutes: Substitutes | None = None) -> Iterator[DecodedBatch]:
@@ -252,48 +263,101 @@ class Pipeline:
     def _begin(self, batch: Batch, requested: Requested) -> _Pending:
         features = {name: self._workers.buffer((*batch.condition.shape, *shape)) for name, shape in self._shapes.items()}
         slots = self._slots(batch)
-        is_cached = self._is_cached(slots).all(1)
-        decoding = {
-            row: self._submit(batch.condition[row].tolist(), int(batch.clip[row]), requested, [each[row] for each in features.values()])
-            for row in np.flatnonzero(~is_cached).tolist()
-        }
+        is_cached = np.asarray(self._is_cached(slots).all(1))
+        # What augments features needs generators that nobody else draws from: so do rows from caches.
+        is_decoded = np.ones_like(is_cached) if self._is_augmented else ~is_cached
+        decoding = {}
+        for row in np.flatnonzero(is_decoded).tolist():
+            stored = self._stored(slots[:, row]) if is_cached[row] else None
+            decoding[row] = self._submit(batch, row, int(batch.clip[row]), requested, [each[row] for each in features.values()], stored)
         recalls = [
             self._recall(number, slots[number, rows], rows, whole)
             for number, whole in enumerate(features.values())
-            for rows in np.array_split(np.flatnonzero(is_cached), self._workers.count)
+            for rows in np.array_split(np.flatnonzero(~is_decoded), self._workers.count)
             if len(rows)
         ]
-        return _Pending(batch=batch, features=features, requested=requested, decoding=decoding, recalls=recalls)
+        return _Pending(
+            batch=batch,
+            features=features,
+            requested=requested,
+            decoding=decoding,
+            recalls=recalls,
+            cached_rows=int(is_cached.sum()),
+        )
 
     def _recall(self, number: int, slots: np.ndarray, rows: np.ndarray, whole: Tensor) -> Future[None]:
         """Fill rows of one feature from its cache."""
-        cache, feature = self._feature_caches[number], self._features[number]
-        assert cache is not None  # it has slots for these rows
-        entries = [cache.read(slot) for slot in slots.ravel().tolist()]
+        entries = [self._entry(number, slot) for slot in slots.ravel().tolist()]
         outs = [out for row in rows.tolist() for out in whole[row]]
+        feature = list(self._processing.features.values())[number]
         return self._workers.call(recall_rows, feature, self._format.samples, entries, outs)
 
-    def _submit(self, conditions: Sequence[int], clip: int, requested: Requested, outs: Sequence[Tensor]) -> list[Future[DecodedRow]]:
-        """Decode a clip in each of its conditions. outs: for each feature the row, (views, ...)."""
+    def _stored(self, slots: np.ndarray) -> list[list[memoryview]]:
+        """What the caches have of a row, for each view and each feature. slots: (features, views)."""
+        return [[self._entry(number, slot) for number, slot in enumerate(view)] for view in slots.T.tolist()]
+
+    def _entry(self, number: int, slot: int) -> memoryview:
+        """The stored form of one feature in a slot of its cache."""
+        cache = self._feature_caches[number]
+        assert cache is not None  # it has this slot
+        return cache.read(slot)
+
+    def _submit(
+        self,
+        batch: Batch,
+        row: int,
+        clip: int,
+        requested: Requested,
+        outs: Sequence[Tensor],
+        stored: Sequence[Sequence[memoryview]] | None = None,
+    ) -> list[Future[DecodedRow]]:
+        """Make a row of a batch of a clip, in each of its conditions.
+
+        Args:
+            batch: Where the row is.
+            row: Its number in the batch.
+            clip: The planned clip, or a substitute.
+            requested: Bitstreams under way.
+            outs: For each feature the row, (views, ...).
+            stored: For each view what the caches have, instead of a bitstream.
+        """
         return [
-            self._workers.submit(partial(self._task, condition, clip, requested), [out[view] for out in outs])
-            for view, condition in enumerate(conditions)
+            self._workers.submit(
+                partial(self._task, batch, row, view, clip, requested if stored is None else stored[view]), [out[view] for out in outs]
+            )
+            for view in range(batch.condition.shape[1])
         ]
 
-    def _task(self, condition: int, clip: int, requested: Requested) -> DecodeTask:
+    def _task(self, batch: Batch, row: int, view: int, clip: int, source: Requested | Sequence[memoryview]) -> DecodeTask:
         """The task of one clip in one condition; waits for its bitstream."""
-        # Not requested ahead: a substitute, or a view whose features are in the cache while
-        # another's are not.
-        bitstream = requested.get((condition, clip)) or self._source.request([(condition, clip)])[0]
+        condition = int(batch.condition[row, view])
         location = self._locations[condition]
         return DecodeTask(
-            payload=bitstream(),
+            payload=self._bitstream(condition, clip, source)
+            if isinstance(source, dict)
+            else StoredForms(entries=tuple(map(bytearray, source))),
             decoding=location.meta.decoding,
             rate=self._format.rate,
             delay=int(location.delay[clip]),
             samples=self._format.samples,
-            features=self._features,
+            processing=self._processing,
             is_cached=tuple(cache is not None for cache in self._feature_caches),
+            row=None if self._processing.augmentation is None else self._augment_row(batch, row, view, clip),
+        )
+
+    def _bitstream(self, condition: int, clip: int, requested: Requested) -> bytes | LocalBitstream:
+        # Not requested ahead: a substitute, or a view whose features are in the cache while
+        # another's are not.
+        bitstream = requested.get((condition, clip)) or self._source.request([(condition, clip)])[0]
+        return bitstream()
+
+    def _augment_row(self, batch: Batch, row: int, view: int, clip: int) -> AugmentRow:
+        return AugmentRow(
+            clip_id=str(self._clip_ids[clip]),
+            condition=self._locations[int(batch.condition[row, view])].name,
+            epoch=batch.epoch,
+            position=int(batch.row[row]),
+            view=view,
         )
 
     def _finish(self, pending: deque[_Pending], substitutes: Substitutes | None) -> DecodedBatch:
@@ -312,7 +376,7 @@ class Pipeline:
         self._counters.batch(
             clips=clips,
             payload_bytes=self._payload_bytes(first.batch),
-            cached_clips=clips - len(first.decoding) * first.batch.condition.shape[1],
+            cached_clips=first.cached_rows * first.batch.condition.shape[1],
             replaced_clips=int((served != first.batch.clip).sum()),
             wait_s=time.perf_counter() - begun,
             queue_fill=queue_fill,
@@ -332,7 +396,7 @@ class Pipeline:
             outs = [whole[row] for whole in pending.features.values()]
             for _, other in zip(range(TRIES), substitutes(int(batch.position[row]), conditions, clip), strict=False):
                 try:
-                    self._collect(other, conditions, self._submit(conditions, other, {}, outs))
+                    self._collect(other, conditions, self._submit(batch, row, other, {}, outs))
                     return other
                 except CorruptError:
                     continue
@@ -347,7 +411,7 @@ class Pipeline:
         for condition, future in zip(conditions, futures, strict=True):
             try:
                 decoded = future.result()
-            except (CorruptError, FeatureError, FetchError, WorkerError) as error:
+            except (AugmentError, CorruptError, FeatureError, FetchError, WorkerError) as error:
                 where = self._source.where(condition, clip)
                 if str(error).startswith(where):  # its bytes could not be fetched
                     raise
@@ -355,7 +419,8 @@ class Pipeline:
             if decoded.read_s is not None:
                 self._counters.read(int(self._locations[condition].size[clip]), decoded.read_s)
                 self._counters.payload(decoded.read_s, is_hit=True)
-            self._counters.row(self._locations[condition].name, decoded.decode_s, decoded.feature_s)
+            if decoded.decode_s is not None:
+                self._counters.row(self._locations[condition].name, decoded.decode_s, decoded.feature_s)
             for cache, stored in zip(self._feature_caches, decoded.stored, strict=True):
                 if cache is not None and stored is not None:
                     cache.write(condition, clip, memoryview(stored.tobytes()))

@@ -24,9 +24,8 @@ from torch import Tensor
 
 from streamaug import errors
 from streamaug.errors import FeatureError, StreamaugError, WorkerError
-from streamaug.features.base import Feature
 from streamaug.streaming.buffers import Buffers, SharedMemory
-from streamaug.streaming.decode import DecodedRow, DecodeTask
+from streamaug.streaming.decode import DecodedRow, DecodeTask, Processing
 from streamaug.streaming.forking import fork, keep_from_forks
 from streamaug.streaming.messages import Failure, Work
 from streamaug.streaming.shared import SharedTable
@@ -42,19 +41,20 @@ _ROWS = 16
 it."""
 
 
-def pickle_features(features: Sequence[Feature]) -> bytes:
-    """Features as they go to decode processes: functions of the main script and lambdas, too.
+def pickle_processing(processing: Processing) -> bytes:
+    """Features and augmentation as they go to decode processes: functions of the main script and
+    lambdas, too.
 
     Raises:
         FeatureError: One of them cannot be sent.
     """
     try:
-        pickled: bytes = cloudpickle.dumps(tuple(features))
+        pickled: bytes = cloudpickle.dumps(processing)
         return pickled
     except Exception as error:  # of anything that a user's object holds
         raise FeatureError(
-            f"the features cannot be sent to decode processes ({type(error).__name__}: {error}); "
-            "give Stream(workers='threads'), or features that can be pickled"
+            f"the features or the augmentation cannot be sent to decode processes ({type(error).__name__}: {error}); "
+            "give Stream(workers='threads'), or ones that can be pickled"
         ) from error
 
 
@@ -144,7 +144,7 @@ class _Process:
     def __init__(self, jobs: "SimpleQueue[_Job | None]", memory: SharedMemory, count: int) -> None:
         self._jobs, self._memory, self._count = jobs, memory, count
         self._connection: socket.socket | None = None
-        self._features: tuple[Feature, ...] | None = None
+        self._processing: Processing | None = None
         self._opened = self._answered = 0
         self._progress = SharedTable(1)
         self._sent: deque[Sequence[_Job]] = deque()
@@ -182,19 +182,20 @@ class _Process:
     def _send(self, jobs: Sequence["_Job"]) -> None:
         if not jobs:
             return
-        features = jobs[0].task.features
+        processing = jobs[0].task.processing
+        assert processing is not None
         try:
             if self._connection is None or self._has_ended():
                 self._start()
             assert self._connection is not None
             segments = self._memory.segments[self._opened :]
             message = Work(
-                tasks=tuple(replace(job.task, features=()) for job in jobs),
+                tasks=tuple(replace(job.task, processing=None) for job in jobs),
                 outs=tuple(tuple(map(self._memory.place, job.outs)) for job in jobs),
-                features=None if features is self._features else (pickle_features(features), tuple(sys.path)),
+                processing=None if processing is self._processing else (pickle_processing(processing), tuple(sys.path)),
                 opened=tuple(segment.size for segment in segments),
             )
-        except Exception as error:  # the features cannot be pickled, or no process can be started
+        except Exception as error:  # the processing cannot be pickled, or no process can be started
             for job in jobs:
                 job.future.set_exception(error)
             return
@@ -202,7 +203,7 @@ class _Process:
         with contextlib.suppress(OSError):  # the process is gone, which `_receive` sees, too
             send(self._connection, message, [segment.file for segment in segments])
         self._opened += len(segments)
-        self._features = features
+        self._processing = processing
 
     def _has_ended(self) -> bool:
         """Whether the process ended while it had nothing to do."""
@@ -216,7 +217,7 @@ class _Process:
     def _start(self) -> None:
         self._connection = fork()
         keep_from_forks(self._connection)
-        self._features = None
+        self._processing = None
         self._opened = self._answered = 0
         self._progress = SharedTable(1)  # the process counts the rows that it has done
         with contextlib.suppress(OSError):  # it has ended already, which `_receive` sees, too

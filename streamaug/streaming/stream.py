@@ -12,7 +12,7 @@ from typing import Any, Literal, Self
 import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
-from streamaug.errors import RecipeError, StateError, StoreError, StreamaugError
+from streamaug.errors import AugmentError, RecipeError, StateError, StoreError, StreamaugError
 from streamaug.features.base import cache_text
 from streamaug.features.registry import open_features
 from streamaug.planning.leakage import warn_of_leakage
@@ -22,6 +22,7 @@ from streamaug.reading.cache import CacheBackend
 from streamaug.recipes import Recipe
 from streamaug.store.catalogue import StoreArgument, StoreLike, named_stores, on_snapshot, open_store, snapshot_names, snapshot_of
 from streamaug.streaming.assembly import OpenedStore, StreamSettings, build_pipeline, open_cache
+from streamaug.streaming.augment import AugmentFeatures, AugmentWaveform, open_augmentation
 from streamaug.streaming.batch import make_batch
 from streamaug.streaming.callers import is_shared_again, loads_out_of_order, stacks_batches
 from streamaug.streaming.cursor import Cursor, Iteration
@@ -86,10 +87,18 @@ class Stream(IterableDataset[dict[str, Any]]):
             step before computes. Without a feature cache, a CUDA device computes `logmel` and
             `static` by itself from waveforms; the numbers differ from a processor's in their last
             digits. Default: they stay in memory.
+        augment: Random augmentation of waveforms, `augment(waveform, rate, generator, row)`:
+            float32 (samples,), a NumPy generator that is seeded for the row, and an `AugmentRow`.
+            It gives a waveform of the same length. Not with a feature cache.
+        augment_features: The same for features, `augment_features(features, rate, generator,
+            row)`: a dictionary from batch keys to tensors. After the feature cache. With a CUDA
+            device, the workers compute the features then.
 
     Raises:
-        RecipeError, LeakageError, StoreError, FeatureError: The arguments do not fit together.
-        CorruptError, FetchError: While iterating; they name store, shard and clip.
+        RecipeError, LeakageError, StoreError, FeatureError, AugmentError: The arguments do not fit
+            together.
+        CorruptError, FetchError, FeatureError, AugmentError: While iterating; they name store,
+            shard and clip.
     """
 
     def __init__(
@@ -112,6 +121,8 @@ class Stream(IterableDataset[dict[str, Any]]):
         provenance: bool = False,
         deadline: float = 60.0,
         device: str | torch.device | None = None,
+        augment: AugmentWaveform | None = None,
+        augment_features: AugmentFeatures | None = None,
     ) -> None:
         recipe = read_recipe(recipe)
         opened = store_of(recipe, store)
@@ -125,6 +136,7 @@ class Stream(IterableDataset[dict[str, Any]]):
             provenance=provenance,
             deadline=deadline,
             device=open_device(device),
+            augmentation=open_augmentation(plan.identity.seed, augment, augment_features),
         )
         self._cursor = Cursor(RankPartition(batch_size=batch_size, tail=tail), rank=rank, world=world, stores=len(named_stores(opened)))
         self._cursor.rank_slice()  # refuses a batch that the ranks cannot share
@@ -156,10 +168,15 @@ class Stream(IterableDataset[dict[str, Any]]):
             split: Clips to serve. If it shares clips or groups with the rest of the store, a
                 `LeakageWarning` says so.
             tail: What happens to an incomplete last batch.
-            settings: Other arguments of `Stream`. Under several ranks give rank and world: `rank=0,
-                world=1` if this rank alone evaluates; without them each rank gets its share of the
-                clips, and a warning says so.
+            settings: Other arguments of `Stream`, except random augmentation. Under several ranks
+                give rank and world: `rank=0, world=1` if this rank alone evaluates; without them
+                each rank gets its share of the clips, and a warning says so.
         """
+        for name in ("augment", "augment_features"):
+            if settings.get(name) is not None:
+                raise AugmentError(
+                    f"{name} would change what is evaluated from epoch to epoch; leave it out, and put what is not random into features"
+                )
         opened = open_store(store)
         stream = cls(SequentialPlan.of(opened, [condition], split), opened, split=split, tail=tail, **settings)
         warn_of_leakage(opened, split)
@@ -248,9 +265,18 @@ class Stream(IterableDataset[dict[str, Any]]):
         for number in range(iteration.worker, partition.batches(iteration.first, rows), iteration.workers):
             position = partition.positions(number, iteration.first, rows)
             if len(position):
-                drawn = self.plan.rows(iteration.epoch, position % rows)
+                row = position % rows
+                drawn = self.plan.rows(iteration.epoch, row)
                 window = None if windows is None else int(position[0]) * windows // rows
-                yield Batch(number=number, position=position, condition=drawn.condition, clip=drawn.clip, window=window)
+                yield Batch(
+                    number=number,
+                    position=position,
+                    condition=drawn.condition,
+                    clip=drawn.clip,
+                    epoch=iteration.epoch,
+                    row=row,
+                    window=window,
+                )
 
     def state_dict(self) -> dict[str, Any]:
         """The position after the last batch that this stream gave, for JSON.

@@ -9,7 +9,7 @@ import torch
 from streamaug.errors import CorruptError
 from streamaug.features import LogMel, Waveform
 from streamaug.store import Store
-from streamaug.streaming.decode import DecodeTask, decode_row, recall_rows
+from streamaug.streaming.decode import DecodeTask, Processing, decode_row, recall_rows
 from tests.streaming.conftest import RATE
 
 
@@ -22,15 +22,19 @@ def task(store: Store, condition: str = "mp3_64", payload: bytes | None = None, 
         rate=RATE,
         delay=int(location.delay[3]),
         samples=RATE,
-        features=(LogMel(rate=RATE), Waveform()),
+        processing=Processing(features={"logmel": LogMel(rate=RATE), "waveform": Waveform()}),
         is_cached=(is_cached, is_cached),
     )
+
+
+def empty(work: DecodeTask) -> list[torch.Tensor]:
+    return [torch.empty(feature.shape(work.samples)) for feature in work.processing.features.values()]
 
 
 def carried_out(packed: bytes) -> list[bytes]:
     torch.set_num_threads(1)
     work = pickle.loads(packed)
-    outs = [torch.empty(feature.shape(work.samples)) for feature in work.features]
+    outs = empty(work)
     decode_row(work, outs)
     return [out.numpy().tobytes() for out in outs]
 
@@ -43,9 +47,9 @@ def test_a_task_gives_the_same_bits_in_another_process(store: Store) -> None:
 
 def test_a_row_from_the_cache_has_the_bits_of_the_row_that_was_cached(store: Store) -> None:
     work = task(store)
-    outs = [torch.empty(feature.shape(RATE)) for feature in work.features]
+    outs = empty(work)
     decoded = decode_row(work, outs)
-    for feature, stored, out in zip(work.features, decoded.stored, outs, strict=True):
+    for feature, stored, out in zip(work.processing.features.values(), decoded.stored, outs, strict=True):
         again = torch.empty_like(out)
         recall_rows(feature, RATE, [memoryview(bytearray(stored.tobytes()))], [again])
         assert torch.equal(again, out)
@@ -53,7 +57,7 @@ def test_a_row_from_the_cache_has_the_bits_of_the_row_that_was_cached(store: Sto
 
 def test_without_a_cache_nothing_is_rounded(store: Store) -> None:
     work = task(store, is_cached=False)
-    logmel, waveform = outs = [torch.empty(feature.shape(RATE)) for feature in work.features]
+    logmel, waveform = outs = empty(work)
     assert decode_row(work, outs).stored == (None, None)
     assert torch.equal(logmel[0], LogMel(rate=RATE)(waveform)[:, 4:-4])
 
@@ -61,4 +65,4 @@ def test_without_a_cache_nothing_is_rounded(store: Store) -> None:
 def test_broken_bytes_raise_corrupt_error(store: Store) -> None:
     work = task(store, payload=bytes(3000))
     with pytest.raises(CorruptError):
-        decode_row(work, [torch.empty(feature.shape(RATE)) for feature in work.features])
+        decode_row(work, empty(work))

@@ -241,12 +241,12 @@ def test_features_that_cannot_be_sent_are_computed_in_threads_with_a_warning(sto
     monkeypatch.setattr("streamaug.streaming.assembly.cores_per_rank", lambda: 2)
     with (
         Stream(recipe, store, batch_size=8, features=Unsendable()) as stream,
-        pytest.warns(UserWarning, match=r"decodes in threads, since the features cannot be sent.*lock"),
+        pytest.warns(UserWarning, match=r"decodes in threads, since the features or the augmentation cannot be sent.*lock"),
     ):
         assert len(list(stream)) == 12
     with (
         Stream(recipe, store, batch_size=8, features=Unsendable(), workers=2) as stream,
-        pytest.raises(FeatureError, match=r"clip 'clip\d\d': the features cannot be sent"),
+        pytest.raises(FeatureError, match=r"clip 'clip\d\d': the features or the augmentation cannot be sent"),
     ):
         list(stream)
     with warnings.catch_warnings():
