@@ -56,6 +56,18 @@ def test_a_weighted_draw_divides_its_rows_among_the_stores_exactly(catalogue: Ca
     assert counted(plan, catalogue, "store") == {("esc",): 750, ("tau",): 250}
 
 
+def test_weights_by_column_hold_for_the_clips_of_every_store_that_has_the_value(catalogue: Catalogue) -> None:
+    weighted = recipe("union", {"esc:original": 1, "tau:original": 1}, by_column={"label": {"siren": 3, "bus": 2}})
+    plan = open_plan(weighted, catalogue)
+    assert counted(plan, catalogue, "store", "label") == {
+        ("esc", "dog_bark"): 8,
+        ("esc", "siren"): 24,
+        ("tau", "bus"): 16,
+        ("tau", "dog"): 8,
+        ("tau", "park"): 8,
+    }
+
+
 @pytest.mark.parametrize(("draw", "views"), [("one-per-clip", None), ("views", 2)])
 def test_each_clip_comes_once_in_conditions_of_its_own_store(catalogue: Catalogue, draw: str, views: int | None) -> None:
     weights = {"esc:original": 1, "esc:mp3_64": 1, "tau:original": 1, "tau:mp3_64": 1}
@@ -81,6 +93,8 @@ def mixtures(draw: st.DrawFn) -> dict[str, Any]:
         settings["rows"] = draw(st.integers(1, 200))
     settings["stratify"] = draw(st.none() | st.integers(2, 30))
     settings["window"] = draw(st.none() | st.integers(10, 40))
+    if kind in ("union", "weighted") and settings["window"] is None:
+        settings["by_column"] = draw(st.sampled_from([{}, {"label": {"dog": 3, "siren": 0.5}}]))
     return settings
 
 
