@@ -80,13 +80,36 @@ def test_each_clip_comes_once_in_conditions_of_its_own_store(catalogue: Catalogu
         assert {split_store(plan.conditions[number])[0] for number in shown} == {stores[clip]}
 
 
+def test_an_anchor_is_each_stores_own_condition(catalogue: Catalogue) -> None:
+    weights = {"esc:original": 1, "esc:mp3_64": 3, "tau:original": 1, "tau:mp3_64": 1}
+    plan = open_plan(recipe("views", weights, views=2, anchor="original"), catalogue)
+    conditions, clips = all_rows(plan)
+    shown = Counter(tuple(plan.conditions[number] for number in row) for row in conditions.tolist())
+    assert shown == {("esc:original", "esc:mp3_64"): 16, ("tau:original", "tau:mp3_64"): 24}
+    assert len(set(clips.tolist())) == 40
+
+
+@pytest.mark.parametrize(
+    ("weights", "views", "anchor", "message"),
+    [
+        ({"esc:original": 1, "esc:mp3_64": 1, "tau:mp3_64": 1}, 2, "original", "the anchor 'tau:original' is not in the mixture"),
+        ({"esc:original": 1, "tau:original": 1}, 2, "esc:original", "the anchor 'esc:original' is of one store; write 'original'"),
+        ({"esc:original": 1, "tau:original": 2, "tau:pitch": 1}, 2, "original", "the anchor 'tau:original' is in every row"),
+        ({"esc:original": 3, "esc:mp3_64": 1, "tau:original": 2, "tau:mp3_64": 2}, 2, None, "'esc:original' has 3 of the 4 of all weights"),
+    ],
+)
+def test_views_are_checked_in_each_store(weights: dict[str, int], views: int, anchor: str | None, message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        recipe("views", weights, views=views, anchor=anchor)
+
+
 @st.composite
 def mixtures(draw: st.DrawFn) -> dict[str, Any]:
     """Arguments of `recipe` for both stores, every draw among them."""
     names = ["esc:original", "esc:mp3_64", "tau:original", "tau:mp3_64"]
     kind = draw(st.sampled_from(["union", "weighted", "one-per-clip", "views"]))
     if kind == "views":
-        return {"draw": kind, "weights": dict.fromkeys(names, 1), "views": 2}
+        return {"draw": kind, "weights": dict.fromkeys(names, 1), "views": 2, "anchor": draw(st.none() | st.just("original"))}
     chosen = draw(st.lists(st.sampled_from([*names, "tau:pitch"]), min_size=1, max_size=5, unique=True))
     settings: dict[str, Any] = {"draw": kind, "weights": {name: draw(st.sampled_from([1, 0.5, 0.29, 2])) for name in chosen}}
     if kind == "weighted":

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 from pydantic import BaseModel, Field
 
+from streamaug.condition_names import split_store
 from streamaug.planning.apportion import apportion, cuts, integer_shares
 from streamaug.planning.candidates import CandidateSetBuilder, CandidateSets, Stratum, availability_classes, eligible_clips
 from streamaug.planning.draws.balance import balance_error
@@ -33,7 +34,7 @@ class OnePerClipDraw:
     def open(self, recipe: Recipe, inventory: Inventory, seed: int) -> tuple[CandidateSets, CellsOfEpoch]:
         """The clips of each availability class, and the cells of each epoch."""
         candidates, strata = _strata(recipe, inventory)
-        return candidates, PerClipCells(shares=list(recipe.mixture.values()), strata=strata, views=1, anchor=None, seed=seed).cells
+        return candidates, PerClipCells(shares=list(recipe.mixture.values()), strata=strata, views=1, anchors=(), seed=seed).cells
 
 
 class ViewsOptions(BaseModel):
@@ -56,14 +57,13 @@ class ViewsDraw:
         anchor: str | None = recipe.options.get("anchor")
         drawn = dict(recipe.mixture)
         if anchor is not None:
-            if anchor not in drawn:
-                raise recipe.error_at(("anchor",), f"the anchor '{anchor}' is not in the mixture; add '{anchor}: 1' to it")
-            if drawn.pop(anchor).weight != Schedule.of(1):
-                raise recipe.error_at(
-                    ("mixture", anchor), f"the anchor '{anchor}' is in every row, so its weight is 1; write '{anchor}: 1'"
-                )
+            _check_anchors(recipe, anchor)
+            for number in _anchors(recipe, anchor):
+                del drawn[recipe.conditions[number]]
         check_weights(recipe, drawn)
-        _check_shares(recipe, drawn, recipe.options["views"] - (anchor is not None))
+        for store in {split_store(name)[0]: None for name in drawn}:
+            own = {name: share for name, share in drawn.items() if split_store(name)[0] == store}
+            _check_shares(recipe, own, recipe.options["views"] - (anchor is not None))
         if recipe.balance and recipe.stratify:
             raise recipe.error_at(("stratify",), "'stratify' and 'balance' together cannot be exact with 'draw: views'; remove one of them")
 
@@ -71,9 +71,9 @@ class ViewsDraw:
         """The clips of each availability class, and the cells of each epoch."""
         candidates, strata = _strata(recipe, inventory)
         options = ViewsOptions.model_validate(recipe.options)
-        anchor = None if options.anchor is None else recipe.conditions.index(options.anchor)
-        _check_views(recipe, inventory, strata, options.views, anchor)
-        cells = PerClipCells(shares=list(recipe.mixture.values()), strata=strata, views=options.views, anchor=anchor, seed=seed)
+        anchors = () if options.anchor is None else _anchors(recipe, options.anchor)
+        _check_views(recipe, inventory, strata, options.views, anchors)
+        cells = PerClipCells(shares=list(recipe.mixture.values()), strata=strata, views=options.views, anchors=anchors, seed=seed)
         return candidates, cells.cells
 
 
@@ -92,12 +92,35 @@ def _strata(recipe: Recipe, inventory: Inventory) -> tuple[CandidateSets, list[S
     return builder.build(), strata
 
 
+def _anchors(recipe: Recipe, anchor: str) -> tuple[int, ...]:
+    """Numbers of the conditions that an anchor names: one, or with several stores one in each."""
+    return tuple(number for number, name in enumerate(recipe.conditions) if anchor in (name, split_store(name)[1]))
+
+
+def _check_anchors(recipe: Recipe, anchor: str) -> None:
+    """Check that every store has the anchor in the mixture, with the weight 1. Raises RecipeError."""
+    names = [recipe.conditions[number] for number in _anchors(recipe, anchor)]
+    stores = {split_store(name)[0] for name in names}
+    for name in recipe.conditions:
+        store, _ = split_store(name)
+        if store not in stores:
+            missing = f"{store}:{split_store(anchor)[1]}" if store else anchor
+            if missing in recipe.mixture:
+                raise recipe.error_at(
+                    ("anchor",), f"the anchor '{anchor}' is of one store; write '{split_store(anchor)[1]}', each store's own"
+                )
+            raise recipe.error_at(("anchor",), f"the anchor '{missing}' is not in the mixture; add '{missing}: 1' to it")
+    for name in names:
+        if recipe.mixture[name].weight != Schedule.of(1):
+            raise recipe.error_at(("mixture", name), f"the anchor '{name}' is in every row, so its weight is 1; write '{name}: 1'")
+
+
 def _check_shares(recipe: Recipe, drawn: dict[str, Share], views: int) -> None:
     """Check that no condition's weight asks for more than one view of a clip. Raises RecipeError.
 
     Args:
         recipe: The recipe.
-        drawn: The conditions that are drawn, that is, all but the anchor.
+        drawn: The conditions of a store that are drawn, that is, all but the anchor.
         views: Conditions that are drawn per row.
     """
     for epoch in recipe.times_to_check(drawn):
@@ -113,12 +136,12 @@ def _check_shares(recipe: Recipe, drawn: dict[str, Share], views: int) -> None:
                 )
 
 
-def _check_views(recipe: Recipe, inventory: Inventory, strata: Sequence[Stratum], views: int, anchor: int | None) -> None:
+def _check_views(recipe: Recipe, inventory: Inventory, strata: Sequence[Stratum], views: int, anchors: Sequence[int]) -> None:
     """Check that every clip has as many conditions as a row has views. Raises RecipeError."""
     for epoch in recipe.times_to_check(recipe.mixture):
         weighted = {number for number, share in enumerate(recipe.mixture.values()) if share.weight.at(epoch)}
         for stratum in strata:
-            lacks_anchor = anchor is not None and anchor not in stratum.conditions
+            lacks_anchor = bool(anchors) and not set(anchors) & set(stratum.conditions)
             if lacks_anchor or len(weighted & set(stratum.conditions)) < views:
                 available = ", ".join(recipe.conditions[condition] for condition in stratum.conditions)
                 raise recipe.error_at(
@@ -143,37 +166,40 @@ class PerClipCells:
         shares: The weight of each condition.
         strata: One per availability class and group.
         views: Conditions per row, including the anchor.
-        anchor: Number of the condition that every row shows first; None for none.
+        anchors: Numbers of the conditions that rows show first, one per store; none without an
+            anchor.
         seed: Seed for all shuffles.
     """
 
     shares: Sequence[Share]
     strata: Sequence[Stratum]
     views: int
-    anchor: int | None
+    anchors: Sequence[int]
     seed: int
 
     def cells(self, epoch: int) -> Cells:
         """The cells of an epoch."""
-        drawn = self.views - (self.anchor is not None)
+        drawn = self.views - bool(self.anchors)
         order = list(range(len(self.shares)))
         if drawn > 1:
             order = permute(order, len(order), named_key(self.seed, "conditions", epoch)).tolist()
-        weights = integer_shares([Fraction(0) if c == self.anchor else share.weight.at(epoch) for c, share in enumerate(self.shares)])
+        weights = integer_shares([Fraction(0) if c in self.anchors else share.weight.at(epoch) for c, share in enumerate(self.shares)])
         by_stratum = [[weights[condition] if condition in stratum.conditions else 0 for condition in order] for stratum in self.strata]
         totals = [drawn * stratum.size if any(row) else 0 for stratum, row in zip(self.strata, by_stratum, strict=True)]
         cells = []
         for stratum, total, counts in zip(self.strata, totals, apportion(totals, by_stratum, cap=drawn), strict=True):
             if total:
                 key = named_key(self.seed, "clips", epoch, *stratum.name)
+                anchor = [number for number in self.anchors if number in stratum.conditions]
                 for first, stop, conditions in self._pieces(stratum.size, drawn, order, counts):
-                    cells.append(Cell(conditions, stratum.candidate_set, first, stop - first, key))
+                    cells.append(Cell((*anchor, *conditions), stratum.candidate_set, first, stop - first, key))
         if self.views == 1:
             cells.sort(key=lambda cell: cell.conditions)  # a condition's cells side by side, so that a batch can be exact in conditions
         return Cells.of(cells, views=self.views)
 
     def _pieces(self, size: int, drawn: int, order: Sequence[int], counts: Sequence[int]) -> list[tuple[int, int, tuple[int, ...]]]:
-        """The slots of a stratum, cut where the conditions change: first slot, end, conditions.
+        """The slots of a stratum, cut where the drawn conditions change: first slot, end,
+        conditions.
 
         Args:
             size: Clips of the stratum.
@@ -187,5 +213,5 @@ class PerClipCells:
         for first, stop in pairwise(stops):
             points = [first + view * size for view in range(drawn)]
             shown = [order[next(number for number, end in enumerate(ends) if point < end)] for point in points]
-            pieces.append((first, stop, tuple(shown if self.anchor is None else [self.anchor, *shown])))
+            pieces.append((first, stop, tuple(shown)))
         return pieces
