@@ -164,23 +164,13 @@ def build_pipeline(opened: OpenedStore, features: Mapping[str, Feature], setting
         features, on_device = (features, {}) if stays else split_features(features, settings.device)
         stage = DeviceStage(settings.device, on_device, opened.samples)
     caches = _open_caches(opened, features, settings)
-    sources = {
-        name: Source(
-            folder=folder,
-            fetcher=Fetcher(folder, deadline=settings.deadline),
-            locations=opened.locations,
-            clip_ids=opened.clip_ids,
-            cache=caches.get("bitstreams"),
-            counters=counters,
-        )
-        for name, folder in opened.folders.items()
-    }
+    source = open_source(opened, caches.get("bitstreams"), settings.deadline, counters)
     processing = Processing(features=features, augmentation=settings.augmentation)
     workers = _start_workers(settings, processing)
     if settings.device is not None and settings.device.type == "cuda":
         workers.pin()
     return Pipeline(
-        sources[""] if "" in sources else JoinedSource(sources, opened.locations),
+        source,
         opened.locations,
         processing,
         workers,
@@ -191,6 +181,37 @@ def build_pipeline(opened: OpenedStore, features: Mapping[str, Feature], setting
         is_local=_are_local(opened),
         stage=stage,
     )
+
+
+def open_source(opened: OpenedStore, cache: CacheView | None, deadline: float, counters: Counters) -> Source | JoinedSource:
+    """What brings the bitstreams of a stream to this process.
+
+    Args:
+        opened: The store, or several.
+        cache: Of bitstreams; None for none.
+        deadline: Seconds that a remote read may take, all tries together.
+        counters: Where reads and waits are counted.
+    """
+    sources = {
+        name: Source(
+            folder=folder,
+            fetcher=Fetcher(folder, deadline=deadline),
+            locations=opened.locations,
+            clip_ids=opened.clip_ids,
+            cache=cache,
+            counters=counters,
+        )
+        for name, folder in opened.folders.items()
+    }
+    return sources[""] if "" in sources else JoinedSource(sources, opened.locations)
+
+
+def open_bitstream_cache(opened: OpenedStore, backend: CacheBackend | None) -> CacheView | None:
+    """The cached bitstreams of a stream; None without a cache, or if all its stores are on this
+    machine's disk. Raises CacheError."""
+    if backend is None or _are_local(opened):
+        return None
+    return backend.open("bitstreams", opened.locations, max(int(location.size.max()) for location in opened.locations))
 
 
 def _is_count(number: Any) -> bool:
@@ -224,9 +245,9 @@ def _start_workers(settings: StreamSettings, processing: Processing) -> Workers:
 
 def _open_caches(opened: OpenedStore, features: Mapping[str, Feature], settings: StreamSettings) -> dict[str, CacheView]:
     caches: dict[str, CacheView] = {}
-    if settings.byte_cache is not None and not _are_local(opened):
-        largest = max(int(location.size.max()) for location in opened.locations)
-        caches["bitstreams"] = settings.byte_cache.open("bitstreams", opened.locations, largest)
+    bitstreams = open_bitstream_cache(opened, settings.byte_cache)
+    if bitstreams is not None:
+        caches["bitstreams"] = bitstreams
     if settings.feature_cache is not None:
         decodings = {location.meta.decoding for location in opened.locations}
         decoders = sorted(decoding.codec for decoding in decodings if decoding.demuxer is None)

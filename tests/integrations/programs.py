@@ -16,7 +16,7 @@ from pathlib import Path
 
 PAGE = (Path(__file__).parents[2] / "docs" / "trainers.md").read_text()
 PROGRAMS: dict[str, str] = {
-    heading: program.replace("batch_size=24", 'batch_size=24, features="waveform", threads=1')
+    heading: program.replace('Stream("recipe.yaml", "store"', 'Stream("recipe.yaml", "store", features="waveform", threads=1')
     for heading, program in re.findall(r"## (.*?)\n.*?```python\n(.*?)```", PAGE, re.DOTALL)
 }
 """The programs of the page by the heading of their section, with the feature that takes the least time."""
@@ -71,7 +71,14 @@ def __getattr__(name):
     return LightningModel
 '''
 
-PRELOADED = ["lightning", "transformers", "accelerate", "torchdata.stateful_dataloader", "streamaug.streaming.loader"]
+PRELOADED = [
+    "lightning",
+    "transformers",
+    "accelerate",
+    "torchdata.stateful_dataloader",
+    "streamaug.integrations.webdataset",
+    "streamaug.streaming.loader",
+]
 
 
 @dataclass(frozen=True)
@@ -92,9 +99,7 @@ def run(program: str, folder: Path, number: int, *, ranks: int, stop: Stop | Non
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     server = multiprocessing.get_context("forkserver")
-    server.set_forkserver_preload(
-        ["lightning", "transformers", "accelerate", "torchdata.stateful_dataloader", "streamaug.streaming.loader"]
-    )
+    server.set_forkserver_preload(PRELOADED)
     processes = []
     for rank in range(ranks):
         environment = {"RUN": str(number), "STOP_AFTER": str(stop.after if stop else -1), "STOP": stop.how if stop else ""}

@@ -7,7 +7,7 @@ import pytest
 
 from tests.integrations.programs import PROGRAMS, Stop, run
 
-LIGHTNING, ACCELERATE, TRAINER, TORCHRUN, STATEFUL = PROGRAMS
+LIGHTNING, ACCELERATE, TRAINER, TORCHRUN, STATEFUL, WEBDATASET = PROGRAMS
 STOPS = [Stop(3, "error"), Stop(2, "killed"), None]
 """Three runs of 4 batches an epoch, a checkpoint after every second: one stops in the middle of an
 epoch, one is killed and left with the checkpoint of an epoch's end, one runs to the end."""
@@ -66,6 +66,16 @@ def test_torchrun_stops_and_resumes_with_the_plans_rows(folder: Path, workers: i
 def test_stateful_dataloader_stops_and_resumes_with_the_plans_rows(folder: Path, workers: int | str, ranks: int) -> None:
     program = PROGRAMS[STATEFUL]
     if ranks > 1:  # each rank saves its own state
+        program = "import os\n" + program.replace('"saved.pt"', '"saved.pt" + os.environ["RANK"]').replace(
+            '"new.pt"', '"new.pt" + os.environ["RANK"]'
+        )
+    check_stops_and_resumes(program, folder, workers, ranks)
+
+
+@pytest.mark.parametrize(("workers", "ranks"), WAYS)
+def test_webdataset_stops_and_resumes_with_the_plans_rows(folder: Path, workers: int | str, ranks: int) -> None:
+    program = PROGRAMS[WEBDATASET].replace("batched(24)", f"batched({24 // ranks})")
+    if ranks > 1:  # the ranks stop at any batch, each saves its own state
         program = "import os\n" + program.replace('"saved.pt"', '"saved.pt" + os.environ["RANK"]').replace(
             '"new.pt"', '"new.pt" + os.environ["RANK"]'
         )
