@@ -106,9 +106,8 @@ def _check_anchors(recipe: Recipe, anchor: str) -> None:
         if store not in stores:
             missing = f"{store}:{split_store(anchor)[1]}" if store else anchor
             if missing in recipe.mixture:
-                raise recipe.error_at(
-                    ("anchor",), f"the anchor '{anchor}' is of one store; write '{split_store(anchor)[1]}', each store's own"
-                )
+                own = split_store(anchor)[1]
+                raise recipe.error_at(("anchor",), f"the anchor '{anchor}' is of one store; write '{own}', each store's own")
             raise recipe.error_at(("anchor",), f"the anchor '{missing}' is not in the mixture; add '{missing}: 1' to it")
     for name in names:
         if recipe.mixture[name].weight != Schedule.of(1):
