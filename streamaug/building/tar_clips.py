@@ -43,7 +43,7 @@ def tar_paths(source: str) -> list[str]:
     ['s3://bucket/train-08.tar', 's3://bucket/train-09.tar', 's3://bucket/train-10.tar']
     """
     if Path(source).is_dir():
-        return sorted(str(path) for path in Path(source).iterdir() if path.name.endswith(_ENDINGS))
+        return sorted(map(str, Path(source).glob("*.tar")))  # a .tar.gz next to class folders is what they came in
     if not source.endswith(_ENDINGS):
         return []
     if Path(source).exists():
