@@ -343,7 +343,8 @@ def test_one_clip_of_many_may_seem_a_sample_late(clips: Path, tmp_path: Path, sa
     """Codecs of speech move the peak of some clips, whose delay is right."""
     store = make(tmp_path / "store", clips, "original,aac_32", clips_per_shard=12)
     forge(store, "aac_32", delay=-samples, clips=1)
-    assert len(findings(store, decode=True)) == expected
+    heard = [finding for finding in findings(store, decode=True) if "against what was coded" in finding.message]
+    assert len(heard) == expected  # that delays differ is found without decoding
 
 
 def test_decoding_one_condition_decodes_what_it_must_be_aligned_with(store: Path) -> None:
