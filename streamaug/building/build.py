@@ -31,11 +31,11 @@ from streamaug.building.existing import (
 )
 from streamaug.building.facts import FACTS_FILE
 from streamaug.building.job import SHARD_MB, Job
-from streamaug.building.options import check_options, clip_length, own_lengths
+from streamaug.building.options import check_options, clip_length, kept_channels, own_lengths
 from streamaug.building.prepare import check_lengths, fit_chain, have_effects, prepare_conditions
 from streamaug.building.problems import BrokenSourcesError, Problem, report
 from streamaug.building.publish import Changes, publish
-from streamaug.building.reading import LONGEST_S, Channel
+from streamaug.building.reading import LONGEST_S, Channel, Channels, Reading
 from streamaug.building.recordings import Originals, Recording, Recordings
 from streamaug.building.rejected import write_rejected
 from streamaug.building.shard import ShardTask, build_shard
@@ -87,6 +87,7 @@ def build(
     rate: int | None = None,
     seconds: float | None = None,
     channel: Channel = "mix",
+    channels: Channels | None = None,
     longest: float = LONGEST_S,
     shard_by: str = "split",
     shard_mb: float = SHARD_MB,
@@ -120,6 +121,9 @@ def build(
             have the same length.
         channel: What becomes the store's one channel: "mix" for the mean of a source's channels,
             "left" for the first, "right" for the second. Default: "mix".
+        channels: "mono" for a store of one channel, "keep" for one with the channels of its
+            sources, one or two, which must be as many in all of them. Default: those of the
+            existing store, else "mono".
         longest: Length in seconds beyond which a source is refused. Default: one hour.
         shard_by: Column to shard by: each shard holds clips of one value.
         shard_mb: Size of a shard of `original` in MB, by estimate; at least eight shards per value
@@ -155,6 +159,7 @@ def build(
         rate=rate,
         seconds=seconds,
         channel=channel,
+        channels=channels,
         longest=longest,
         shard_by=shard_by,
         shard_mb=shard_mb,
@@ -186,15 +191,17 @@ def run_job(job: Job, executor: Executor, progress: Progress) -> Built:
     table = _read_clips(job, progress)
     excerpts = excerpts_of(table)
     rate = job.rate if job.rate is not None else (existing.manifest.rate if existing else common_rate(table["path"].to_pylist()))
-    reading = job.reading(rate, clip_length(job, rate, existing))
+    kept = kept_channels(job, table["path"].to_pylist(), existing)
+    channels = kept or 1
+    reading = job.reading(rate, clip_length(job, rate, existing), kept)
 
     with disk_errors(folder.url), staging(folder) as staged:
         check = SourceCheck(excerpts, reading, staged, recheck=job.recheck)
         with check.started(executor) as inspected:
             # While this process calibrates the encoders, the workers start.
-            prepared, skipped_conditions = prepare_conditions(job, rate, progress, existing.store.conditions if existing else ())
+            prepared, skipped_conditions = prepare_conditions(job, rate, channels, progress, existing.store.conditions if existing else ())
             sources = check.finish(inspected, progress)
-        clips, errors = _usable_clips(job, table, sources, rate, existing, progress)
+        clips, errors = _usable_clips(job, table, sources, reading, existing, progress)
         samples = int(clips["samples"][0].as_py())
         check_lengths(prepared, samples, clips["clip_id"][0].as_py())
         name = job.name or (existing.manifest.name if existing else job.clips.stem)
@@ -204,10 +211,10 @@ def run_job(job: Job, executor: Executor, progress: Progress) -> Built:
         if existing:
             check_effects(existing, change, [str(condition) for condition in prepared] if job.replace else ())
         labels = ordered_labels(clips, existing)
-        clips = add_shard_column(clips, job, existing)
+        clips = add_shard_column(clips, job, channels, existing)
         reading = dataclasses.replace(reading, samples=samples)
         originals = Originals.staged(folder, staged.name, clips, reading) if have_effects(prepared) else None
-        chains = [fit_chain(condition, steps, clips, rate, originals, job.effects) for condition, steps in prepared.items()]
+        chains = [fit_chain(condition, steps, clips, rate, channels, originals, job.effects) for condition, steps in prepared.items()]
         indexes = {  # raises if settings differ
             chain.name: existing_index(existing, chain, replace=job.replace, is_outdated=change is not None) for chain in chains
         }
@@ -226,6 +233,7 @@ def run_job(job: Job, executor: Executor, progress: Progress) -> Built:
             name=name,
             labels=labels,
             rate=rate,
+            channels=channels,
             shard_by=job.shard_by,
             clips=tables.add_clips(table_of_clips),
             conditions={plan.chain.name: tables.add_index(plan.index) for plan in plans if plan.index is not None},
@@ -270,7 +278,7 @@ def _problems_file(job: Job) -> Path:
 
 
 def _usable_clips(
-    job: Job, table: pa.Table, facts: Sequence[SourceInfo], rate: int, existing: ExistingStore | None, progress: Progress
+    job: Job, table: pa.Table, facts: Sequence[SourceInfo], reading: Reading, existing: ExistingStore | None, progress: Progress
 ) -> tuple[pa.Table, list[Problem]]:
     """The clips without errors, with what the check found out about them, and all errors."""
     checked = own_lengths(table["clip_id"].to_pylist(), facts, existing) if existing and job.seconds is None else facts
@@ -282,7 +290,7 @@ def _usable_clips(
         raise BrokenSourcesError(problems)
     good_rows = [row for row in range(table.num_rows) if row not in bad_rows]
     good = table.take(np.array(good_rows))
-    for message in (*split_warnings(good), *summarize_changes(checked, rate)):
+    for message in (*split_warnings(good), *summarize_changes(checked, reading.rate, reading.channels or 1)):
         progress.say(message)
     return add_source_columns(good, [checked[row] for row in good_rows]), errors
 

@@ -31,11 +31,13 @@ class EffectStep:
 
 @dataclass(frozen=True, kw_only=True)
 class Chain:
-    """A condition with its steps prepared; `rate` is the store's in Hz."""
+    """A condition with its steps prepared; `rate` is the store's in Hz, `channels` are its
+    channels."""
 
     condition: Condition
     steps: tuple[CalibratedEncoder | EffectStep, ...]
     rate: int
+    channels: int = 1
 
     @property
     def name(self) -> str:
@@ -55,7 +57,7 @@ class Chain:
     @property
     def decoding(self) -> Decoding:
         """What decodes the stored bitstreams."""
-        return self.last.decoding if self.last else FLAC
+        return self.last.decoding if self.last else FLAC.model_copy(update={"channels": self.channels})
 
     @property
     def delay(self) -> int:
@@ -69,7 +71,10 @@ class Chain:
         counts as a step."""
         metadata = [_metadata_of(step, is_last=step is self.steps[-1]) for step in self.steps]
         if self.last is None:
-            flac = CodingStep(step="flac", adapter="soundfile", encoder="flac", version=pcm.flac_version(), rate=self.rate, arguments={})
+            arguments = {"channels": str(self.channels)} if self.channels > 1 else {}
+            flac = CodingStep(
+                step="flac", adapter="soundfile", encoder="flac", version=pcm.flac_version(), rate=self.rate, arguments=arguments
+            )
             metadata.append(flac)
         return tuple(metadata)
 
@@ -170,7 +175,7 @@ def encode_clip(chains: Iterable[Chain], signal: np.ndarray, clip: Mapping[str, 
 
     Args:
         chains: The conditions.
-        signal: PCM of the original, of shape (samples,).
+        signal: PCM of the original, of shape (samples,) or (2, samples).
         clip: The clip's row of the clips table.
         load: Loads the original of another clip, for effects.
 
@@ -190,7 +195,7 @@ def encode_clip(chains: Iterable[Chain], signal: np.ndarray, clip: Mapping[str, 
                 changed = step.effect.apply(pcm.to_float(before), chain.rate, clip, load)
                 _check_samples(changed, signal, f"clip '{clip['clip_id']}': effect '{step.step}'")
             else:
-                changed = step.decode(bitstream(chain, count), len(signal))
+                changed = step.decode(bitstream(chain, count), signal.shape[-1])
             signals[prefix] = pcm.to_pcm(changed, _BETWEEN)
         return signals[prefix]
 

@@ -80,7 +80,7 @@ def _inspect(excerpt: Excerpt, reading: Reading, file: SourceFile) -> SourceInfo
     peak = np.abs(source.pcm, dtype=np.int64)
     full_scale = (1 << 15) - 1 if depth == 16 else ((1 << 23) - 1) << 8
     return SourceInfo(
-        samples=len(source.pcm),
+        samples=source.pcm.shape[-1],
         depth=depth,
         sha256=digest(source.pcm),
         rate=source.rate,
@@ -198,13 +198,13 @@ def split_warnings(clips: pa.Table) -> list[str]:
     ]
 
 
-def summarize_changes(sources: Sequence[SourceInfo], rate: int) -> list[str]:
+def summarize_changes(sources: Sequence[SourceInfo], rate: int, channels: int) -> list[str]:
     """One line per way in which sources were changed for the store, with the number of clips."""
     changes = Counter[str]()
     for source in sources:
         if source.rate and source.rate != rate:
             changes[f"resampled from {source.rate} to {rate} Hz"] += 1
-        if source.channels > 1:
+        if source.channels > channels:
             changes[f"mixed down from {source.channels} channels"] += 1
         if source.padding:
             changes[f"{'padded' if source.padding > 0 else 'cut'} to {source.samples / rate:g} s"] += 1

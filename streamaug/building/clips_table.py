@@ -60,7 +60,7 @@ def stored_columns(clips: pa.Table) -> pa.Table:
     return table.cast(pa.schema([*CLIPS_SCHEMA, *(table.schema.field(name) for name in own)]))
 
 
-def add_shard_column(clips: pa.Table, job: Job, existing: ExistingStore | None) -> pa.Table:
+def add_shard_column(clips: pa.Table, job: Job, channels: int, existing: ExistingStore | None) -> pa.Table:
     """A clips table with the column shard.
 
     Clips of the existing store keep their shard; new clips go to new shards after the last.
@@ -68,6 +68,7 @@ def add_shard_column(clips: pa.Table, job: Job, existing: ExistingStore | None) 
     Args:
         clips: The clips, with the columns samples and depth.
         job: What to shard by, and how large the shards are to be.
+        channels: Channels of the store.
         existing: The store; None if there is none yet.
     """
     shards = np.full(clips.num_rows, -1, np.int32)
@@ -78,7 +79,7 @@ def add_shard_column(clips: pa.Table, job: Job, existing: ExistingStore | None) 
     ids, values = clips["clip_id"].take(new).to_pylist(), pc.cast(clips[job.shard_by], pa.string()).take(new).to_pylist()
     largest = job.clips_per_shard
     if largest is None and len(new):
-        size = (clips["samples"].to_numpy() * (clips["depth"].to_numpy() // 8))[new].mean() * _FLAC_SHARE
+        size = (clips["samples"].to_numpy() * (clips["depth"].to_numpy() // 8))[new].mean() * channels * _FLAC_SHARE
         largest = max(1, int(job.shard_mb * 1e6 / size))
     shards[new] = assign_shards(ids, values, largest or 1, int(shards.max(initial=-1)) + 1, fixed=job.clips_per_shard is not None)
     return clips.append_column("shard", pa.array(shards))

@@ -114,6 +114,7 @@ def compact(
             name=manifest.name,
             labels=manifest.labels,
             rate=manifest.rate,
+            channels=manifest.channels,
             shard_by=manifest.shard_by,
             clips=tables.add_clips(clips),
             conditions=conditions,

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from streamaug.building.reading import LONGEST_S, Channel, Reading
+from streamaug.building.reading import LONGEST_S, Channel, Channels, Reading
 from streamaug.codecs import Settings, load_settings
 from streamaug.conditions import Condition
 from streamaug.effects import Effect
@@ -32,6 +32,9 @@ class Job:
             have the same length.
         channel: What becomes the store's one channel: "mix" for the mean of a source's channels,
             "left" for the first, "right" for the second. Default: "mix".
+        channels: "mono" for a store of one channel, "keep" for one with the channels of its
+            sources, one or two, which must be as many in all of them. Default: those of the
+            existing store, else "mono".
         longest: Length in seconds beyond which a source is refused. Default: one hour.
         shard_by: Column to shard by: each shard holds clips of one value.
         shard_mb: Size of a shard of `original` in MB, by estimate; at least eight shards per value
@@ -56,6 +59,7 @@ class Job:
     rate: int | None = None
     seconds: float | None = None
     channel: Channel = "mix"
+    channels: Channels | None = None
     longest: float = LONGEST_S
     shard_by: str = "split"
     shard_mb: float = SHARD_MB
@@ -69,11 +73,12 @@ class Job:
     columns: Mapping[str, str] = field(default_factory=dict)
     known_problems: Mapping[str, str] = field(default_factory=dict)
 
-    def reading(self, rate: int, samples: int | None) -> Reading:
+    def reading(self, rate: int, samples: int | None, channels: int | None) -> Reading:
         """How the sources are read.
 
         Args:
             rate: Sample rate of the store in Hz.
             samples: Length that they are cut or padded to, as `options.clip_length` gives it.
+            channels: Channels that they must have, as `options.kept_channels` gives it.
         """
-        return Reading(rate=rate, samples=samples, channel=self.channel, longest=self.longest)
+        return Reading(rate=rate, samples=samples, channel=self.channel, channels=channels, longest=self.longest)

@@ -1,4 +1,4 @@
-"""Bring a source to one channel, and note what its channels lose by that."""
+"""Bring a source to the channels of the store, and note what its channels lose by that."""
 
 from collections.abc import Sequence
 
@@ -23,15 +23,16 @@ cast: 20 dB more than any converter gives. Sound that was mixed too loud stays b
 
 
 class MixDown:
-    """Takes a source block by block and gives one channel of it.
+    """Takes a source block by block and gives one channel of it, or all.
 
     Args:
         channels: Number of channels of the source.
         channel: Which one to take, or "mix" for the mean of all.
+        keep: Whether all channels are kept instead.
     """
 
-    def __init__(self, channels: int, channel: Channel) -> None:
-        self._channels = channels
+    def __init__(self, channels: int, channel: Channel, *, keep: bool = False) -> None:
+        self._channels, self._keep = channels, keep and channels > 1
         self._taken = {"left": 0, "right": min(1, channels - 1)}.get(channel)
         self._blocks: list[np.ndarray] = []
         self._sums, self._products = np.zeros(channels), np.zeros((channels, channels))
@@ -50,13 +51,18 @@ class MixDown:
         if block.dtype.kind == "f":
             self._check_floats(block)
         if self._channels == 1:
-            mono = block[:, 0]
+            taken = block[:, 0]
         else:
             values = to_float64(block)
-            mono = values.mean(1) if self._taken is None else block[:, self._taken]
+            if self._keep:
+                taken = block.T
+            elif self._taken is None:
+                taken = values.mean(1)
+            else:
+                taken = block[:, self._taken]
             self._sums += np.ones(len(values)) @ values
             self._products += values.T @ values
-        self._blocks.append(np.ascontiguousarray(mono))
+        self._blocks.append(np.ascontiguousarray(taken))
         self.samples += len(block)
 
     def _check_floats(self, block: np.ndarray) -> None:
@@ -65,8 +71,9 @@ class MixDown:
         self._peak = max(self._peak, float(np.abs(block).max(initial=0)))
         self._is_whole = self._is_whole and bool((block == np.rint(block)).all())
 
-    def mono(self) -> np.ndarray:
-        """The channel: integers if all blocks had integers and none were mixed, else float64.
+    def signal(self) -> np.ndarray:
+        """The channel, of shape (samples,), or all that are kept, (channels, samples): integers if
+        all blocks had integers and none were mixed, else float64.
 
         Raises:
             ClipsError: The samples are integers that were cast to float.
@@ -76,7 +83,7 @@ class MixDown:
                 f"its samples reach {self._peak:.6g} where full scale is 1, as integers do that were cast to float; "
                 "divide them by the integers' full scale (32768 for 16 bits), or remove it from the table"
             )
-        return np.concatenate(self._blocks)
+        return np.concatenate(self._blocks, axis=-1)
 
     @property
     def dead_channels(self) -> str:
@@ -95,7 +102,7 @@ class MixDown:
         Channels of equal sound lose nothing, unrelated ones 3 dB, opposite ones all. More than two
         unrelated channels lose more, for no fault of theirs; that is subtracted.
         """
-        if self._channels == 1 or self._taken is not None:
+        if self._channels == 1 or self._keep or self._taken is not None:
             return 0.0
         covariance = self._covariance()
         expected = 2 * covariance.trace() / self._channels**2

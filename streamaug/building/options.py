@@ -4,10 +4,13 @@ import math
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import get_args
 
 from streamaug.building.checks import SourceInfo
 from streamaug.building.existing import ExistingStore
 from streamaug.building.job import Job
+from streamaug.building.reading import Channels
+from streamaug.building.sources import common_channels
 from streamaug.errors import ClipsError, StoreError
 
 _RATES = (1_000, 655_350)
@@ -32,8 +35,36 @@ def check_options(job: Job) -> None:
         raise ClipsError(f"clips_per_shard {job.clips_per_shard} is not a number of clips; choose 1 or more")
     if not (math.isfinite(job.shard_mb) and job.shard_mb > 0):
         raise ClipsError(f"shard_mb {job.shard_mb:g} is not a size of shards; choose one above 0 MB")
+    if job.channels not in (None, *get_args(Channels)):
+        raise ClipsError(f"channels '{job.channels}' does not exist; use one of {', '.join(get_args(Channels))}")
+    if job.channels == "keep" and job.channel != "mix":
+        raise ClipsError(f"--channels keep keeps all channels, and --channel {job.channel} one of them; leave one of the two out")
     if job.name is not None and not job.name.strip():
         raise ClipsError("the name of the data set is empty; give it one, or leave the option out")
+
+
+def kept_channels(job: Job, paths: Sequence[str], existing: ExistingStore | None) -> int | None:
+    """The number of channels that all sources must have and that the store keeps; None if the store
+    has one channel, whatever they have.
+
+    Args:
+        job: The job.
+        paths: The sources.
+        existing: The store that the build adds to.
+
+    Raises:
+        ClipsError: The sources have more channels than a store.
+        StoreError: The store has two channels, and the job wants one.
+    """
+    channels = job.channels or ("mono" if existing is None or existing.manifest.channels == 1 else "keep")
+    if channels == "keep":
+        return common_channels(paths) if existing is None else existing.manifest.channels
+    if existing is not None and existing.manifest.channels > 1:
+        raise StoreError(
+            f"{existing.url} has {existing.manifest.channels} channels, but --channels mono makes one; "
+            "leave --channels out, or build into another folder"
+        )
+    return None
 
 
 def clip_length(job: Job, rate: int, existing: ExistingStore | None) -> int | None:

@@ -11,7 +11,7 @@ from streamaug.building.job import Job
 from streamaug.building.recordings import Originals
 from streamaug.codecs import CalibratedEncoder, calibrate, check_length
 from streamaug.conditions import Condition, Step
-from streamaug.effects import Effect, find_effect
+from streamaug.effects import Effect, find_effect, takes_stereo
 from streamaug.errors import ConditionError, EncoderError, StreamaugError
 from streamaug.progress import Progress
 
@@ -20,13 +20,14 @@ PreparedSteps = tuple[CalibratedEncoder | Step, ...]
 
 
 def prepare_conditions(
-    job: Job, rate: int, progress: Progress, existing: Sequence[str] = ()
+    job: Job, rate: int, channels: int, progress: Progress, existing: Sequence[str] = ()
 ) -> tuple[dict[Condition, PreparedSteps], dict[str, str]]:
     """The steps of every condition of a job.
 
     Args:
         job: The job; `original` is always among its conditions.
         rate: Sample rate of the store in Hz.
+        channels: Its channels.
         progress: Gets a warning for each condition that is skipped.
         existing: Conditions that the store has; none of the job may hold the same bytes under
             another name.
@@ -37,16 +38,22 @@ def prepare_conditions(
     Raises:
         ConditionError: A requested condition names an unknown codec or effect, or would hold the
             same bytes as another one.
-        EncoderError: A requested condition needs an encoder that is missing or fails.
+        EncoderError: A requested condition needs an encoder that is missing or fails, or a codec
+            that takes one channel only.
     """
     conditions = job.conditions if job.conditions is not None else [Condition.parse(name) for name in job.settings.conditions]
 
     @cache
     def prepare(step: Step) -> CalibratedEncoder | Step:
         if step.is_codec:
-            return calibrate(step, job.settings, rate)
+            return calibrate(step, job.settings, rate, channels)
         with _missing_packages_named(step):
-            find_effect(step, job.effects)
+            effect = find_effect(step, job.effects)
+        if channels > 1 and not takes_stereo(effect):
+            raise ConditionError(
+                f"condition step '{step}': effect '{step.name}' takes one channel, but the store has {channels}; "
+                "leave the condition out, or build a store with --channels mono"
+            )
         return step
 
     prepared: dict[Condition, PreparedSteps] = {}
@@ -122,7 +129,13 @@ def check_lengths(prepared: Mapping[Condition, PreparedSteps], samples: int, cli
 
 
 def fit_chain(
-    condition: Condition, prepared: PreparedSteps, clips: pa.Table, rate: int, originals: Originals | None, effects: Mapping[str, Effect]
+    condition: Condition,
+    prepared: PreparedSteps,
+    clips: pa.Table,
+    rate: int,
+    channels: int,
+    originals: Originals | None,
+    effects: Mapping[str, Effect],
 ) -> Chain:
     """A condition that is ready to be built, with its effects fitted to the clips.
 
@@ -131,6 +144,7 @@ def fit_chain(
         prepared: Its steps.
         clips: The clips table.
         rate: Sample rate of the store in Hz.
+        channels: Its channels.
         originals: Audio of these clips; None if no condition has an effect.
         effects: Effects by name, besides the installed ones.
 
@@ -147,7 +161,7 @@ def fit_chain(
         with _missing_packages_named(step):
             effect = find_effect(step, effects).fit(clips.drop_columns(["path"]), originals.signal, rate)
         steps.append(EffectStep(step=step, effect=effect, rate=rate))
-    return Chain(condition=condition, steps=tuple(steps), rate=rate)
+    return Chain(condition=condition, steps=tuple(steps), rate=rate, channels=channels)
 
 
 def have_effects(conditions: Iterable[Condition]) -> bool:

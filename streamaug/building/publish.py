@@ -34,6 +34,7 @@ class Changes:
         name: Name of the data set.
         labels: Class names, in the order of their numbers.
         rate: Sample rate in Hz.
+        channels: Channels of all clips.
         shard_by: Column of the clips table that the store is sharded by.
         clips: The clips table that the build made.
         conditions: The indexes that the build made, by condition.
@@ -45,6 +46,7 @@ class Changes:
     name: str
     labels: tuple[str, ...]
     rate: int
+    channels: int
     shard_by: str
     clips: ClipsFile
     conditions: Mapping[str, IndexFile]
@@ -70,6 +72,7 @@ class Changes:
                 name=self.name,
                 labels=self.labels,
                 rate=self.rate,
+                channels=self.channels,
                 shard_by=self.shard_by,
                 clips=self.clips,
                 conditions=dict(self.conditions),

@@ -9,6 +9,12 @@ Channel = Literal["mix", "left", "right"]
 """What becomes the one channel of a store: the mean of a source's channels, its first, its second.
 """
 
+Channels = Literal["mono", "keep"]
+"""Whether a store has one channel, or as many as its sources."""
+
+MOST_CHANNELS = 2
+"""Channels that a store has at most."""
+
 LONGEST_S = 3600.0
 """Length in seconds beyond which a source is refused by default: a header that is wrong, or a file
 that is not a clip."""
@@ -23,6 +29,8 @@ class Reading:
         samples: Length at that rate; longer sources are cut, shorter ones padded with silence.
             Default: each source's own length.
         channel: "mix" for the mean of the channels, "left" for the first, "right" for the second.
+        channels: Channels that every source must have, which are all kept. Default: any number,
+            brought to one as `channel` says.
         longest: Length in seconds beyond which a source is refused. Default: one hour.
 
     Raises:
@@ -33,6 +41,7 @@ class Reading:
     rate: int
     samples: int | None = None
     channel: Channel = "mix"
+    channels: int | None = None
     longest: float = LONGEST_S
 
     def __post_init__(self) -> None:

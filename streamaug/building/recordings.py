@@ -40,7 +40,8 @@ class Recording:
         return str(self.clip["clip_id"])
 
     def unchanged_pcm(self, reading: Reading, file: SourceFile) -> np.ndarray:
-        """The samples that the check of the sources saw, as integers of shape (samples,).
+        """The samples that the check of the sources saw, as integers of shape (samples,) or (channels,
+        samples).
 
         Args:
             reading: How the file is read.
@@ -115,7 +116,8 @@ class Originals:
         return cls(folder=folder, path=f"{staging}/{_FILE}", reading=reading)
 
     def signal(self, clip_id: str) -> np.ndarray:
-        """A clip's samples as effects get them: float32 of shape (samples,) in [-1, 1).
+        """A clip's samples as effects get them: float32 in [-1, 1), of shape (samples,) or (channels,
+        samples).
 
         Raises:
             ClipsError: The file cannot be used, or has changed since it was checked; names the

@@ -1,7 +1,7 @@
 """Read the clips that a table names: audio files, and excerpts of them."""
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,17 +11,17 @@ from streamaug.building.containers import Container, examine
 from streamaug.building.containers.base import truncated_error
 from streamaug.building.excerpts import Excerpt
 from streamaug.building.mixdown import MixDown
-from streamaug.building.reading import Reading
+from streamaug.building.reading import MOST_CHANNELS, Reading
 from streamaug.building.source_file import SourceFile, map_bytes, read_bytes
 from streamaug.codecs.decoding import resample
-from streamaug.codecs.pcm import to_float64, to_pcm
+from streamaug.codecs.pcm import padded, to_float64, to_pcm
 from streamaug.errors import ClipsError
 
 LOWEST_RATE, HIGHEST_RATE = 1_000, 1_000_000
 """Sample rates in Hz that a header can be right about."""
 
-_RATE_FILES = 256
-"""Files that are opened to find the most common sample rate."""
+_SAMPLED_FILES = 256
+"""Files that are opened to find what is the most common among all."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +29,8 @@ class Source:
     """A decoded source.
 
     Args:
-        pcm: Mono at the store's rate, integers of shape (samples,).
+        pcm: At the store's rate, integers of shape (samples,), or with several channels (channels,
+            samples).
         rate: Sample rate of the file in Hz.
         channels: Channels of the file.
         padding: Samples at the store's rate that were added at the end; negative: that were cut.
@@ -48,11 +49,11 @@ class Source:
 
 
 def load(path: str, reading: Reading) -> Source:
-    """Read an audio file of any format, rate, depth and channel count as mono at one rate.
+    """Read an audio file of any format, rate and depth at one rate, as one channel or all.
 
     Args:
         path: Local path or fsspec URL.
-        reading: The rate and length to bring it to, and which channel to take.
+        reading: The rate and length to bring it to, and which channels to take.
 
     Raises:
         ClipsError: What is wrong with the file, without its name.
@@ -100,10 +101,11 @@ def load_excerpt(excerpt: Excerpt, reading: Reading, file: SourceFile) -> Source
 
 
 def _mixed(audio: AudioFile, blocks: Iterator[np.ndarray], expected: int, reading: Reading) -> MixDown:
-    """One channel of some sound, whose length may be another than expected."""
+    """The channels of some sound that a store gets; the length may be another than expected."""
     _check_rate(audio.rate)
+    _check_channels(audio.channels, reading.channels)
     _check_length(expected, audio.rate, reading.longest)
-    mix = MixDown(audio.channels, reading.channel)
+    mix = MixDown(audio.channels, reading.channel, keep=reading.channels is not None)
     for block in blocks:
         mix.add(block)
         _check_length(mix.samples, audio.rate, reading.longest)
@@ -115,16 +117,16 @@ def _truncated(samples: int, promised: int) -> ClipsError:
 
 
 def _source(container: Container, audio: AudioFile, mix: MixDown, reading: Reading) -> Source:
-    mono = mix.mono()
-    if mono.dtype.kind == "f" or audio.rate != reading.rate:
-        pcm = to_pcm(resample(to_float64(mono), audio.rate, reading.rate), audio.depth)
+    signal = mix.signal()
+    if signal.dtype.kind == "f" or audio.rate != reading.rate:
+        pcm = to_pcm(resample(to_float64(signal), audio.rate, reading.rate), audio.depth)
     else:
-        pcm = mono
-    if not len(pcm):
+        pcm = signal
+    if not pcm.size:
         raise ClipsError(f"no samples: {mix.samples} at {audio.rate} Hz are none at {reading.rate} Hz; remove it from the table")
-    padding = 0 if reading.samples is None else reading.samples - len(pcm)
+    padding = 0 if reading.samples is None else reading.samples - pcm.shape[-1]
     return Source(
-        pcm=np.pad(pcm, (0, padding)) if padding > 0 else pcm[: reading.samples],
+        pcm=padded(pcm, 0, padding) if padding > 0 else pcm[..., : reading.samples],
         rate=audio.rate,
         channels=audio.channels,
         padding=padding,
@@ -140,6 +142,18 @@ def _check_rate(rate: int) -> None:
             f"its header says a sample rate of {rate} Hz, which no recording has (at least {LOWEST_RATE}, at most {HIGHEST_RATE}); "
             "correct the header or remove it from the table"
         )
+
+
+def _check_channels(channels: int, kept: int | None) -> None:
+    if kept is not None and channels != kept:
+        raise ClipsError(
+            f"has {_count(channels)}, but the store has {kept}; convert it or remove it from the table, or build a store of one channel "
+            "with --channels mono"
+        )
+
+
+def _count(channels: int) -> str:
+    return f"{channels} channel{'s' if channels > 1 else ''}"
 
 
 def _check_length(samples: int, rate: int, longest: float) -> None:
@@ -172,19 +186,38 @@ def common_rate(paths: Iterable[str]) -> int:
     Raises:
         ClipsError: None of these files can be read.
     """
-    rates: Counter[int] = Counter()
+    return _most_common(paths, lambda audio: audio.rate, "sample rate")
+
+
+def common_channels(paths: Iterable[str]) -> int:
+    """The most common number of channels of up to 256 files spread over the list.
+
+    Raises:
+        ClipsError: None of these files can be read, or most have more channels than a store.
+    """
+    channels = _most_common(paths, lambda audio: audio.channels, "number of channels")
+    if channels > MOST_CHANNELS:
+        raise ClipsError(
+            f"most of the audio files have {channels} channels, and a store has {MOST_CHANNELS} at most; use --channels mono, with "
+            "--channel to choose one, or make files of the channels that you need"
+        )
+    return channels
+
+
+def _most_common(paths: Iterable[str], value_of: Callable[[AudioFile], int], name: str) -> int:
+    counts: Counter[int] = Counter()
     problem = ""
     files = list(dict.fromkeys(paths))
-    spread = files[:: max(1, len(files) // _RATE_FILES)]
+    spread = files[:: max(1, len(files) // _SAMPLED_FILES)]
     for path in spread:
         try:
             with open_audio(examine(map_bytes(path))) as audio:
                 _check_rate(audio.rate)
-                rates[audio.rate] += 1
-                if 2 * rates[audio.rate] > len(spread):
+                counts[value_of(audio)] += 1
+                if 2 * counts[value_of(audio)] > len(spread):
                     break  # whatever the others have
         except ClipsError as error:
             problem = problem or f"'{path}': {error}"
-    if not rates:
-        raise ClipsError(f"none of the audio files could be read to find the sample rate; check the column 'path'; {problem}")
-    return rates.most_common(1)[0][0]
+    if not counts:
+        raise ClipsError(f"none of the audio files could be read to find the {name}; check the column 'path'; {problem}")
+    return counts.most_common(1)[0][0]

@@ -58,7 +58,7 @@ class TarWriter:
                 aligned with their originals.
         """
         self._check_alignment(recording, encoded)
-        chain, payload, samples = self.chain, encoded.payload, len(encoded.source)
+        chain, payload, samples = self.chain, encoded.payload, encoded.source.shape[-1]
         kbps, sha256 = len(payload) * 8 * chain.rate / samples / 1000, hashlib.sha256(payload)
         metadata = {
             **{key: value for key, value in recording.clip.items() if value is not None},
@@ -103,7 +103,7 @@ class TarWriter:
         if self._is_aligned or chain.last is None:
             return
         try:
-            decoded = chain.last.decode(encoded.payload, len(encoded.source))
+            decoded = chain.last.decode(encoded.payload, encoded.source.shape[-1])
         except CorruptError as error:
             raise EncoderError(
                 f"condition '{chain.name}', clip '{recording.clip_id}': {chain.last.encoder.name} makes what cannot be decoded: {error}; "

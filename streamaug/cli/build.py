@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from streamaug.building.reading import LONGEST_S, Channel
+from streamaug.building.reading import LONGEST_S, Channel, Channels
 from streamaug.cli.cluster import Cluster, executor_of
 from streamaug.conditions import parse_conditions
 
@@ -41,6 +41,13 @@ def build(
         Channel,
         typer.Option(help="What to take of sources with several channels: the mean of all (mix), the first (left) or the second (right)."),
     ] = "mix",
+    channels: Annotated[
+        Channels | None,
+        typer.Option(
+            help="One channel (mono), or as many as the sources have (keep): one or two, the same in all. Default: those of the store; "
+            "for a new store mono.",
+        ),
+    ] = None,
     longest: Annotated[float, typer.Option(help="Length in seconds beyond which a source is refused, before it takes memory.")] = LONGEST_S,
     shard_by: Annotated[str, typer.Option(help="Column to shard by: each shard holds clips of one value.")] = "split",
     shard_mb: Annotated[
@@ -92,6 +99,7 @@ def build(
             rate=rate,
             seconds=seconds,
             channel=channel,
+            channels=channels,
             longest=longest,
             shard_by=shard_by,
             shard_mb=shard_mb,

@@ -27,13 +27,22 @@ some spoken digits."""
 
 
 @cache  # every codec is calibrated on it
-def calibration_signal(rate: int, seconds: float = 3.0) -> np.ndarray:
-    """Noise and a chirp below 3 kHz, as int16 of shape (samples,); the same read-only array for
-    every call.
+def calibration_signal(rate: int, channels: int = 1, seconds: float = 3.0) -> np.ndarray:
+    """Noise and a chirp below 3 kHz, as int16 of shape (samples,), or (2, samples) with other noise
+    and a falling chirp in the second channel; the same read-only array for every call.
 
     The noise never repeats, so that no shift of the signal resembles another.
     """
-    generator = np.random.default_rng(20_210_915)
+    if channels > 1:
+        signal = np.stack([calibration_signal(rate, 1, seconds), _noise_and_chirp(rate, seconds, 20_270_213)[::-1]])
+    else:
+        signal = _noise_and_chirp(rate, seconds, 20_210_915)
+    signal.flags.writeable = False
+    return signal
+
+
+def _noise_and_chirp(rate: int, seconds: float, seed: int) -> np.ndarray:
+    generator = np.random.default_rng(seed)
     count = round(rate * seconds)
     time = np.arange(count) / rate
     top = min(_INFORMATIVE, 0.4 * rate)
@@ -41,9 +50,7 @@ def calibration_signal(rate: int, seconds: float = 3.0) -> np.ndarray:
     spectrum[np.fft.rfftfreq(count, 1 / rate) > top] = 0
     noise = np.fft.irfft(spectrum, count)
     chirp = np.sin(2 * np.pi * (50 * time + (top - 50) / (2 * seconds) * time**2))
-    signal = to_pcm(0.15 * noise / noise.std() + 0.25 * chirp, 16)
-    signal.flags.writeable = False
-    return signal
+    return to_pcm(0.15 * noise / noise.std() + 0.25 * chirp, 16)
 
 
 def transform_size(samples: int) -> int:
@@ -64,16 +71,22 @@ def correlation(signal: np.ndarray, reference: np.ndarray, reach: int) -> np.nda
     signals' norms.
 
     A peak at index reach + d means that `signal` comes d samples after `reference`. Silence gives
-    zeros.
+    zeros. Signals of shape (channels, samples) are compared channel by channel, in sum.
     """
-    size = transform_size(max(len(signal), len(reference)) + reach)
+    size = transform_size(max(signal.shape[-1], reference.shape[-1]) + reach)
     signal, reference = signal.astype(np.float64), reference.astype(np.float64)
-    spectrum = np.fft.rfft(signal, size) * np.conj(np.fft.rfft(reference, size))
+    spectrum = _cross_spectrum(signal, reference, size)
     full = np.fft.irfft(spectrum, size)
     # Not by BLAS, whose threads would spin on every core for a sum.
     norm = math.sqrt(np.square(signal).sum() * np.square(reference).sum())
     delays = np.concatenate([full[-reach:], full[: reach + 1]])
     return delays / norm if norm else np.zeros_like(delays)
+
+
+def _cross_spectrum(signal: np.ndarray, reference: np.ndarray, size: int) -> np.ndarray:
+    """Of two signals, summed over their channels: of shape (size / 2 + 1,)."""
+    spectrum: np.ndarray = np.fft.rfft(signal, size) * np.conj(np.fft.rfft(reference, size))
+    return spectrum if spectrum.ndim == 1 else spectrum.sum(0)
 
 
 def measure_delay(signal: np.ndarray, reference: np.ndarray, reach: int) -> tuple[int, float]:
@@ -92,7 +105,7 @@ def measure_delay(signal: np.ndarray, reference: np.ndarray, reach: int) -> tupl
 
 def excerpt(signal: np.ndarray) -> np.ndarray:
     """The part of a clip that `shift` looks at."""
-    return signal[:_EXCERPT]
+    return signal[..., :_EXCERPT]
 
 
 def shift(decoded: np.ndarray, reference: np.ndarray, rate: int) -> int | None:
@@ -101,7 +114,8 @@ def shift(decoded: np.ndarray, reference: np.ndarray, rate: int) -> int | None:
 
     Found by generalized cross-correlation (Knapp and Carter 1976) below 3 kHz, each bin of the
     cross-spectrum divided by the root of its magnitude: without that a hum gives peaks all along,
-    with the whole magnitude noise counts like signal.
+    with the whole magnitude noise counts like signal. Of two channels, (2, samples), the
+    cross-spectra are added.
 
     >>> reference = calibration_signal(8_000)
     >>> shift(reference, reference, 8_000), shift(np.pad(reference, (40, 0)), reference, 8_000), shift(0 * reference, reference, 8_000)
@@ -109,7 +123,7 @@ def shift(decoded: np.ndarray, reference: np.ndarray, rate: int) -> int | None:
     """
     size = transform_size(_EXCERPT + _REACH)
     informative = int(_INFORMATIVE / rate * size)
-    spectrum = np.fft.rfft(excerpt(decoded), size)[:informative] * np.conj(np.fft.rfft(excerpt(reference), size)[:informative])
+    spectrum = _cross_spectrum(excerpt(decoded), excerpt(reference), size)[:informative]
     magnitude = np.sqrt(np.abs(spectrum))
     total = magnitude.sum()
     if not total:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Annotated, Protocol
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]+$")]
 """A name as FFmpeg and encoders have them."""
@@ -13,10 +13,10 @@ Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]+$")]
 
 @dataclass(frozen=True, kw_only=True)
 class Audio:
-    """One channel of sound.
+    """Sound of one or two channels.
 
     Args:
-        samples: float32 of shape (samples,), nominally in [-1, 1].
+        samples: float32 of shape (samples,), or of two channels (2, samples); nominally in [-1, 1].
         rate: Sample rate in Hz.
     """
 
@@ -32,16 +32,19 @@ class Decoding(BaseModel):
         codec: Name of the codec, such as `mp3`.
         demuxer: FFmpeg's name of the format, given to the decoder so that it never guesses. None:
             the codec is a plug-in that decodes its own bitstreams.
+        channels: Channels of the clips. A bitstream may decode to more, of which the first ones
+            count: HE-AAC in ADTS makes two equal ones of one.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     codec: Word
     demuxer: Word | None
+    channels: Annotated[int, Field(ge=1, le=2)] = 1
 
 
 FLAC = Decoding(codec="flac", demuxer="flac")
-"""Of `original`, and of conditions that end with an effect."""
+"""Of `original`, and of conditions that end with an effect, in a store of one channel."""
 
 
 class Encoder(Protocol):
@@ -72,12 +75,13 @@ class Encoder(Protocol):
         condition's settings hash."""
 
     def encode(self, pcm: np.ndarray, *, rate: int, kbps: float, tail: int) -> bytes:
-        """Encode a mono signal. The same arguments give the same bytes.
+        """Encode a signal. The same arguments give the same bytes.
 
         Args:
-            pcm: int16, or int32 with 24 bits left-justified, of shape (samples,).
+            pcm: int16, or int32 with 24 bits left-justified, of shape (samples,); if the codec takes
+                stereo, also (2, samples).
             rate: Sample rate in Hz, one of the codec's `sample_rates`.
-            kbps: Bitrate in kbit/s.
+            kbps: Bitrate in kbit/s, of all channels together.
             tail: Samples of silence to encode after the signal, so that a decoder with a delay
                 delivers the signal's end.
 
@@ -131,6 +135,16 @@ class Codec(Protocol):
         Raises:
             CorruptError: The bytes cannot be decoded.
         """
+
+
+def takes_stereo(codec: Codec) -> bool:
+    """Whether a codec also takes two channels: its encoders PCM of shape (2, samples), which its
+    `decode` gives back in that shape.
+
+    Args:
+        codec: One that says so by an attribute `takes_stereo`.
+    """
+    return getattr(codec, "takes_stereo", False) is True
 
 
 def coding_rate(sample_rates: Sequence[int], rate: int) -> int:

@@ -8,11 +8,11 @@ import numpy as np
 import soxr
 
 from streamaug.codecs.alignment import calibration_signal, measure_delay
-from streamaug.codecs.base import Codec, Decoding, Encoder, coding_rate
+from streamaug.codecs.base import Codec, Decoding, Encoder, coding_rate, takes_stereo
 from streamaug.codecs.configured import ConfiguredCodec, find_codec
 from streamaug.codecs.decoding import decode, resample
 from streamaug.codecs.encoders import AdapterEncoder
-from streamaug.codecs.pcm import depth_of, to_float, to_pcm
+from streamaug.codecs.pcm import channels_of, depth_of, padded, to_float, to_pcm
 from streamaug.codecs.settings import Settings
 from streamaug.conditions import Step
 from streamaug.errors import CorruptError, EncoderError, StreamaugError
@@ -27,6 +27,10 @@ _CODING_RATE = 48_000
 _TRUSTED = 0.3
 """Correlation with the calibration signal from which on a delay is believed; AMR at 4.75 kbps, the
 lowest, has 0.6."""
+
+_EXCHANGED = 2.0
+"""Correlation of each channel with the other one of the calibration signal, over that with itself,
+from which on an encoder exchanges the channels. Opus at 16 kbps makes two equal ones: 1."""
 
 _DELIVERED = (0.6, 1.5)
 """Measured kbps over those of the condition, on the calibration signal: outside, the encoder took
@@ -43,6 +47,7 @@ class CalibratedEncoder:
         encoder: The encoder that makes the bitstreams.
         version: The encoder's version on the machine that calibrated it.
         rate: Sample rate in Hz of the signals that go in and come out, the store's.
+        channels: Channels of these signals: 1 or 2.
         delay: Samples at that rate that the decoded signal has ahead of the original's first.
         lead: Samples of silence at that rate to encode ahead of the signal, for a codec whose
             decoder drops the first ones.
@@ -55,6 +60,7 @@ class CalibratedEncoder:
     encoder: Encoder
     version: str
     rate: int
+    channels: int = 1
     delay: int = 0
     lead: int = 0
     fingerprint: str = ""
@@ -68,7 +74,9 @@ class CalibratedEncoder:
     @property
     def decoding(self) -> Decoding:
         """What decodes its bitstreams."""
-        return self.codec.decoding if isinstance(self.codec, ConfiguredCodec) else Decoding(codec=self.step.name, demuxer=None)
+        if isinstance(self.codec, ConfiguredCodec):
+            return self.codec.decoding
+        return Decoding(codec=self.step.name, demuxer=None, channels=self.channels)
 
     @property
     def adapter(self) -> str:
@@ -83,26 +91,30 @@ class CalibratedEncoder:
             arguments["resampler"] = f"soxr {soxr.__version__} HQ"
         if self.lead:
             arguments["lead"] = str(self.lead)
+        if self.channels > 1:
+            arguments["channels"] = str(self.channels)
         return arguments
 
     def encode(self, pcm: np.ndarray) -> bytes:
         """Encode a signal; soxr resamples it if the codec does not take its rate.
 
         Args:
-            pcm: int16, or int32 with 24 bits left-justified, of shape (samples,), at `rate`.
+            pcm: int16, or int32 with 24 bits left-justified, at `rate`; of shape (samples,), or with
+                two channels (2, samples).
 
         Raises:
             EncoderError: The encoder refuses its arguments or breaks down.
         """
         if self.lead:
-            pcm = np.pad(pcm, (self.lead, 0))
+            pcm = padded(pcm, self.lead, 0)
         if self.coding_rate != self.rate:
             pcm = to_pcm(resample(to_float(pcm).astype(np.float64), self.rate, self.coding_rate), depth_of(pcm))
         tail = -(-self.delay * self.coding_rate // self.rate)
         return self.encoder.encode(pcm, rate=self.coding_rate, kbps=self.step.kbps, tail=tail)
 
     def decode(self, payload: bytes, samples: int) -> np.ndarray:
-        """Decode a bitstream to the aligned signal, float32 of shape (samples,), without torch.
+        """Decode a bitstream to the aligned signal, float32 of shape (samples,) or (2, samples),
+        without torch.
 
         Args:
             payload: The bitstream.
@@ -114,20 +126,29 @@ class CalibratedEncoder:
         return decode(payload, decoding=self.decoding, rate=self.rate, delay=self.delay, samples=samples)
 
 
-def choose_encoder(step: Step, settings: Settings) -> tuple[Codec, Encoder, str]:
+def choose_encoder(step: Step, settings: Settings, channels: int = 1) -> tuple[Codec, Encoder, str]:
     """Return the codec of a step, the first of its encoders that is installed, and that encoder's
     version.
 
     Args:
         step: The step of a condition.
         settings: Encoder settings.
+        channels: Channels of the signals: 1 or 2.
 
     Raises:
         ConditionError: No codec has this name.
-        EncoderError: No encoder is installed; the message says what to install.
+        EncoderError: The codec takes one channel only, or no encoder is installed; the message says
+            what to do.
         PluginError: The codec's package cannot be imported.
     """
     codec = find_codec(step, settings)
+    if channels > 1 and not takes_stereo(codec):
+        raise EncoderError(
+            f"condition step '{step}': codec '{step.name}' takes one channel, but the store has {channels}; "
+            "leave the condition out, or build a store with --channels mono"
+        )
+    if isinstance(codec, ConfiguredCodec):
+        codec = replace(codec, channels=channels)
     try:
         encoder = codec.encoder()
     except EncoderError as error:
@@ -138,7 +159,7 @@ def choose_encoder(step: Step, settings: Settings) -> tuple[Codec, Encoder, str]
     return codec, encoder, version
 
 
-def calibrate(step: Step, settings: Settings, rate: int) -> CalibratedEncoder:
+def calibrate(step: Step, settings: Settings, rate: int, channels: int = 1) -> CalibratedEncoder:
     """Prepare a step: choose its encoder, encode a test signal, measure the delay and check the
     bitrate.
 
@@ -146,21 +167,22 @@ def calibrate(step: Step, settings: Settings, rate: int) -> CalibratedEncoder:
         step: The step of a condition.
         settings: Encoder settings.
         rate: Sample rate of the store in Hz.
+        channels: Channels of the store: 1 or 2.
 
     Raises:
         ConditionError: No codec has this name.
-        EncoderError: No encoder is installed, it has no such bitrate, or its delay cannot be
-            measured.
+        EncoderError: No encoder is installed, it has no such bitrate or not so many channels, its
+            delay cannot be measured, or it exchanges the channels.
         PluginError: The codec's package cannot be imported.
     """
-    codec, encoder, version = choose_encoder(step, settings)
-    calibrated = CalibratedEncoder(step=step, codec=codec, encoder=encoder, version=version, rate=rate)
-    reference = calibration_signal(rate)
+    codec, encoder, version = choose_encoder(step, settings, channels)
+    calibrated = CalibratedEncoder(step=step, codec=codec, encoder=encoder, version=version, rate=rate, channels=channels)
+    reference = calibration_signal(rate, channels)
     try:
         payload = calibrated.encode(reference)
     except EncoderError as error:
         raise EncoderError(f"condition step '{step}': {error}") from error
-    kbps = len(payload) * 8 * rate / len(reference) / 1000
+    kbps = len(payload) * 8 * rate / reference.shape[-1] / 1000
     if not _DELIVERED[0] <= kbps / step.kbps <= _DELIVERED[1]:
         raise EncoderError(
             f"condition step '{step}': {encoder.name} delivers {kbps:.0f} kbps at {calibrated.coding_rate} Hz instead of {step.kbps:g}; "
@@ -201,11 +223,11 @@ def check_length(calibrated: CalibratedEncoder, samples: int) -> None:
     Raises:
         EncoderError: It cannot; says why, without what to do.
     """
-    signal = calibration_signal(calibrated.rate)
-    if samples >= len(signal):
+    signal = calibration_signal(calibrated.rate, calibrated.channels)
+    if samples >= signal.shape[-1]:
         return  # it did when it was calibrated
     try:
-        calibrated.decode(calibrated.encode(signal[:samples]), samples)
+        calibrated.decode(calibrated.encode(signal[..., :samples]), samples)
     except (EncoderError, CorruptError) as error:
         raise EncoderError(
             f"{calibrated.encoder.name} cannot code {samples} samples ({1000 * samples / calibrated.rate:g} ms): {error}"
@@ -213,7 +235,10 @@ def check_length(calibrated: CalibratedEncoder, samples: int) -> None:
 
 
 def _delay(payload: bytes, calibrated: CalibratedEncoder, reference: np.ndarray) -> tuple[int, float]:
-    """The delay of a coded calibration signal in samples of the store, and the correlation there."""
+    """The delay of a coded calibration signal in samples of the store, and the correlation there.
+
+    Raises EncoderError for what cannot be decoded, has other channels, or has them exchanged.
+    """
     step, rate = calibrated.step, calibrated.rate
     try:
         audio = calibrated.codec.decode(payload)
@@ -224,4 +249,17 @@ def _delay(payload: bytes, calibrated: CalibratedEncoder, reference: np.ndarray)
             f"condition step '{step}': what {calibrated.encoder.name} makes at {step.kbps:g} kbps and {calibrated.coding_rate} Hz "
             f"cannot be decoded: {error}; choose a bitrate that the codec has"
         ) from error
-    return measure_delay(resample(audio.samples, audio.rate, rate), reference, round(_REACH * max(1, rate / _CODING_RATE)))
+    if audio.samples.shape[:-1] != reference.shape[:-1]:
+        raise EncoderError(
+            f"condition step '{step}': what {calibrated.encoder.name} makes of {channels_of(reference)} channels decodes to "
+            f"{channels_of(audio.samples)}; choose another encoder in the settings"
+        )
+    reach = round(_REACH * max(1, rate / _CODING_RATE))
+    decoded = resample(audio.samples, audio.rate, rate)
+    delay, peak = measure_delay(decoded, reference, reach)
+    if reference.ndim > 1 and measure_delay(decoded[::-1], reference, reach)[1] > _EXCHANGED * peak:
+        raise EncoderError(
+            f"condition step '{step}': {calibrated.encoder.name} exchanges the left and the right channel; "
+            "choose another encoder in the settings"
+        )
+    return delay, peak

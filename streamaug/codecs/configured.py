@@ -22,10 +22,12 @@ class ConfiguredCodec:
     Args:
         name: Its name in conditions.
         config: Its entry in the settings.
+        channels: Channels that bitstreams are decoded to.
     """
 
     name: str
     config: CodecConfig
+    channels: int = 1
 
     @property
     def version(self) -> str:
@@ -41,9 +43,13 @@ class ConfiguredCodec:
         return self.config.rates
 
     @property
+    def takes_stereo(self) -> bool:
+        return self.config.stereo
+
+    @property
     def decoding(self) -> Decoding:
         """What decodes its bitstreams."""
-        return Decoding(codec=self.name, demuxer=self.config.demuxer)
+        return Decoding(codec=self.name, demuxer=self.config.demuxer, channels=self.channels)
 
     def encoder(self, variant: str = "") -> Encoder:
         if variant:

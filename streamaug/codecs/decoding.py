@@ -19,6 +19,7 @@ import soxr
 
 from streamaug import plugins
 from streamaug.codecs.base import FLAC, Audio, Codec, Decoding
+from streamaug.codecs.pcm import padded
 from streamaug.errors import CorruptError, PluginError
 
 try:
@@ -48,15 +49,26 @@ def _renew_lock() -> None:
 os.register_at_fork(after_in_child=_renew_lock)
 
 
-def _flac(payload: bytes) -> Audio:
+def _flac(payload: bytes, channels: int) -> Audio:
     if payload[:4] != b"fLaC":
         raise ValueError("the format is not FLAC")
     if miniaudio is not None:
         sound = miniaudio.flac_read_f32(payload)
-        return Audio(samples=np.frombuffer(sound.samples, np.float32)[:: sound.nchannels], rate=sound.sample_rate)
+        samples = np.frombuffer(sound.samples, np.float32).reshape(-1, sound.nchannels)
+        return Audio(samples=_taken(samples.T, channels), rate=sound.sample_rate)
     with soundfile.SoundFile(io.BytesIO(payload)) as file:
         samples = file.read(dtype="float32", always_2d=True)
-        return Audio(samples=samples[:, 0], rate=file.samplerate)
+        return Audio(samples=_taken(samples.T, channels), rate=file.samplerate)
+
+
+def _taken(samples: np.ndarray, channels: int) -> np.ndarray:
+    """The first channel of some, of shape (samples,); or the first two, (2, samples)."""
+    if channels == 1:
+        first: np.ndarray = samples[0]
+        return first
+    if len(samples) < channels:
+        raise ValueError(f"it has {len(samples)} channel, but the store has {channels}")
+    return samples[:channels]
 
 
 def _frames(payload: bytes, demuxer: str) -> Iterator[av.AudioFrame]:
@@ -72,7 +84,7 @@ def _frames(payload: bytes, demuxer: str) -> Iterator[av.AudioFrame]:
 
 def decode_file(payload: bytes, decoding: Decoding) -> Audio:
     """Decode a bitstream of one of FFmpeg's formats, the delay still in, at the rate that it has:
-    the first channel of what comes out (HE-AAC in ADTS decodes to two equal ones).
+    the first channel of what comes out (HE-AAC in ADTS decodes to two equal ones), or the first two.
 
     Args:
         payload: The bitstream.
@@ -81,8 +93,8 @@ def decode_file(payload: bytes, decoding: Decoding) -> Audio:
     Raises:
         Exception: What the decoder raises, if the bytes are not in this format.
     """
-    if decoding == FLAC:
-        return _flac(payload)
+    if is_flac(decoding):
+        return _flac(payload, decoding.channels)
     assert decoding.demuxer is not None
     # Frames are joined before they become arrays: SBC has three thousand of them in ten seconds.
     joined = av.AudioFifo()
@@ -93,10 +105,15 @@ def decode_file(payload: bytes, decoding: Decoding) -> Audio:
     if whole is None:
         raise ValueError("there is no sound in it")
     samples = whole.to_ndarray()
-    first = samples[0] if whole.format.is_planar else samples[0, :: whole.layout.nb_channels]
-    if first.dtype.kind == "i":
-        return Audio(samples=first.astype(np.float32) / np.float32(-float(np.iinfo(first.dtype).min)), rate=whole.sample_rate)
-    return Audio(samples=first.astype(np.float32, copy=False), rate=whole.sample_rate)
+    taken = _taken(samples if whole.format.is_planar else samples.reshape(-1, whole.layout.nb_channels).T, decoding.channels)
+    if taken.dtype.kind == "i":
+        return Audio(samples=taken.astype(np.float32) / np.float32(-float(np.iinfo(taken.dtype).min)), rate=whole.sample_rate)
+    return Audio(samples=taken.astype(np.float32, copy=False), rate=whole.sample_rate)
+
+
+def is_flac(decoding: Decoding) -> bool:
+    """Whether the bitstreams are FLAC, which has a decoder of its own."""
+    return (decoding.codec, decoding.demuxer) == (FLAC.codec, FLAC.demuxer)
 
 
 @cache
@@ -127,34 +144,36 @@ def plugin_codec(name: str) -> Codec:
     return codec
 
 
-def _decode_by_plugin(payload: bytes, name: str) -> Audio:
+def _decode_by_plugin(payload: bytes, name: str, channels: int) -> Audio:
     audio = plugin_codec(name).decode(payload)
-    if audio.samples.ndim != 1 or audio.samples.dtype != np.float32:
+    lead = () if channels == 1 else (channels,)
+    if not audio.samples.ndim or audio.samples.shape[:-1] != lead or audio.samples.dtype != np.float32:
+        expected = "(samples,)" if channels == 1 else f"({channels}, samples)"
         raise PluginError(
             f"codec plug-in '{name}' decodes to {audio.samples.dtype} of shape {audio.samples.shape}; it must return float32 of shape "
-            "(samples,)"
+            f"{expected}"
         )
     return audio
 
 
 def resample(samples: np.ndarray, source: int, target: int) -> np.ndarray:
-    """Bring samples of shape (samples,) from one rate to another with soxr; the dtype stays, and
-    equal rates pass through.
+    """Bring samples from one rate to another with soxr; the dtype stays, and equal rates pass
+    through.
 
     Args:
-        samples: Of shape (samples,).
+        samples: Of shape (samples,) or (channels, samples).
         source: Their sample rate in Hz.
         target: The rate of the result in Hz.
     """
     if source == target:
         return samples
-    resampled: np.ndarray = soxr.resample(samples, source, target, quality="HQ")
+    resampled: np.ndarray = soxr.resample(samples.T, source, target, quality="HQ").T
     return resampled
 
 
 def decode(payload: bytes, *, decoding: Decoding, rate: int, delay: int, samples: int) -> np.ndarray:
-    """Decode a clip: float32 of shape (samples,), sample-aligned with its original, nominally in
-    [-1, 1].
+    """Decode a clip: float32 of shape (samples,), of two channels (2, samples), sample-aligned with
+    its original, nominally in [-1, 1].
 
     Args:
         payload: The bitstream.
@@ -169,14 +188,17 @@ def decode(payload: bytes, *, decoding: Decoding, rate: int, delay: int, samples
         PluginError: A plug-in decodes this codec, and it is not installed or does not load.
     """
     try:
-        audio = _decode_by_plugin(payload, decoding.codec) if decoding.demuxer is None else decode_file(payload, decoding)
+        if decoding.demuxer is None:
+            audio = _decode_by_plugin(payload, decoding.codec, decoding.channels)
+        else:
+            audio = decode_file(payload, decoding)
     except PluginError:
         raise
     except Exception as error:  # each decoder has its own kinds, all of them are about the bytes
         raise CorruptError(f"a bitstream '{decoding.codec}' of {len(payload)} bytes cannot be decoded: {error}") from error
     needed = -(-(delay + samples) * audio.rate // rate)
-    decoded = resample(audio.samples[: needed + _MARGIN], audio.rate, rate)[delay : delay + samples]
-    missing = samples - len(decoded)
+    decoded = resample(audio.samples[..., : needed + _MARGIN], audio.rate, rate)[..., delay : delay + samples]
+    missing = samples - decoded.shape[-1]
     if missing > _SHORTAGE:
-        raise CorruptError(f"a bitstream '{decoding.codec}' of {len(payload)} bytes holds {len(decoded)} samples of {samples}")
-    return np.pad(decoded, (0, missing)) if missing else decoded
+        raise CorruptError(f"a bitstream '{decoding.codec}' of {len(payload)} bytes holds {decoded.shape[-1]} samples of {samples}")
+    return padded(decoded, 0, missing) if missing else decoded

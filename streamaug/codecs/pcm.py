@@ -47,17 +47,38 @@ def to_pcm(signal: np.ndarray, depth: int) -> np.ndarray:
     return rounded.astype(np.int16) if depth == 16 else rounded.astype(np.int32) << 8
 
 
+def channels_of(signal: np.ndarray) -> int:
+    """Channels of a signal of shape (samples,) or (channels, samples)."""
+    return 1 if signal.ndim == 1 else len(signal)
+
+
+def padded(signal: np.ndarray, before: int, after: int) -> np.ndarray:
+    """A signal with silence around it.
+
+    Args:
+        signal: Of shape (samples,) or (channels, samples).
+        before: Samples ahead of it.
+        after: Samples at its end.
+
+    >>> padded(np.ones((2, 1)), 1, 2).tolist()
+    [[0.0, 1.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0]]
+    """
+    widths = [(0, 0)] * (signal.ndim - 1) + [(before, after)]
+    result: np.ndarray = np.pad(signal, widths)
+    return result
+
+
 def digest(pcm: np.ndarray) -> bytes:
-    """sha256 of the depth and the samples, little-endian: the same audio in other files has the
-    same digest."""
-    body = np.ascontiguousarray(pcm, pcm.dtype.newbyteorder("<"))
+    """sha256 of the depth and the samples, little-endian, channels interleaved: the same audio in
+    other files has the same digest."""
+    body = np.ascontiguousarray(pcm.T, pcm.dtype.newbyteorder("<"))
     return hashlib.sha256(b"%d" % depth_of(pcm) + body.tobytes()).digest()
 
 
 def encode_flac(pcm: np.ndarray, rate: int) -> bytes:
-    """A mono FLAC file; pcm of shape (samples,)."""
+    """A FLAC file; pcm of shape (samples,) or (channels, samples)."""
     sink = io.BytesIO()
-    soundfile.write(sink, pcm, rate, format="FLAC", subtype=f"PCM_{depth_of(pcm)}")
+    soundfile.write(sink, pcm.T, rate, format="FLAC", subtype=f"PCM_{depth_of(pcm)}")
     return sink.getvalue()
 
 

@@ -55,12 +55,14 @@ class CodecConfig(_Strict):
         extension: File name extension of its bitstreams.
         demuxer: FFmpeg's name of the container that is read.
         rates: Sample rates in Hz that the encoders take.
+        stereo: Whether they take two channels, too.
         encoders: In the order of preference.
     """
 
     extension: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+$")]
     demuxer: Word
     rates: Annotated[tuple[int, ...], Field(min_length=1)]
+    stereo: bool = False
     encoders: Annotated[tuple[EncoderConfig, ...], Field(min_length=1)]
 
 

@@ -4,6 +4,6 @@ et al. (DCASE 2020, task 1a).
 Those need the extra 'augmentation'.
 """
 
-from streamaug.effects.base import Effect, LoadClip, SelectiveEffect, find_effect
+from streamaug.effects.base import Effect, LoadClip, SelectiveEffect, find_effect, takes_stereo
 
-__all__ = ["Effect", "LoadClip", "SelectiveEffect", "find_effect"]
+__all__ = ["Effect", "LoadClip", "SelectiveEffect", "find_effect", "takes_stereo"]

@@ -29,6 +29,8 @@ class Add:
         partners: The chosen other clip, and among how many, by clip_id; only after `select`.
     """
 
+    takes_stereo = True
+
     low: float = 0.5
     mates: Mapping[tuple[str, str, str], tuple[str, ...]] = field(default_factory=dict)
     partners: Mapping[str, tuple[str, int]] = field(default_factory=dict)
@@ -57,7 +59,8 @@ class Add:
         partner, others = self.partners.get(clip["clip_id"]) or self._partner(clip)
         random = clip_random("add", clip["clip_id"])
         random.integers(others)  # which chose the partner
-        other = np.resize(load(partner), signal.shape)  # a shorter one is repeated
+        other = load(partner)
+        other = other[..., np.arange(signal.shape[-1]) % other.shape[-1]]  # a shorter one is repeated
         first, second = random.uniform(self.low, 1.0, 2)
         return within_scale(first * signal + second * other)
 

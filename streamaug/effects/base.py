@@ -17,8 +17,8 @@ from streamaug.errors import ConditionError
 from streamaug.hints import nearest
 
 LoadClip = Callable[[str], np.ndarray]
-"""Returns the original of a clip by its clip_id: float32 of shape (samples,) in [-1, 1), at the
-store's rate."""
+"""Returns the original of a clip by its clip_id: float32 in [-1, 1), at the store's rate; of shape
+(samples,), in a store of two channels (2, samples)."""
 
 
 class Effect(Protocol):
@@ -53,10 +53,10 @@ class Effect(Protocol):
         """
 
     def apply(self, signal: np.ndarray, rate: int, clip: Mapping[str, Any], load: LoadClip) -> np.ndarray:
-        """Return the changed signal: float32 of shape (samples,), as long as the input.
+        """Return the changed signal: float32 of the input's shape.
 
         Args:
-            signal: float32 of shape (samples,).
+            signal: float32 of shape (samples,); if the effect takes stereo, also (2, samples).
             rate: Sample rate of the store in Hz.
             clip: The clip's row of the clips table; seed random numbers by its clip_id.
             load: Loads the original of a clip.
@@ -77,6 +77,15 @@ class SelectiveEffect(Effect, Protocol):
         Args:
             clips: Their rows of the clips table.
         """
+
+
+def takes_stereo(effect: Effect) -> bool:
+    """Whether an effect also takes two channels, of shape (2, samples).
+
+    Args:
+        effect: One that says so by an attribute `takes_stereo`.
+    """
+    return getattr(effect, "takes_stereo", False) is True
 
 
 def find_effect(step: Step, effects: Mapping[str, Effect] | None = None) -> Effect:

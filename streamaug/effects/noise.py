@@ -14,6 +14,8 @@ from streamaug.effects.common import Unfitted, clip_random, versions, within_sca
 class Noise(Unfitted):
     """y + level * N(0, 1), full scale being 1."""
 
+    takes_stereo = True
+
     level: float = 0.01
 
     @property
@@ -26,4 +28,4 @@ class Noise(Unfitted):
 
     def apply(self, signal: np.ndarray, rate: int, clip: Mapping[str, Any], load: LoadClip) -> np.ndarray:  # noqa: ARG002  # the seam's signature
         random = clip_random("noise", clip["clip_id"])
-        return within_scale(signal + self.level * random.standard_normal(len(signal)))
+        return within_scale(signal + self.level * random.standard_normal(signal.shape))

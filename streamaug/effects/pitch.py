@@ -15,6 +15,8 @@ from streamaug.effects.common import Unfitted, clip_random, versions, within_sca
 class Pitch(Unfitted):
     """Shifted by U(-widest, widest) semitones, as long as before (phase vocoder and resampling)."""
 
+    takes_stereo = True
+
     widest: float = 4.0
 
     @property

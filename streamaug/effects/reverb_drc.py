@@ -72,24 +72,25 @@ def read_responses(folder: Path, rate: int) -> tuple[np.ndarray, ...]:
 
 
 def compand(signal: np.ndarray, rate: int, gain: float) -> np.ndarray:
-    """Dynamic-range compression by FFmpeg's compander: float32 of shape (samples,) in and out."""
-    graph = Graph()
-    source = graph.add_abuffer(format="fltp", sample_rate=rate, layout="mono")
+    """Dynamic-range compression by FFmpeg's compander, of each channel by itself: float32 of shape
+    (samples,) or (2, samples) in and out."""
+    graph, layout = Graph(), "mono" if signal.ndim == 1 else "stereo"
+    source = graph.add_abuffer(format="fltp", sample_rate=rate, layout=layout)
     compander = graph.add("compand", f"{_COMPANDER}:gain={gain:.6f}")
     sink = graph.add("abuffersink")
     source.link_to(compander)
     compander.link_to(sink)
     graph.configure()
-    frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(signal, np.float32)[None], format="fltp", layout="mono")
+    frame = av.AudioFrame.from_ndarray(np.ascontiguousarray(np.atleast_2d(signal), np.float32), format="fltp", layout=layout)
     frame.sample_rate = rate
     source.push(frame)
     source.push(None)
     pieces = []
     while True:
         try:
-            pieces.append(cast(av.AudioFrame, sink.pull()).to_ndarray()[0])
+            pieces.append(cast(av.AudioFrame, sink.pull()).to_ndarray())
         except av.error.EOFError:
-            return np.concatenate(pieces)
+            return np.concatenate(pieces, -1).reshape(signal.shape)
 
 
 @dataclass(frozen=True)
@@ -101,6 +102,8 @@ class ReverbDrc:
     the set's responses a clip gets follows from its id: cycling over the clips would change with
     every clip that is added.
     """
+
+    takes_stereo = True
 
     number: int
     folder: Path | None = None
@@ -130,7 +133,8 @@ class ReverbDrc:
         random = clip_random(self._name, clip["clip_id"])
         response = self.responses[int(random.integers(len(self.responses)))]
         peak = int(np.argmax(np.abs(response)))
-        wet = fftconvolve(signal, response)[peak : peak + len(signal)]
+        responses = response.reshape([1] * (signal.ndim - 1) + [-1])
+        wet = fftconvolve(signal, responses, axes=-1)[..., peak : peak + signal.shape[-1]]
         return within_scale(compand(within_scale(wet), rate, random.uniform(*_GAIN)))
 
 

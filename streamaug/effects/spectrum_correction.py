@@ -18,9 +18,9 @@ _FFT, _HOP = 2048, 1024
 
 
 def _magnitudes(signal: np.ndarray) -> np.ndarray:
-    """Mean magnitude of each bin over time: of shape (_FFT / 2 + 1,)."""
-    means: np.ndarray = np.abs(librosa.stft(signal, n_fft=_FFT, hop_length=_HOP)).mean(1)
-    return means
+    """Mean magnitude of each bin over time and channels: of shape (_FFT / 2 + 1,)."""
+    means: np.ndarray = np.abs(librosa.stft(signal, n_fft=_FFT, hop_length=_HOP)).mean(-1)
+    return means if means.ndim == 1 else means.mean(0)
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,8 @@ class SpectrumCorrection:
     column, segment. Of each pair the magnitudes are averaged over time first, or one bin near zero
     would decide the mean.
     """
+
+    takes_stereo = True
 
     reference: str = "a"
     pairs: int = 150
@@ -81,4 +83,4 @@ class SpectrumCorrection:
     def apply(self, signal: np.ndarray, rate: int, clip: Mapping[str, Any], load: LoadClip) -> np.ndarray:  # noqa: ARG002  # the seam's signature
         assert self.ratio is not None, "fit comes first"
         spectrum = librosa.stft(signal, n_fft=_FFT, hop_length=_HOP) * self.ratio[:, None]
-        return within_scale(librosa.istft(spectrum, n_fft=_FFT, hop_length=_HOP, length=len(signal)))
+        return within_scale(librosa.istft(spectrum, n_fft=_FFT, hop_length=_HOP, length=signal.shape[-1]))

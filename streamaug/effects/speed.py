@@ -16,6 +16,8 @@ class Speed(Unfitted):
     """U(slowest, fastest) times as fast at the same pitch, repeated once if short, cut to its
     length."""
 
+    takes_stereo = True
+
     slowest: float = 0.5
     fastest: float = 2.0
 
@@ -30,4 +32,4 @@ class Speed(Unfitted):
     def apply(self, signal: np.ndarray, rate: int, clip: Mapping[str, Any], load: LoadClip) -> np.ndarray:  # noqa: ARG002  # the seam's signature
         factor = clip_random("speed", clip["clip_id"]).uniform(self.slowest, self.fastest)
         stretched = librosa.effects.time_stretch(signal, rate=factor)
-        return within_scale(np.concatenate([stretched, stretched, np.zeros_like(signal)])[: len(signal)])
+        return within_scale(np.concatenate([stretched, stretched, np.zeros_like(signal)], -1)[..., : signal.shape[-1]])

@@ -12,7 +12,8 @@ class Feature(Protocol):
         waveform ──compute──▶ stored form, which the cache keeps ──expand──▶ row of the batch
 
     Importing a feature and asking for its shapes must not import torch: planning does both. A
-    feature is pickled to decoding processes, so it keeps plain settings only.
+    feature is pickled to decoding processes, so it keeps plain settings only. In a store of two
+    channels it is computed of each of them, and rows have shape (2, ...).
     """
 
     @property

@@ -6,12 +6,13 @@ from typing import Any
 from streamaug import plugins
 from streamaug.errors import FeatureError
 from streamaug.features.base import Feature, NeedsRate
+from streamaug.features.per_channel import per_channel
 
 _BATCH_KEYS = ("label", "clip_id", "condition", "position", "epoch", "consumed", "provenance", "replaced")
 _MEMBERS = ("name", "version", "settings", "stored_dtype", "shape", "stored_shape", "compute", "expand")
 
 
-def open_features(features: Any, *, rate: int, samples: int) -> dict[str, Feature]:
+def open_features(features: Any, *, rate: int, samples: int, channels: int = 1) -> dict[str, Feature]:
     """The features of a stream by their key in the batch, ready for a store.
 
     Args:
@@ -19,6 +20,7 @@ def open_features(features: Any, *, rate: int, samples: int) -> dict[str, Featur
             names to several.
         rate: The store's sample rate in Hz.
         samples: Samples of each clip.
+        channels: Its channels; of two, each feature is computed of both.
 
     Raises:
         FeatureError: A name is unknown, two features have one key, or one does not fit the store.
@@ -38,7 +40,7 @@ def open_features(features: Any, *, rate: int, samples: int) -> dict[str, Featur
     for name in opened:
         if name in _BATCH_KEYS:
             raise FeatureError(f"a feature cannot be called '{name}': a batch has that key already; choose another name")
-    return {name: _fit(feature, name, rate, samples) for name, feature in opened.items()}
+    return {name: per_channel(_fit(feature, name, rate, samples), channels) for name, feature in opened.items()}
 
 
 def _open(feature: Any, name: str | None) -> Feature:

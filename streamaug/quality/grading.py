@@ -53,5 +53,5 @@ def grade(task: Task) -> pa.Table:
 
 
 def _signal(task: Task, location: Location) -> np.ndarray:
-    """A decoded clip in PEAQ's format."""
-    return at_48_khz(read_clip(task.folder, location, task.rate).samples, task.rate)
+    """A decoded clip in PEAQ's format: (samples,), or (samples, 2)."""
+    return at_48_khz(read_clip(task.folder, location, task.rate).samples.T, task.rate)

@@ -20,4 +20,4 @@ def at_48_khz(signal: np.ndarray, rate: int) -> np.ndarray:
     >>> at_48_khz(np.full(441, 0.5), 44_100).shape
     (480,)
     """
-    return to_pcm(resample(to_pcm(signal, 16) / FULL_SCALE, rate, RATE), 16)
+    return to_pcm(resample(to_pcm(signal, 16).T / FULL_SCALE, rate, RATE).T, 16)

@@ -28,11 +28,13 @@ class JoinedManifest:
         name: Names of the stores.
         labels: The labels of all stores, store by store, each store's own in its order.
         rate: Sample rate of all clips in Hz.
+        channels: Channels of all clips.
     """
 
     name: str
     labels: tuple[str, ...]
     rate: int
+    channels: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,8 +70,8 @@ class Catalogue:
             shared_groups: Whether groups with the same name in several stores are one group.
 
         Raises:
-            StoreError: There is no such store, two of them are the same, their rates differ, or a
-                store does not have a label that is to be renamed.
+            StoreError: There is no such store, two of them are the same, their rates or channels
+                differ, or a store does not have a label that is to be renamed.
             FetchError: A store could not be read.
         """
         if not stores:
@@ -82,7 +84,7 @@ class Catalogue:
 
     def __post_init__(self) -> None:
         _check_distinct(self.stores)
-        _check_rates(self.stores)
+        _check_formats(self.stores)
         for name, labels in self.rename_labels.items():
             if name not in self.stores:
                 raise StoreError(f"rename_labels: there is no store '{name}'. {nearest(name, self.stores)}")
@@ -134,8 +136,8 @@ class Catalogue:
     def manifest(self) -> JoinedManifest:
         """What the stores' manifests say together."""
         labels = (label for name in self.stores for label in self._labels_of(name))
-        rate = next(iter(self.stores.values())).manifest.rate
-        return JoinedManifest(name=", ".join(self.stores), labels=tuple(dict.fromkeys(labels)), rate=rate)
+        first = next(iter(self.stores.values())).manifest
+        return JoinedManifest(name=", ".join(self.stores), labels=tuple(dict.fromkeys(labels)), rate=first.rate, channels=first.channels)
 
     def _labels_of(self, name: str) -> tuple[str, ...]:
         return renamed(self.stores[name].manifest.labels, self.rename_labels.get(name, {}))
@@ -306,8 +308,8 @@ def _check_distinct(stores: Mapping[str, Store]) -> None:
         names |= {store.url: name, store.snapshot: name}
 
 
-def _check_rates(stores: Mapping[str, Store]) -> None:
-    """Check that all stores have one sample rate. Raises StoreError."""
+def _check_formats(stores: Mapping[str, Store]) -> None:
+    """Check that all stores have one sample rate and as many channels. Raises StoreError."""
     (first, one), *others = stores.items()
     for name, other in others:
         if other.manifest.rate != one.manifest.rate:
@@ -315,3 +317,12 @@ def _check_rates(stores: Mapping[str, Store]) -> None:
                 f"store '{first}' has {one.manifest.rate} Hz and store '{name}' has {other.manifest.rate} Hz, but a stream has one sample "
                 "rate; build one of them again with --rate"
             )
+        if other.manifest.channels != one.manifest.channels:
+            raise StoreError(
+                f"the clips of store '{first}' have {_channels(one)} and those of store '{name}' {_channels(other)}, but a stream "
+                "has one number of channels; build the one of two channels again with --channels mono"
+            )
+
+
+def _channels(store: Store) -> str:
+    return "one channel" if store.manifest.channels == 1 else f"{store.manifest.channels} channels"

@@ -23,7 +23,7 @@ class ClipDataset(Dataset[dict[str, Any]]):
 
     An item is a dictionary:
 
-        waveform     float32 (samples,); or one entry for each of `features`, under its name
+        waveform     float32 (samples,), of two channels (2, samples); or one entry for each of `features`, under its name
         label        int, index in the store's labels
         clip_id      name of the clip
         condition    name of the condition
@@ -50,7 +50,7 @@ class ClipDataset(Dataset[dict[str, Any]]):
         self._folder, self._rate, self._index = folder, manifest.rate, index
         self._rows = np.asarray(pc.index_in(clips["clip_id"], value_set=index.table["clip_id"].combine_chunks())).astype(np.int64)
         self._label = np.asarray(pc.index_in(clips["label"], value_set=pa.array(manifest.labels, pa.string()))).astype(np.int64)
-        self._features = open_features(features, rate=manifest.rate, samples=int(clips["samples"][0].as_py()))
+        self._features = open_features(features, rate=manifest.rate, samples=int(clips["samples"][0].as_py()), channels=manifest.channels)
 
     def __len__(self) -> int:
         return len(self._rows)

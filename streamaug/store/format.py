@@ -149,3 +149,7 @@ class IndexMeta(Strict):
     decoding: Decoding
     steps: tuple[CodingStep, ...]
     shards: tuple[ShardInfo, ...]
+
+    def to_json(self) -> str:
+        """The footer as it is written; one channel is not mentioned."""
+        return self.model_dump_json(exclude_defaults=True)

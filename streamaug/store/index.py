@@ -38,7 +38,7 @@ class Index:
     def digest(self) -> str:
         """Hash of the condition's whole content, in hex; it changes with any clip, since the footer
         has every shard's sha256."""
-        return hashlib.sha256(self.meta.model_dump_json().encode()).hexdigest()
+        return hashlib.sha256(self.meta.to_json().encode()).hexdigest()
 
     def column(self, name: str) -> np.ndarray:
         """A numeric column as a read-only array of shape (clips,)."""
@@ -84,7 +84,7 @@ class Index:
 
     def to_bytes(self) -> bytes:
         """The Parquet file; the same index gives the same bytes."""
-        footer = {_FOOTER: self.meta.model_dump_json().encode()}
+        footer = {_FOOTER: self.meta.to_json().encode()}
         return to_parquet(self.table.cast(INDEX_SCHEMA).replace_schema_metadata(footer))
 
     @classmethod

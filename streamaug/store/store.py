@@ -237,7 +237,8 @@ class Store:
             clip_id: The clip.
 
         Returns:
-            float32 samples of shape (samples,), nominally in [-1, 1], and their rate in Hz.
+            float32 samples of shape (samples,), of two channels (2, samples), nominally in [-1, 1], and
+            their rate in Hz.
 
         Raises:
             StoreError: The store does not have the condition, or the condition does not have the

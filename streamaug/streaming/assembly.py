@@ -161,7 +161,7 @@ def build_pipeline(opened: OpenedStore, features: Mapping[str, Feature], setting
         # What a cache keeps is computed where it is the same on every machine, and what is augmented
         # before it leaves the worker.
         stays = settings.feature_cache is not None or (settings.augmentation is not None and settings.augmentation.features is not None)
-        features, on_device = (features, {}) if stays else split_features(features, settings.device)
+        features, on_device = (features, {}) if stays else split_features(features, settings.device, opened.manifest.channels)
         stage = DeviceStage(settings.device, on_device, opened.samples)
     caches = _open_caches(opened, features, settings)
     source = open_source(opened, caches.get("bitstreams"), settings.deadline, counters)

@@ -14,6 +14,7 @@ from torch import Tensor
 from streamaug.errors import StreamaugError
 from streamaug.features import Waveform
 from streamaug.features.base import Feature, takes_batches
+from streamaug.features.per_channel import per_channel
 from streamaug.streaming.pipeline import DecodedBatch
 
 _WAVEFORMS = ""
@@ -41,17 +42,23 @@ def open_device(device: str | torch.device | None) -> torch.device | None:
     return None if opened.type == "cpu" else opened
 
 
-def split_features(features: Mapping[str, Feature], device: torch.device | None) -> tuple[dict[str, Feature], dict[str, Feature]]:
+def split_features(
+    features: Mapping[str, Feature], device: torch.device | None, channels: int = 1
+) -> tuple[dict[str, Feature], dict[str, Feature]]:
     """The features that workers compute, and those that a GPU computes from waveforms.
 
     Args:
         features: By key in the batch.
         device: Where the batches go.
+        channels: Channels of the store.
     """
     there = {name: feature for name, feature in features.items() if takes_batches(feature)} if device and device.type == "cuda" else {}
     if not there:
         return dict(features), {}
-    return {_WAVEFORMS: Waveform(), **{name: feature for name, feature in features.items() if name not in there}}, there
+    return {
+        _WAVEFORMS: per_channel(Waveform(), channels),
+        **{name: feature for name, feature in features.items() if name not in there},
+    }, there
 
 
 class DeviceStage:

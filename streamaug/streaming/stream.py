@@ -56,7 +56,8 @@ class Stream(IterableDataset[dict[str, Any]]):
         provenance   if requested: list of n dictionaries, how each bitstream was made
         replaced     with on_corrupt="replace": list of n, the broken clip that this row stands in for, or None
 
-    With views the features have shape (n, views, ...), and `condition` and `provenance` hold a list
+    Of a store of two channels the features have shape (n, 2, ...), one of each channel. With views
+    they have shape (n, views, ...), and `condition` and `provenance` hold a list
     for each row.
 
     Args:
@@ -141,7 +142,7 @@ class Stream(IterableDataset[dict[str, Any]]):
         self._cursor = Cursor(RankPartition(batch_size=batch_size, tail=tail), rank=rank, world=world, stores=len(named_stores(opened)))
         self._cursor.rank_slice()  # refuses a batch that the ranks cannot share
         self._tables = SharedArrays((plan, OpenedStore.of(opened, plan)))
-        self._features = open_features(features, rate=opened.manifest.rate, samples=self._opened.samples)
+        self._features = open_features(features, rate=opened.manifest.rate, samples=self._opened.samples, channels=opened.manifest.channels)
         if self._settings.feature_cache is not None:
             for feature in self._features.values():
                 cache_text(feature, self._opened.samples)  # refuses what a cache cannot tell apart

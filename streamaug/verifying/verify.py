@@ -92,7 +92,7 @@ def verify(
         except CorruptError as error:
             findings.append(Finding(condition=name, message=str(error)))
             continue
-        findings += check_index(indexes[name], clips, store.manifest.rate)
+        findings += check_index(indexes[name], clips, store.manifest)
     tasks = list(_tasks(store, clips, indexes, columns=("split", "group") if is_changed else (), decode=decode))
     progress.begin("verifying shards", sum(len(task.shards) for task in tasks))
     reports: list[ShardReport] = []

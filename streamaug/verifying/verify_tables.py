@@ -38,7 +38,7 @@ def check_clips(manifest: Manifest, clips: pa.Table) -> Iterator[Finding]:
         yield Finding(message=f"clips table: shard {shard} mixes values of '{manifest.shard_by}' ({mixed}); rebuild the store")
 
 
-def check_index(index: Index, clips: pa.Table, rate: int) -> Iterator[Finding]:
+def check_index(index: Index, clips: pa.Table, manifest: Manifest) -> Iterator[Finding]:
     """Check an index by itself and against the clips table.
 
     A condition may contain only some of the clips: only some shards or, after an effect that
@@ -47,7 +47,7 @@ def check_index(index: Index, clips: pa.Table, rate: int) -> Iterator[Finding]:
     Args:
         index: The index.
         clips: The clips table.
-        rate: The store's sample rate in Hz.
+        manifest: Manifest of the snapshot.
     """
     meta, table = index.meta, index.table
     condition = Condition.parse(meta.condition)
@@ -62,6 +62,8 @@ def check_index(index: Index, clips: pa.Table, rate: int) -> Iterator[Finding]:
 
     if meta.format != FORMAT:
         yield finding(f"has format {meta.format}, but this version reads format {FORMAT}")
+    if meta.decoding.channels != manifest.channels:
+        yield finding(f"has clips of {meta.decoding.channels} channels, but the store of {manifest.channels}")
     steps = [step.step for step in meta.steps if step.adapter != "soundfile"]
     if steps != [str(step) for step in condition.steps]:
         yield finding(f"has the steps {'+'.join(steps) or 'of an original'}")
@@ -79,7 +81,7 @@ def check_index(index: Index, clips: pa.Table, rate: int) -> Iterator[Finding]:
     disordered = np.append(False, same_shard & ((ids[1:] <= ids[:-1]) | (offset[1:] <= offset[:-1])))[: len(ids)].astype(bool)
     yield from refuse(disordered, "has clips that are not in the order of their shard")
     yield from refuse(index.column("delay") != index.column("delay")[:1], "has more than one delay")
-    kbps = index.column("size") * 8 * rate / index.column("samples") / 1000
+    kbps = index.column("size") * 8 * manifest.rate / index.column("samples") / 1000
     yield from refuse(~np.isclose(index.column("kbps"), kbps, rtol=1e-6), "has a bitrate that does not follow from size and length")
     matches = pc.index_in(table["clip_id"], clips["clip_id"])
     known = matches.is_valid().to_numpy(zero_copy_only=False)

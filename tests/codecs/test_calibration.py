@@ -67,7 +67,7 @@ def test_opus_as_telephones_use_it_is_aligned(tmp_path, rate, kbps):
         'codecs: {opus: {encoders: [{adapter: pyav, encoder: libopus, muxer: ogg, arguments: {application: voip, vbr: "on"}}]}}\n'
     )
     encoder = calibrate(Condition.parse(f"opus_{kbps}").steps[0], load_settings(changes), rate)
-    reference = calibration_signal(rate, 2.5)
+    reference = calibration_signal(rate, seconds=2.5)
     decoded = encoder.decode(encoder.encode(reference), len(reference))
     late, height = measure_delay(decoded, reference, 1_000)
     assert abs(late) <= 1

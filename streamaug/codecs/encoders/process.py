@@ -6,6 +6,7 @@ import wave
 
 import numpy as np
 
+from streamaug.codecs.pcm import channels_of, padded
 from streamaug.errors import EncoderError
 
 _TIMEOUT_S = 600
@@ -13,11 +14,11 @@ _TIMEOUT_S = 600
 
 
 def encode_by_process(command: list[str], pcm: np.ndarray, rate: int, tail: int) -> bytes:
-    """Return what a command writes to its standard output for a mono signal on its standard input.
+    """Return what a command writes to its standard output for a signal on its standard input.
 
     Args:
         command: Program and arguments.
-        pcm: int16, or int32 with 24 bits left-justified, of shape (samples,).
+        pcm: int16, or int32 with 24 bits left-justified, of shape (samples,) or (channels, samples).
         rate: Sample rate in Hz.
         tail: Samples of silence after the signal.
 
@@ -25,7 +26,7 @@ def encode_by_process(command: list[str], pcm: np.ndarray, rate: int, tail: int)
         EncoderError: The program cannot be started, fails, hangs or writes nothing.
     """
     try:
-        process = subprocess.run(command, input=_wav(np.pad(pcm, (0, tail)), rate), capture_output=True, check=False, timeout=_TIMEOUT_S)
+        process = subprocess.run(command, input=_wav(padded(pcm, 0, tail), rate), capture_output=True, check=False, timeout=_TIMEOUT_S)
     except (OSError, subprocess.TimeoutExpired) as error:
         raise EncoderError(f"{command[0]}: {error}") from error
     if process.returncode != 0 or not process.stdout:
@@ -35,14 +36,15 @@ def encode_by_process(command: list[str], pcm: np.ndarray, rate: int, tail: int)
 
 
 def _wav(pcm: np.ndarray, rate: int) -> bytes:
-    """A mono WAV file of int16 samples, or of 24 bits out of int32."""
+    """A WAV file of int16 samples, or of 24 bits out of int32."""
+    interleaved = pcm.T.ravel()
     sink = io.BytesIO()
     with wave.open(sink, "wb") as file:
-        file.setnchannels(1)
+        file.setnchannels(channels_of(pcm))
         file.setframerate(rate)
         file.setsampwidth(2 if pcm.dtype == np.int16 else 3)
         if pcm.dtype == np.int16:
-            file.writeframes(pcm.astype("<i2").tobytes())
+            file.writeframes(interleaved.astype("<i2").tobytes())
         else:
-            file.writeframes(np.ascontiguousarray(pcm.astype("<i4").view(np.uint8).reshape(-1, 4)[:, 1:]).tobytes())
+            file.writeframes(np.ascontiguousarray(interleaved.astype("<i4").view(np.uint8).reshape(-1, 4)[:, 1:]).tobytes())
     return sink.getvalue()

@@ -7,6 +7,7 @@ import numpy as np
 from av.audio.stream import AudioStream
 
 from streamaug.codecs.encoders.adapter import AdapterEncoder
+from streamaug.codecs.pcm import channels_of, padded
 from streamaug.errors import EncoderError
 
 
@@ -39,27 +40,28 @@ class PyAVEncoder(AdapterEncoder):
         return f"install PyAV's own wheel ('pip install av'), or set 'adapter: ffmpeg' and install an ffmpeg that has {self.name}"
 
     def encode(self, pcm: np.ndarray, *, rate: int, kbps: float, tail: int) -> bytes:
-        """Encode a mono signal, as `Encoder.encode` describes; the silence at the end fills the
-        codec's last frame.
+        """Encode a signal, as `Encoder.encode` describes; the silence at the end fills the codec's
+        last frame.
 
         SBC drops a last frame that is not full. Muxers run bit-exact, so that the bitstream depends
         on the arguments alone.
         """
         if np.iinfo(pcm.dtype).bits not in (16, 32):
             raise TypeError(f"PCM of {pcm.dtype}")
-        sink = io.BytesIO()
+        sink, layout = io.BytesIO(), "mono" if channels_of(pcm) == 1 else "stereo"
         try:
             with av.open(sink, "w", format=self.muxer, options={"fflags": "+bitexact"}) as container:
                 stream = container.add_stream(self.name, rate=rate, options={"flags": "+bitexact", **self.options})
                 assert isinstance(stream, AudioStream)
-                stream.layout = "mono"
+                stream.layout = layout
                 stream.bit_rate = round(kbps * 1000)
                 stream.codec_context.open()
                 if tail:
-                    total = len(pcm) + tail
+                    total = pcm.shape[-1] + tail
                     total += -total % max(1, stream.codec_context.frame_size)
-                    pcm = np.pad(pcm, (0, total - len(pcm)))
-                frame = av.AudioFrame.from_ndarray(pcm[None], format="s16" if pcm.dtype == np.int16 else "s32", layout="mono")
+                    pcm = padded(pcm, 0, total - pcm.shape[-1])
+                interleaved = pcm.T.reshape(1, -1)
+                frame = av.AudioFrame.from_ndarray(interleaved, format="s16" if pcm.dtype == np.int16 else "s32", layout=layout)
                 frame.sample_rate = rate
                 for packet in (*stream.encode(frame), *stream.encode(None)):
                     container.mux(packet)
