@@ -11,6 +11,7 @@ from streamaug.packages import missing_package_error
 
 if TYPE_CHECKING:
     from streamaug.building.build import build
+    from streamaug.crop import Crop
     from streamaug.planning import Plan
     from streamaug.planning.open_plan import open_plan
     from streamaug.planning.open_stores import open_stores
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Cache",
     "Catalogue",
+    "Crop",
     "Plan",
     "Recipe",
     "Store",
@@ -41,6 +43,7 @@ __all__ = [
 _MODULES = {
     "Cache": "streamaug.reading.cache",
     "Catalogue": "streamaug.store.catalogue",
+    "Crop": "streamaug.crop",
     "Plan": "streamaug.planning",
     "Recipe": "streamaug.recipes",
     "Store": "streamaug.store",

@@ -1,4 +1,5 @@
-"""Stores without audio: clips table and indexes alone, with made-up places of the bitstreams."""
+"""Small stores: without audio, clips table and indexes alone, with made-up places of the bitstreams;
+and real ones of short sounds."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -7,9 +8,11 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import soundfile
 
+from streamaug.building.build import build
 from streamaug.codecs.base import Decoding
-from streamaug.conditions import Condition
+from streamaug.conditions import Condition, parse_conditions
 from streamaug.store import Store
 from streamaug.store.folder import Folder
 from streamaug.store.format import CLIPS_SCHEMA, FORMAT, IndexMeta, ShardInfo, shard_name
@@ -185,3 +188,36 @@ def tau2020_store(folder: Path, *, clips_per_shard: int = 100, **counts: int) ->
     device_a = np.array([device == "a" for device in columns["device"]])
     conditions = {name: device_a if name == "spectrum-correction" else None for name in ("original", *AUGMENTED, *CODED)}
     return write_store(folder, columns, conditions, labels=SCENES, clips_per_shard=clips_per_shard)
+
+
+def build_store(
+    folder: Path,
+    *,
+    clips: int = 24,
+    seconds: tuple[float, float] = (0.14, 1.3),
+    rate: int = 8_000,
+    conditions: str = "original,alaw_64,mp3_24",
+) -> Store:
+    """A real store of short sounds of different lengths: three in four of split `train`, the others
+    of `evaluate`; labels `high` and `low`.
+
+    Args:
+        folder: Where the recordings and the store go, in folders of their own.
+        clips: Number of clips.
+        seconds: Length of the shortest and of the longest.
+        rate: Sample rate in Hz.
+        conditions: Names of conditions, joined by commas.
+    """
+    source = folder / "recordings"
+    source.mkdir(parents=True)
+    lengths = np.random.default_rng(clips).permutation(np.linspace(*seconds, clips))
+    lines = ["path,label,split"]
+    for number, length in enumerate(lengths.tolist()):
+        rng, time = np.random.default_rng(number), np.arange(round(length * rate)) / rate
+        label, tone = ("high", 900) if number % 2 else ("low", 300)
+        sound = 0.3 * np.sin(2 * np.pi * (tone + 11 * number) * time) + 0.1 * rng.standard_normal(len(time))
+        soundfile.write(source / f"clip{number:02d}.wav", sound, rate, subtype="PCM_16")
+        lines.append(f"clip{number:02d}.wav,{label},{'evaluate' if number % 4 == 3 else 'train'}")
+    (source / "clips.csv").write_text("\n".join(lines) + "\n")
+    build(source / "clips.csv", str(folder / "store"), conditions=parse_conditions(conditions), clips_per_shard=5, workers=1)
+    return Store.open(folder / "store")

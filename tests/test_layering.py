@@ -17,6 +17,7 @@ FLOORS = (
     (
         "condition_names",
         "conditions",
+        "crop",
         "digests",
         "errors",
         "executors",

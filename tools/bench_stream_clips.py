@@ -18,6 +18,7 @@ from streamaug.building.build import build
 from streamaug.codecs import Decoding, decode
 from streamaug.conditions import parse_conditions
 from streamaug.features import LogMel
+from streamaug.features.lengths import Lengths
 from streamaug.features.registry import open_features
 from streamaug.store import Store
 from streamaug.store.locations import BitstreamLocations
@@ -95,7 +96,8 @@ def bare_loop(work: Path, features: str = "static", *, is_mixed: bool = False) -
     if is_mixed:
         rows = [rows[number] for number in np.random.default_rng(0).permutation(len(rows))]
     payloads = [Path(row["audio"]).read_bytes() for row in rows]
-    feature = open_features(features, rate=RATE, samples=RATE * SECONDS)[features]
+    lengths = Lengths(shortest=RATE * SECONDS, longest=RATE * SECONDS, clip="any")
+    feature = open_features(features, rate=RATE, lengths=lengths)[features]
     out = torch.empty(feature.shape(RATE * SECONDS))
     for _ in range(2):  # the second time everything is loaded, as for the stream and its peers
         begun = time.perf_counter()

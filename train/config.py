@@ -11,6 +11,7 @@ from typing import Annotated, Any, Literal, Self
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
+from streamaug.crop import Crop
 from streamaug.streaming import Cache
 from train.errors import RunError
 from train.models import MODELS
@@ -43,6 +44,9 @@ class RunConfig(BaseModel):
         accelerator: Lightning's accelerator: `auto`, `cpu` or `gpu`.
         devices: Devices to train on.
         precision: Lightning's precision.
+        crop: What is taken of each clip: `seconds`, `where` and `pad`, as in `streamaug.Crop`. A random
+            crop is taken in the centre for evaluation. Default: all of it; all clips then need one
+            length.
         checkpoint_every: Steps from one saved position to the next.
         threads: Threads to decode in. Default: one process per core instead.
         cache: Local folder for features. Default: no cache.
@@ -70,6 +74,7 @@ class RunConfig(BaseModel):
     accelerator: str = "auto"
     devices: Positive = 1
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
+    crop: Crop | None = None
     checkpoint_every: Positive = 500
     threads: Positive | None = None
     cache: Path | None = None

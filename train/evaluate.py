@@ -1,14 +1,18 @@
 """Predict the class of every clip of a split in a condition."""
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import torch
 
 from streamaug.condition_names import split_store
+from streamaug.crop import Crop
 from streamaug.store.catalogue import StoreLike, split_rows
 from streamaug.store.joined_clips import STORE_COLUMN
 from streamaug.streaming import Cache, Stream
+from streamaug.streaming.cropping import Cropping
 from train.errors import RunError
 from train.models import Classifier
 from train.predictions import SCHEMA
@@ -17,7 +21,14 @@ BATCH = 64
 
 
 def probabilities_of(
-    model: Classifier, store: StoreLike, condition: str, split: str, *, threads: int | None = None, cache: Cache | None = None
+    model: Classifier,
+    store: StoreLike,
+    condition: str,
+    split: str,
+    *,
+    crop: Crop | None = None,
+    threads: int | None = None,
+    cache: Cache | None = None,
 ) -> np.ndarray:
     """Class probabilities of a split's clips, of several stores those in the condition's, in the
     order of the clips table: float32 of shape (clips, classes).
@@ -27,14 +38,18 @@ def probabilities_of(
         store: The opened store.
         condition: Condition to evaluate.
         split: Split to evaluate.
+        crop: What is taken of each clip; a random crop is taken in the centre. Default: all of it.
         threads: Threads to decode in. Default: one process per core instead.
         cache: Local cache of features. Default: none.
 
     Raises:
-        RunError: The condition lacks clips of the split.
+        RunError: The condition lacks clips of the split, or clips differ in length.
     """
+    check_one_length(store, crop)
     expected = len(_evaluated_rows(store, split, condition))
-    stream = Stream.evaluation(store, condition, split=split, batch_size=BATCH, threads=threads, feature_cache=cache)
+    if crop is not None and crop.where == "random":
+        crop = replace(crop, where="centre")
+    stream = Stream.evaluation(store, condition, split=split, batch_size=BATCH, crop=crop, threads=threads, feature_cache=cache)
     if (available := stream.plan.epoch_size(0)) != expected:
         raise RunError(
             f"condition '{condition}' of {store.url} has {available} of the {expected} clips of split '{split}', so tables would compare "
@@ -88,6 +103,19 @@ def _evaluated_rows(store: StoreLike, split: str, condition: str) -> np.ndarray:
     rows = split_rows(store, split)
     name = split_store(condition)[0]
     return rows[np.asarray(pc.equal(store.clips[STORE_COLUMN], name))[rows]] if name else rows
+
+
+def check_one_length(store: StoreLike, crop: Crop | None) -> int:
+    """Samples of every clip, or of its crop. Raises RunError if they differ: the models would take
+    what fills the shorter ones up for sound."""
+    rate, samples = store.manifest.rate, store.clips["samples"].to_numpy()
+    rows = Cropping(samples=samples, rate=rate, crop=crop).row_samples(np.arange(len(samples)))
+    if rows.min() < rows.max():
+        raise RunError(
+            f"{store.url}: its clips have {samples.min() / rate:.2f} to {samples.max() / rate:.2f} s, but the models need one length; "
+            "give the run a crop such as 'crop: {seconds: 1, where: random, pad: zeros}', or build the store with --seconds"
+        )
+    return int(rows[0])
 
 
 def check_labels(store: StoreLike, split: str) -> None:

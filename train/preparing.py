@@ -4,8 +4,7 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
-import pyarrow.compute as pc
-
+from streamaug.crop import Crop
 from streamaug.features import EDGE, LogMel
 from streamaug.planning import Plan
 from streamaug.planning.open_plan import open_plan
@@ -16,7 +15,7 @@ from streamaug.streaming import Stream
 from train.augment import CROP_FRAMES
 from train.config import RunConfig
 from train.errors import RunError
-from train.evaluate import check_labels
+from train.evaluate import check_labels, check_one_length
 from train.results import paper_order
 
 CLIPS_PER_STEP = 64
@@ -70,6 +69,7 @@ class Run:
             seed=self.config.seed,
             batch_size=self.batch_size,
             tail="drop",
+            crop=self.config.crop,
             threads=self.config.threads,
             feature_cache=self.config.feature_cache,
         )
@@ -96,7 +96,7 @@ def prepare(config: RunConfig) -> Run:
         config: The run's settings.
 
     Raises:
-        RunError: A split lacks a label, or the clips are too short.
+        RunError: A split lacks a label, or the clips differ in length or are too short.
         RecipeError: The recipe is wrong, or names a condition that the store lacks.
         StoreError: There is no such store, condition or split.
         StreamaugError: An epoch has fewer rows than one step.
@@ -112,19 +112,20 @@ def prepare(config: RunConfig) -> Run:
     for split in (config.train_on, config.evaluate_on):
         check_labels(store, split)
     plan = open_plan(recipe, store, split=config.train_on, seed=config.seed)
-    check_length(store)
+    check_length(store, config.crop)
     run = Run(config=config, store=store, plan=plan, conditions=conditions, total=config.total(plan.epoch_size(0)))
     run.stream()  # raises now, before the folder is created, what it would raise in training
     return run
 
 
-def check_length(store: StoreLike) -> None:
-    """Raise RunError if the store's clips are too short to be cropped and pooled."""
-    shortest = int(pc.min(store.clips["samples"]).as_py())
+def check_length(store: StoreLike, crop: Crop | None) -> None:
+    """Raise RunError if the store's clips, or their crops, differ in length or are too short for the
+    models."""
+    samples = check_one_length(store, crop)
     log_mel = LogMel(rate=store.manifest.rate)
-    if log_mel.frames(shortest) - 2 * EDGE - CROP_FRAMES < FEWEST_FRAMES:
+    if log_mel.frames(samples) - 2 * EDGE - CROP_FRAMES < FEWEST_FRAMES:
         needed = (FEWEST_FRAMES + 2 * EDGE + CROP_FRAMES - 1) * log_mel.hop / store.manifest.rate
         raise RunError(
-            f"{store.url}: the shortest clip has {shortest / store.manifest.rate:.2f} s, but the models need {needed:.2f} s; "
-            f"build the store with --seconds {math.ceil(100 * needed) / 100:.2f} or more"
+            f"{store.url}: clips have {samples / store.manifest.rate:.2f} s, but the models need {needed:.2f} s; give the run a 'crop' of "
+            f"{math.ceil(100 * needed) / 100:.2f} seconds or more with 'pad: zeros', or build the store with --seconds of as many"
         )

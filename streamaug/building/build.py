@@ -21,7 +21,6 @@ from streamaug.building.checks import SourceInfo, find_problems, split_warnings,
 from streamaug.building.clips_table import add_shard_column, add_source_columns, ordered_labels, stored_columns
 from streamaug.building.excerpts import excerpts_of
 from streamaug.building.existing import (
-    ExistingStore,
     check_compatible,
     check_effects,
     existing_index,
@@ -31,7 +30,7 @@ from streamaug.building.existing import (
 )
 from streamaug.building.facts import FACTS_FILE
 from streamaug.building.job import SHARD_MB, Job
-from streamaug.building.options import check_options, clip_length, kept_channels, own_lengths
+from streamaug.building.options import check_options, clip_length, kept_channels
 from streamaug.building.prepare import check_lengths, fit_chain, have_effects, prepare_conditions
 from streamaug.building.problems import BrokenSourcesError, Problem, report
 from streamaug.building.publish import Changes, publish
@@ -117,8 +116,8 @@ def build(
         name: Name of the data set. Default: that of the existing store, else the table's stem.
         rate: Sample rate of the store in Hz. Default: that of the existing store, else the most
             common rate of the sources.
-        seconds: Clip length; longer clips are cut, shorter ones padded. Default: all clips must
-            have the same length.
+        seconds: Clip length; longer clips are cut, shorter ones padded. Default: that of the
+            existing store, else each clip has its own.
         channel: What becomes the store's one channel: "mix" for the mean of a source's channels,
             "left" for the first, "right" for the second. Default: "mix".
         channels: "mono" for a store of one channel, "keep" for one with the channels of its
@@ -201,9 +200,8 @@ def run_job(job: Job, executor: Executor, progress: Progress) -> Built:
             # While this process calibrates the encoders, the workers start.
             prepared, skipped_conditions = prepare_conditions(job, rate, channels, progress, existing.store.conditions if existing else ())
             sources = check.finish(inspected, progress)
-        clips, errors = _usable_clips(job, table, sources, reading, existing, progress)
-        samples = int(clips["samples"][0].as_py())
-        check_lengths(prepared, samples, clips["clip_id"][0].as_py())
+        clips, errors = _usable_clips(job, table, sources, reading, progress)
+        check_lengths(prepared, clips)
         name = job.name or (existing.manifest.name if existing else job.clips.stem)
         if existing:
             check_compatible(existing, name=name, rate=rate, shard_by=job.shard_by, clips=clips)
@@ -212,7 +210,6 @@ def run_job(job: Job, executor: Executor, progress: Progress) -> Built:
             check_effects(existing, change, [str(condition) for condition in prepared] if job.replace else ())
         labels = ordered_labels(clips, existing)
         clips = add_shard_column(clips, job, channels, existing)
-        reading = dataclasses.replace(reading, samples=samples)
         originals = Originals.staged(folder, staged.name, clips, reading) if have_effects(prepared) else None
         chains = [fit_chain(condition, steps, clips, rate, channels, originals, job.effects) for condition, steps in prepared.items()]
         indexes = {  # raises if settings differ
@@ -234,13 +231,14 @@ def run_job(job: Job, executor: Executor, progress: Progress) -> Built:
             labels=labels,
             rate=rate,
             channels=channels,
+            samples=reading.samples,
             shard_by=job.shard_by,
             clips=tables.add_clips(table_of_clips),
             conditions={plan.chain.name: tables.add_index(plan.index) for plan in plans if plan.index is not None},
             removed=lost_conditions(existing),
         )
         staged.supersede(publish(staged.folder, changes, tables))
-        facts = check.facts(samples)
+        facts = check.facts()
         if facts is not None:
             staged.folder.write(FACTS_FILE, facts)
         write_rejected(folder, errors)
@@ -278,11 +276,10 @@ def _problems_file(job: Job) -> Path:
 
 
 def _usable_clips(
-    job: Job, table: pa.Table, facts: Sequence[SourceInfo], reading: Reading, existing: ExistingStore | None, progress: Progress
+    job: Job, table: pa.Table, facts: Sequence[SourceInfo], reading: Reading, progress: Progress
 ) -> tuple[pa.Table, list[Problem]]:
     """The clips without errors, with what the check found out about them, and all errors."""
-    checked = own_lengths(table["clip_id"].to_pylist(), facts, existing) if existing and job.seconds is None else facts
-    problems = find_problems(table, checked, job.shard_by, existing.samples if existing else None, job.known_problems)
+    problems = find_problems(table, facts, job.shard_by, job.known_problems)
     report(problems, progress, _problems_file(job))
     errors = [problem for problem in problems if problem.severity == "error"]
     bad_rows = {problem.row - 1 for problem in errors}
@@ -290,9 +287,9 @@ def _usable_clips(
         raise BrokenSourcesError(problems)
     good_rows = [row for row in range(table.num_rows) if row not in bad_rows]
     good = table.take(np.array(good_rows))
-    for message in (*split_warnings(good), *summarize_changes(checked, reading.rate, reading.channels or 1)):
+    for message in (*split_warnings(good), *summarize_changes(facts, reading.rate, reading.channels or 1)):
         progress.say(message)
-    return add_source_columns(good, [checked[row] for row in good_rows]), errors
+    return add_source_columns(good, [facts[row] for row in good_rows]), errors
 
 
 def _shard_tasks(

@@ -94,16 +94,13 @@ def _inspect(excerpt: Excerpt, reading: Reading, file: SourceFile) -> SourceInfo
     )
 
 
-def find_problems(
-    table: pa.Table, sources: Sequence[SourceInfo], shard_by: str, samples: int | None = None, known: Mapping[str, str] | None = None
-) -> list[Problem]:
+def find_problems(table: pa.Table, sources: Sequence[SourceInfo], shard_by: str, known: Mapping[str, str] | None = None) -> list[Problem]:
     """Everything that is wrong with the clips of a table, errors first.
 
     Args:
         table: Clips as `table_reading.read_table` returns them.
         sources: One per row of the table.
         shard_by: Column to shard by.
-        samples: Length that all clips must have. Default: the most common one.
         known: Errors that the table's maker knows, by path.
     """
     ids, paths, labels, shard_values = (table[name].to_pylist() for name in ("clip_id", "path", "label", shard_by))
@@ -114,7 +111,6 @@ def find_problems(
 
     by_id: dict[str | None, list[int]] = defaultdict(list)
     by_audio: dict[bytes, list[int]] = defaultdict(list)
-    lengths: Counter[int] = Counter()
     for row, source in enumerate(sources):
         values = {"path": paths[row], "label": labels[row], shard_by: shard_values[row]}
         empty = [name for name, value in values.items() if value in (None, "")]
@@ -131,7 +127,6 @@ def find_problems(
         if source.error:
             add([row], "error", source.error)
             continue
-        lengths[source.samples] += 1
         if not source.silent and not empty:
             by_audio[source.sha256].append(row)
         for warning in _warnings(source):
@@ -146,13 +141,6 @@ def find_problems(
             add(rows, "error", f"the same audio has several values of '{shard_by}': {_clip_values(rows, ids, shard_values)}; keep one")
         elif len(rows) > 1:
             add(rows[1:], "warning", f"the same audio as clip '{ids[rows[0]]}'")
-    if lengths:
-        usual = samples or lengths.most_common(1)[0][0]
-        for row, source in enumerate(sources):
-            if not source.error and source.samples != usual:
-                add(
-                    [row], "error", f"has {source.samples} samples, not {usual} like the others; cut or pad it, or all clips with --seconds"
-                )
     return sorted(problems, key=lambda problem: (problem.severity, problem.row))
 
 
@@ -199,7 +187,8 @@ def split_warnings(clips: pa.Table) -> list[str]:
 
 
 def summarize_changes(sources: Sequence[SourceInfo], rate: int, channels: int) -> list[str]:
-    """One line per way in which sources were changed for the store, with the number of clips."""
+    """One line per way in which sources were changed for the store, with the number of clips; and
+    one about their lengths, if these differ."""
     changes = Counter[str]()
     for source in sources:
         if source.rate and source.rate != rate:
@@ -208,7 +197,11 @@ def summarize_changes(sources: Sequence[SourceInfo], rate: int, channels: int) -
             changes[f"mixed down from {source.channels} channels"] += 1
         if source.padding:
             changes[f"{'padded' if source.padding > 0 else 'cut'} to {source.samples / rate:g} s"] += 1
-    return [f"{count} clips {change}" for change, count in sorted(changes.items())]
+    lines = [f"{count} clips {change}" for change, count in sorted(changes.items())]
+    lengths = [source.samples / rate for source in sources if not source.error]
+    if lengths and min(lengths) < max(lengths):
+        lines.append(f"clips of {min(lengths):.2f} to {max(lengths):.2f} s, each with its own length; --seconds would give all the same")
+    return lines
 
 
 def _row_numbers(rows: Sequence[int]) -> str:

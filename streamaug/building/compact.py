@@ -115,6 +115,7 @@ def compact(
             labels=manifest.labels,
             rate=manifest.rate,
             channels=manifest.channels,
+            samples=manifest.samples,
             shard_by=manifest.shard_by,
             clips=tables.add_clips(clips),
             conditions=conditions,

@@ -42,9 +42,10 @@ class ExistingStore:
         return self.store.clips
 
     @cached_property
-    def samples(self) -> int:
-        """Length of each clip in samples."""
-        return int(self.clips["samples"][0].as_py())
+    def samples(self) -> int | None:
+        """Length of each clip in samples; None if they differ."""
+        bounds = pc.min_max(self.clips["samples"]).as_py()
+        return int(bounds["min"]) if bounds["min"] == bounds["max"] else None
 
 
 def read_existing(folder: Folder) -> ExistingStore | None:

@@ -28,8 +28,8 @@ class Job:
         name: Name of the data set. Default: that of the existing store, else the table's stem.
         rate: Sample rate of the store in Hz. Default: that of the existing store, else the most
             common rate of the sources.
-        seconds: Clip length; longer clips are cut, shorter ones padded. Default: all clips must
-            have the same length.
+        seconds: Clip length; longer clips are cut, shorter ones padded. Default: that of the
+            existing store, else each clip has its own.
         channel: What becomes the store's one channel: "mix" for the mean of a source's channels,
             "left" for the first, "right" for the second. Default: "mix".
         channels: "mono" for a store of one channel, "keep" for one with the channels of its

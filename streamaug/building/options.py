@@ -3,10 +3,8 @@
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import get_args
 
-from streamaug.building.checks import SourceInfo
 from streamaug.building.existing import ExistingStore
 from streamaug.building.job import Job
 from streamaug.building.reading import Channels
@@ -68,8 +66,8 @@ def kept_channels(job: Job, paths: Sequence[str], existing: ExistingStore | None
 
 
 def clip_length(job: Job, rate: int, existing: ExistingStore | None) -> int | None:
-    """The length that sources are cut or padded to in samples: what the job says, else that of the
-    store's clips; None if neither exists.
+    """The length that sources are cut or padded to in samples: what the job says, else what the
+    store's clips were cut or padded to; None if each keeps its own.
 
     Args:
         job: The job.
@@ -90,31 +88,16 @@ def clip_length(job: Job, rate: int, existing: ExistingStore | None) -> int | No
             f"{existing.url} has a sample rate of {existing.manifest.rate} Hz, but this build {rate} Hz; "
             "leave --rate out, or build into another folder"
         )
-    if samples not in (None, existing.samples):
+    if samples is None:
+        return existing.manifest.samples
+    if existing.samples is None:
+        raise StoreError(
+            f"the clips of {existing.url} have their own lengths, but --seconds {job.seconds:g} gives all {samples} samples; "
+            "leave --seconds out, or build into another folder"
+        )
+    if samples != existing.samples:
         raise StoreError(
             f"the clips of {existing.url} have {existing.samples} samples, but --seconds {job.seconds:g} are {samples}; "
             f"leave --seconds out or give --seconds {existing.samples / rate:g}, or build into another folder"
         )
-    return existing.samples if samples is None else samples
-
-
-def own_lengths(clip_ids: Sequence[str], sources: Sequence[SourceInfo], existing: ExistingStore) -> list[SourceInfo]:
-    """What is known about sources that were cut or padded to the length of a store's clips, though
-    the job gives no length.
-
-    If the store's own clips were cut or padded, its length is meant for all clips. Else it was built
-    of clips of one length, and another length is a mistake: such a source gets its own length back,
-    which is then reported.
-
-    Args:
-        clip_ids: The clips of the table.
-        sources: One per clip.
-        existing: The store.
-    """
-    old = set(existing.clips["clip_id"].to_pylist())
-    if any(source.padding for clip_id, source in zip(clip_ids, sources, strict=True) if clip_id in old):
-        return list(sources)
-    return [
-        replace(source, samples=source.samples - source.padding, padding=0) if source.padding else source  # most are whole
-        for source in sources
-    ]
+    return samples

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cache
 
+import numpy as np
 import pyarrow as pa
 
 from streamaug.building.chains import Chain, EffectStep
@@ -102,17 +103,18 @@ def _check_distinct(
         raise ConditionError(f"conditions '{other}' and '{condition}' would hold the same bytes: {cause}; build one of them")
 
 
-def check_lengths(prepared: Mapping[Condition, PreparedSteps], samples: int, clip_id: str) -> None:
-    """Check that all codecs can code clips of a length.
+def check_lengths(prepared: Mapping[Condition, PreparedSteps], clips: pa.Table) -> None:
+    """Check that all codecs can code the shortest clip.
 
     Args:
         prepared: Steps by condition.
-        samples: Length of every clip at the store's rate.
-        clip_id: One of these clips, for the error.
+        clips: Clips with the columns clip_id and samples.
 
     Raises:
         EncoderError: A codec cannot, because it needs longer clips.
     """
+    shortest = int(np.argmin(clips["samples"].to_numpy()))
+    clip_id, samples = clips["clip_id"][shortest].as_py(), int(clips["samples"][shortest].as_py())
     checked: set[Step] = set()
     for condition, steps in prepared.items():
         for step in steps:
@@ -123,7 +125,7 @@ def check_lengths(prepared: Mapping[Condition, PreparedSteps], samples: int, cli
                 check_length(step, samples)
             except EncoderError as error:
                 raise EncoderError(
-                    f"condition '{condition}', clip '{clip_id}' and all others of its length: {error}; "
+                    f"condition '{condition}', clip '{clip_id}', the shortest: {error}; "
                     "use longer clips (--seconds pads them), or leave the condition out"
                 ) from error
 

@@ -35,6 +35,7 @@ class Changes:
         labels: Class names, in the order of their numbers.
         rate: Sample rate in Hz.
         channels: Channels of all clips.
+        samples: Length that all clips were cut or padded to; None: each has its own.
         shard_by: Column of the clips table that the store is sharded by.
         clips: The clips table that the build made.
         conditions: The indexes that the build made, by condition.
@@ -47,6 +48,7 @@ class Changes:
     labels: tuple[str, ...]
     rate: int
     channels: int
+    samples: int | None
     shard_by: str
     clips: ClipsFile
     conditions: Mapping[str, IndexFile]
@@ -73,6 +75,7 @@ class Changes:
                 labels=self.labels,
                 rate=self.rate,
                 channels=self.channels,
+                samples=self.samples,
                 shard_by=self.shard_by,
                 clips=self.clips,
                 conditions=dict(self.conditions),
@@ -85,9 +88,9 @@ class Changes:
         if base is not None and not self.keeps_shards and current.conditions != base.conditions:
             raise StoreError(f"another build has changed conditions of {folder.url} while this one was running; {_AGAIN}")
         self._check_effects(current, folder)
-        clips = {"clips": self.clips, "labels": self.labels}
+        clips = {"clips": self.clips, "labels": self.labels, "samples": self.samples}
         if current.clips == self.clips or (base is not None and self.clips == base.clips and _keeps_clips(base, current, folder)):
-            clips = {"clips": current.clips, "labels": current.labels}
+            clips = {"clips": current.clips, "labels": current.labels, "samples": current.samples}
         elif base is None or current.clips != base.clips:
             raise StoreError(f"another build has changed the clips of {folder.url} while this one was running; {_AGAIN}")
         own = {name: index for name, index in self.conditions.items() if index != old.get(name)}

@@ -1,7 +1,6 @@
 """Check the sources of a build on its workers: all of them, apart from those that an earlier build
 has checked."""
 
-import dataclasses
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Executor
 from contextlib import contextmanager
@@ -33,8 +32,8 @@ class SourceCheck:
 
     def __init__(self, excerpts: Sequence[Excerpt], reading: Reading, staged: Staging, *, recheck: bool) -> None:
         self._excerpts, self._reading = excerpts, reading
-        self._versions = source_versions(excerpts)  # before they are read, so that no fact is taken for one about a file that came later
-        self._keys = source_keys(self._versions, repr(reading))
+        # Before they are read, so that no fact is taken for one about a file that came later.
+        self._keys = source_keys(source_versions(excerpts), repr(reading))
         known = Facts() if recheck else read_facts(staged.folder, [FACTS_FILE, *(path for path in staged.found if is_facts(path))])
         self._sources = known.of(self._keys)
         unknown = [row for row, source in enumerate(self._sources) if source is None]
@@ -72,20 +71,11 @@ class SourceCheck:
             progress.advance(len(task))
         return [source for source in self._sources if source is not None]
 
-    def facts(self, samples: int) -> bytes | None:
-        """What the check found out, as a file for the next build; None if the store has it.
-
-        Args:
-            samples: Length of the store's clips.
-        """
+    def facts(self) -> bytes | None:
+        """What the check found out, as a file for the next build; None if the store has it."""
         if self._is_known:
             return None
-        sources = [source for source in self._sources if source is not None]
-        if self._reading.samples is not None:
-            return to_bytes(self._keys, sources)
-        # The next build knows the length, and finds what it would find.
-        keys = source_keys(self._versions, repr(dataclasses.replace(self._reading, samples=samples)))
-        return to_bytes([key if source.samples == samples else None for key, source in zip(keys, sources, strict=True)], sources)
+        return to_bytes(self._keys, [source for source in self._sources if source is not None])
 
 
 def _tasks(excerpts: Sequence[Excerpt], rows: Sequence[int]) -> Iterator[list[int]]:

@@ -33,8 +33,8 @@ def build(
     seconds: Annotated[
         float | None,
         typer.Option(
-            help="Clip length in seconds; longer clips are cut, shorter ones padded. Default: that of the store; "
-            "for a new store all clips must have the same length.",
+            help="Length of all clips in seconds; longer clips are cut, shorter ones padded. Default: that of the store, if it was built "
+            "with one; else each clip has its own.",
         ),
     ] = None,
     channel: Annotated[

@@ -14,10 +14,11 @@ def info(store: Annotated[str, typer.Argument(help="Folder or URL of the store."
 
     opened = Store.open(store)
     manifest, clips = opened.manifest, opened.clips
-    seconds = sum(clips["samples"].to_pylist()) / manifest.rate
+    seconds = clips["samples"].to_numpy() / manifest.rate
+    lengths = f"{seconds.min():.2f} s" if seconds.min() == seconds.max() else f"{seconds.min():.2f} to {seconds.max():.2f} s"
     channels = "stereo" if manifest.channels > 1 else "mono"
     stdout.print(
-        f"{manifest.name}: {clips.num_rows} clips, {seconds / 3600:.2f} h at {manifest.rate} Hz, {channels}, "
+        f"{manifest.name}: {clips.num_rows} clips of {lengths}, {seconds.sum() / 3600:.2f} h at {manifest.rate} Hz, {channels}, "
         f"{len(manifest.labels)} labels, sharded by '{manifest.shard_by}'",
     )
     groups = [str(value) for value in clips[manifest.shard_by].to_pylist()]

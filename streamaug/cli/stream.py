@@ -7,6 +7,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from streamaug.cli.crop_options import Padding, Seconds, crop_of
+from streamaug.crop import Where
+
 if TYPE_CHECKING:
     from collections import Counter
     from collections.abc import Mapping, Sequence
@@ -25,6 +28,9 @@ def stream(
     epochs: Annotated[int, typer.Option(min=1, help="Epochs to run.")] = 1,
     batch_size: Annotated[int, typer.Option(min=1, help="Rows per batch.")] = 64,
     features: Annotated[str, typer.Option(help="Feature to compute: logmel, static, waveform, or one of a plug-in.")] = "logmel",
+    crop: Seconds = None,
+    where: Annotated[Where | None, typer.Option(help="Place of the crop in the clip: random, start or centre. Default: random.")] = None,
+    pad: Padding = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Number of decode processes. Default: one per core.")] = None,
     cache: Annotated[Path | None, typer.Option(help="Local cache folder for features and, with a remote store, bitstreams.")] = None,
     cache_gb: Annotated[float, typer.Option(min=0, help="Size limit of the cache folder in gigabytes.")] = 100.0,
@@ -50,8 +56,8 @@ def stream(
     plan = open_plan(loaded, opened, split=split, seed=seed)
     folder = None if cache is None else Cache(folder=cache, bound=int(cache_gb * 1e9))
     running = Stream(
-        plan, opened, batch_size=batch_size, features=features, workers=workers, tail="keep", feature_cache=folder,
-        byte_cache=folder, on_corrupt="replace" if replace else "raise",
+        plan, opened, batch_size=batch_size, features=features, crop=crop_of(crop, where, pad), workers=workers, tail="keep",
+        feature_cache=folder, byte_cache=folder, on_corrupt="replace" if replace else "raise",
     )  # fmt: skip
     expected = planned(plan, {"label": factorize(opened.clips, "label")}, range(epochs))
     served, replaced = Counter[tuple[str, str]](), Counter[str]()

@@ -1,9 +1,11 @@
 """streamaug warm: fill the caches before training."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
+
+from streamaug.cli.crop_options import Padding, Seconds, crop_of
 
 
 def warm(
@@ -12,6 +14,12 @@ def warm(
     store: Annotated[str | None, typer.Argument(help="Folder or URL of the store. Default: the stores that the recipe names.")] = None,
     cache_gb: Annotated[float, typer.Option(min=0, help="Size limit of the folder in gigabytes.")] = 100.0,
     split: Annotated[str, typer.Option(help="Clips to draw from: train, or a choice on a column such as fold=1,2.")] = "train",
+    crop: Seconds = None,
+    where: Annotated[
+        Literal["start", "centre"] | None,
+        typer.Option(help="Place of the crop in the clip: start or centre; a random one cannot be cached. Default: centre."),
+    ] = None,
+    pad: Padding = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Number of decode processes. Default: one per core.")] = None,
 ) -> None:
     """Put all that a recipe may draw into a cache: features and, with a remote store, bitstreams."""
@@ -21,9 +29,9 @@ def warm(
     from streamaug.recipes import load_recipe
     from streamaug.streaming.warm import remote_clips, warming
 
-    loaded = load_recipe(recipe)
+    loaded, taken = load_recipe(recipe), crop_of(crop, where, pad, default="centre")
     opened, folder = open_stores(loaded, store), Cache(folder=cache, bound=int(cache_gb * 1e9))
-    stream, course = warming(loaded, opened, folder, split=split, workers=workers)
+    stream, course = warming(loaded, opened, folder, split=split, crop=taken, workers=workers)
     total = stream.plan.epoch_size(0)
     with ProgressBar() as progress:
         progress.begin("warming", total)

@@ -33,7 +33,10 @@ class Feature(Protocol):
         """NumPy's name of the dtype in which the cache keeps the stored form, such as `float16`."""
 
     def shape(self, samples: int) -> tuple[int, ...]:
-        """Shape of a row in the batch, for a clip of so many samples."""
+        """Shape of a row in the batch, for a waveform of so many samples.
+
+        Only the last axis may depend on their number, and must not become shorter with it.
+        """
 
     def stored_shape(self, samples: int) -> tuple[int, ...]:
         """Shape of the stored form."""
@@ -66,15 +69,25 @@ def takes_batches(feature: Feature) -> bool:
     return getattr(feature, "takes_batches", False) is True
 
 
-def cache_text(feature: Feature, samples: int) -> str:
-    """All that a cached entry depends on besides its bitstream and the decoder.
+def is_row(feature: Feature) -> bool:
+    """Whether a feature's stored form is the row already, so that its shape is known without
+    `shape`.
+
+    Args:
+        feature: One that says so by an attribute `is_row`.
+    """
+    return getattr(feature, "is_row", False) is True
+
+
+def cache_text(feature: Feature) -> str:
+    """All that a cached entry depends on besides its waveform.
 
     >>> from streamaug.features.logmel import LogMel
-    >>> cache_text(LogMel(rate=16_000), 32_000)
-    'logmel rate=16000 n_fft=2048 hop=1024 mels=128 htk power ln+1e-08 minmax version=2 samples=32000'
+    >>> cache_text(LogMel(rate=16_000))
+    'logmel rate=16000 n_fft=2048 hop=1024 mels=128 htk power ln+1e-08 minmax version=2'
     """
     version = "" if feature.version == "1" else f" version={feature.version}"  # first versions need no mention
-    return f"{feature.settings}{version} samples={samples}"
+    return f"{feature.settings}{version}"
 
 
 Features = Any

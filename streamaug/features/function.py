@@ -15,11 +15,15 @@ from streamaug.errors import FeatureError
 _MODULES_OWN = frozenset(vars(nn.Module()))
 """Attributes that every module has; parameters, buffers and parts are looked at by themselves."""
 
+_SHAPES = 4096
+"""Lengths whose shapes are remembered: clips may have as many lengths as there are clips."""
+
 _PLAIN = bool | int | float | str | None | torch.dtype | torch.device
 
 
 class FunctionFeature:
-    """A callable that takes a waveform (samples,) and gives a tensor of one shape for all clips.
+    """A callable that takes a waveform (samples,) and gives a tensor, of which only the last axis
+    may depend on the number of samples.
 
     It must be deterministic: the same waveform gives the same numbers. That is checked once, when
     the stream is opened. Random augmentation belongs into `Stream(augment=...)`.
@@ -31,6 +35,7 @@ class FunctionFeature:
 
     version = "1"
     stored_dtype = "float32"
+    is_row = True
 
     def __init__(self, function: Callable[[Tensor], Tensor], *, name: str | None = None) -> None:
         self.function = function.eval() if isinstance(function, nn.Module) else function
@@ -60,16 +65,24 @@ class FunctionFeature:
 
         Raises FeatureError for anything but one real, fixed tensor.
         """
-        if samples not in self._shapes:
+        if (shape := self._shapes.get(samples)) is None:
             noise = 0.1 * torch.randn(samples, generator=torch.Generator().manual_seed(0))
-            first, again = self.compute(noise.clone()), self.compute(noise.clone())
-            if first.shape != again.shape or not torch.equal(first.nan_to_num(), again.nan_to_num()):
-                raise FeatureError(
-                    f"feature '{self.name}' gives other numbers for the same waveform; make it deterministic, and put random augmentation "
-                    "into Stream(augment=...)"
-                )
-            self._shapes[samples] = tuple(first.shape)
-        return self._shapes[samples]
+            first = self.compute(noise.clone())
+            if not self._shapes:
+                self._check_again(first, noise)
+            if len(self._shapes) >= _SHAPES:
+                self._shapes.clear()
+            shape = self._shapes[samples] = tuple(first.shape)
+        return shape
+
+    def _check_again(self, first: Tensor, noise: Tensor) -> None:
+        """Raise FeatureError if the callable gives something else the second time."""
+        again = self.compute(noise.clone())
+        if first.shape != again.shape or not torch.equal(first.nan_to_num(), again.nan_to_num()):
+            raise FeatureError(
+                f"feature '{self.name}' gives other numbers for the same waveform; make it deterministic, and put random augmentation "
+                "into Stream(augment=...)"
+            )
 
     def stored_shape(self, samples: int) -> tuple[int, ...]:
         return self.shape(samples)

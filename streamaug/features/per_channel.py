@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from streamaug.features.base import Feature, takes_batches
+from streamaug.features.base import Feature, is_row, takes_batches
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -44,6 +44,10 @@ class PerChannel:
     @property
     def takes_batches(self) -> bool:
         return takes_batches(self.feature)
+
+    @property
+    def is_row(self) -> bool:
+        return is_row(self.feature)
 
     def shape(self, samples: int) -> tuple[int, ...]:
         return (self.channels, *self.feature.shape(samples))

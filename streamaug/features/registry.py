@@ -6,28 +6,30 @@ from typing import Any
 from streamaug import plugins
 from streamaug.errors import FeatureError
 from streamaug.features.base import Feature, NeedsRate
+from streamaug.features.lengths import Lengths, check_shapes
 from streamaug.features.per_channel import per_channel
 
-_BATCH_KEYS = ("label", "clip_id", "condition", "position", "epoch", "consumed", "provenance", "replaced")
+_BATCH_KEYS = ("label", "clip_id", "condition", "position", "epoch", "consumed", "provenance", "replaced", "length", "frames")
 _MEMBERS = ("name", "version", "settings", "stored_dtype", "shape", "stored_shape", "compute", "expand")
 
 
-def open_features(features: Any, *, rate: int, samples: int, channels: int = 1) -> dict[str, Feature]:
+def open_features(features: Any, *, rate: int, lengths: Lengths, channels: int = 1) -> dict[str, Feature]:
     """The features of a stream by their key in the batch, ready for a store.
 
     Args:
         features: A name, a Feature, an `nn.Module` or other callable on a waveform, or a mapping of
             names to several.
         rate: The store's sample rate in Hz.
-        samples: Samples of each clip.
+        lengths: Of the waveforms that they are computed of.
         channels: Its channels; of two, each feature is computed of both.
 
     Raises:
         FeatureError: A name is unknown, two features have one key, or one does not fit the store.
 
-    >>> list(open_features("logmel", rate=16_000, samples=16_000))
+    >>> lengths = Lengths(shortest=16_000, longest=20_000, clip="a")
+    >>> list(open_features("logmel", rate=16_000, lengths=lengths))
     ['logmel']
-    >>> list(open_features({"mel": "static", "sound": "waveform"}, rate=16_000, samples=16_000))
+    >>> list(open_features({"mel": "static", "sound": "waveform"}, rate=16_000, lengths=lengths))
     ['mel', 'sound']
     """
     if isinstance(features, Mapping):
@@ -40,7 +42,7 @@ def open_features(features: Any, *, rate: int, samples: int, channels: int = 1) 
     for name in opened:
         if name in _BATCH_KEYS:
             raise FeatureError(f"a feature cannot be called '{name}': a batch has that key already; choose another name")
-    return {name: per_channel(_fit(feature, name, rate, samples), channels) for name, feature in opened.items()}
+    return {name: per_channel(_fit(feature, name, rate, lengths), channels) for name, feature in opened.items()}
 
 
 def _open(feature: Any, name: str | None) -> Feature:
@@ -61,14 +63,12 @@ def _open(feature: Any, name: str | None) -> Feature:
     raise FeatureError(f"features={feature!r}: write a name such as 'logmel', a Feature, a module or function on a waveform, or a mapping")
 
 
-def _fit(feature: Feature, name: str, rate: int, samples: int) -> Feature:
+def _fit(feature: Feature, name: str, rate: int, lengths: Lengths) -> Feature:
     try:
         fitted = feature.at_rate(rate) if isinstance(feature, NeedsRate) else feature
-        shape = fitted.shape(samples)
     except FeatureError:
         raise
-    except Exception as error:  # of a user's own code too: whatever it is, this feature does not take these clips
-        raise FeatureError(f"feature '{name}' does not take clips of {samples} samples at {rate} Hz: {error}") from error
-    if not all(size > 0 for size in shape):
-        raise FeatureError(f"feature '{name}' gives {shape} for clips of {samples} samples; use longer clips or another setting")
+    except Exception as error:  # of a user's own code too: whatever it is, this feature does not take this rate
+        raise FeatureError(f"feature '{name}' does not take clips at {rate} Hz: {error}") from error
+    check_shapes(fitted, name, rate, lengths)
     return fitted

@@ -58,7 +58,7 @@ class CacheView(Protocol):
 class CacheBackend(Protocol):
     """Where entries are kept; `Cache`, a folder on a local disk, is built in."""
 
-    def open(self, kind: str, locations: Sequence[BitstreamLocations], largest: int) -> CacheView:
+    def open(self, kind: str, locations: Sequence[BitstreamLocations], largest: int, *, samples: np.ndarray | None = None) -> CacheView:
         """The entries of one kind.
 
         Args:
@@ -66,6 +66,8 @@ class CacheBackend(Protocol):
                 bitstream.
             locations: The conditions whose bitstreams are looked up, in the order of their numbers.
             largest: Bytes of the largest entry.
+            samples: Samples of each clip, if the entries depend on them: two clips whose silent
+                ends differ may have the same bitstream.
         """
 
 
@@ -85,8 +87,8 @@ class Cache:
     def __post_init__(self) -> None:
         object.__setattr__(self, "folder", absolute_path(self.folder))
 
-    def open(self, kind: str, locations: Sequence[BitstreamLocations], largest: int) -> "FolderView":
-        return FolderView(self, locations, kind=kind, largest=largest)
+    def open(self, kind: str, locations: Sequence[BitstreamLocations], largest: int, *, samples: np.ndarray | None = None) -> "FolderView":
+        return FolderView(self, locations, kind=kind, largest=largest, samples=samples)
 
 
 class FolderView:
@@ -95,10 +97,13 @@ class FolderView:
     Knows the slot of each bitstream in four bytes; lists the folder only at `refresh`.
     """
 
-    def __init__(self, cache: Cache, locations: Sequence[BitstreamLocations], *, kind: str, largest: int) -> None:
+    def __init__(
+        self, cache: Cache, locations: Sequence[BitstreamLocations], *, kind: str, largest: int, samples: np.ndarray | None = None
+    ) -> None:
         digest = hashlib.sha256(kind.encode()).hexdigest()[:16]
         self._segments = Segments(cache.folder, bound=cache.bound, kind=digest, largest=largest)
         self._locations = locations
+        self._samples = np.broadcast_to(np.int64(0), locations[0].size.shape) if samples is None else samples
         self._opened: list[Segment] = []
         self._first: list[int] = []  # the slot of each opened segment's first entry
         self._entries = 0
@@ -123,7 +128,7 @@ class FolderView:
             prefixes, keys = _prefix(keys)[order], keys[order]
             for number, location in enumerate(self._locations):
                 matches = np.minimum(np.searchsorted(prefixes, _prefix(location.sha256)), len(prefixes) - 1)
-                same = (keys[matches] == _keys(location)).all(1) & (location.size > 0)
+                same = (keys[matches] == self._keys(location)).all(1) & (location.size > 0)
                 self._slots[number, same] = base + order[matches[same]]
 
     @property
@@ -141,7 +146,7 @@ class FolderView:
     def write(self, condition: int, clip: int, data: memoryview) -> bool:
         with self._lock:
             if self._slots[condition, clip] == _ABSENT:
-                key = _keys(self._locations[condition], clip).tobytes()
+                key = self._keys(self._locations[condition], clip).tobytes()
                 if not self._segments.add(key, data, protected=self._in_use):
                     return False
                 self._slots[condition, clip] = _WRITTEN
@@ -163,15 +168,14 @@ class FolderView:
         used = np.unique(np.searchsorted(self._first, self._slots[self._slots >= 0], "right") - 1)
         return {self._opened[number].path for number in used.tolist()}
 
-
-def _keys(locations: BitstreamLocations, clips: int | slice = slice(None)) -> np.ndarray:
-    """Keys uint8 (..., KEY): the bitstream's hash, then the delay to cut."""
-    sha256, delay = locations.sha256[clips], np.asarray(locations.delay[clips], "<i8")
-    return np.concatenate([sha256, delay[..., None].view(np.uint8)], -1)
+    def _keys(self, locations: BitstreamLocations, clips: int | slice = slice(None)) -> np.ndarray:
+        """Keys uint8 (..., KEY): the bitstream's hash, then the delay to cut and the samples."""
+        numbers = np.stack([np.asarray(each[clips], "<i8") for each in (locations.delay, self._samples)], -1)
+        return np.concatenate([locations.sha256[clips], numbers.view(np.uint8)], -1)
 
 
 def _prefix(keys: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(keys[:, :8]).view("<u8")[:, 0]
 
 
-assert KEY == DIGEST + 8
+assert KEY == DIGEST + 16

@@ -26,7 +26,7 @@ import numpy as np
 
 from streamaug.errors import StreamaugError
 
-KEY = 24
+KEY = 32
 """Bytes of a key."""
 
 SEGMENT = 32 << 20

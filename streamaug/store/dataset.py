@@ -11,6 +11,7 @@ from torch.utils.data import Dataset
 
 from streamaug.codecs import decode
 from streamaug.errors import CorruptError, StoreError
+from streamaug.features.lengths import Lengths
 from streamaug.features.registry import open_features
 from streamaug.store.folder import Folder
 from streamaug.store.index import Index
@@ -27,6 +28,9 @@ class ClipDataset(Dataset[dict[str, Any]]):
         label        int, index in the store's labels
         clip_id      name of the clip
         condition    name of the condition
+
+    Clips may differ in length, and so may items: a DataLoader that joins them to batches needs a
+    `collate_fn` then, or a `Stream`.
 
     It can be pickled and shuffled, and serves any number of DataLoader workers: a file is opened in
     the process that reads from it, and only while it reads.
@@ -50,7 +54,10 @@ class ClipDataset(Dataset[dict[str, Any]]):
         self._folder, self._rate, self._index = folder, manifest.rate, index
         self._rows = np.asarray(pc.index_in(clips["clip_id"], value_set=index.table["clip_id"].combine_chunks())).astype(np.int64)
         self._label = np.asarray(pc.index_in(clips["label"], value_set=pa.array(manifest.labels, pa.string()))).astype(np.int64)
-        self._features = open_features(features, rate=manifest.rate, samples=int(clips["samples"][0].as_py()), channels=manifest.channels)
+        samples = clips["samples"].to_numpy()
+        shortest = int(samples.argmin())
+        lengths = Lengths(shortest=int(samples[shortest]), longest=int(samples.max()), clip=clips["clip_id"][shortest].as_py())
+        self._features = open_features(features, rate=manifest.rate, lengths=lengths, channels=manifest.channels)
 
     def __len__(self) -> int:
         return len(self._rows)

@@ -19,7 +19,7 @@ from streamaug.errors import CorruptError, StoreError
 from streamaug.store.folder import Folder
 from streamaug.store.format import CLIPS_NAME, DIGEST, FORMAT, INDEX_NAME, SNAPSHOT_NAME, SNAPSHOTS, STORE_FILE, Sha256, Strict
 
-_CHANGES = ("name", "labels", "rate", "channels", "shard_by", "clips", "conditions")
+_CHANGES = ("name", "labels", "rate", "channels", "samples", "shard_by", "clips", "conditions")
 """What a build can change; a manifest with the same of all these is the same snapshot."""
 
 
@@ -62,6 +62,7 @@ class Manifest(Strict):
         labels: Class names, in the order of their numbers.
         rate: Sample rate of all clips in Hz.
         channels: Channels of all clips.
+        samples: Length that all clips were cut or padded to, at that rate; None: each has its own.
         shard_by: Column of the clips table; each shard has clips of one value.
         clips: The clips table.
         conditions: The index of each condition, `original` first, then by name.
@@ -75,6 +76,7 @@ class Manifest(Strict):
     labels: tuple[str, ...]
     rate: Annotated[int, Field(ge=1_000, le=768_000)]
     channels: Annotated[int, Field(ge=1, le=2)] = 1
+    samples: Annotated[int, Field(ge=1)] | None = None
     shard_by: str
     clips: ClipsFile
     conditions: dict[str, IndexFile]

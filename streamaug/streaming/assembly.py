@@ -18,8 +18,9 @@ from torch.utils.data import get_worker_info
 from streamaug import plugins
 from streamaug.codecs import decoder_version
 from streamaug.codecs.decoding import plugin_codec
-from streamaug.errors import AugmentError, FeatureError, StoreError, StreamaugError
-from streamaug.features.base import Feature, cache_text
+from streamaug.crop import Crop
+from streamaug.errors import AugmentError, FeatureError, StreamaugError
+from streamaug.features.base import cache_text
 from streamaug.machine import cores_per_rank
 from streamaug.planning.sequential import PlanLike
 from streamaug.reading.cache import Cache, CacheBackend, CacheView
@@ -30,11 +31,13 @@ from streamaug.store.folder import Folder
 from streamaug.store.locations import BitstreamLocations
 from streamaug.store.manifest import Manifest
 from streamaug.streaming.augment import Augmentation
+from streamaug.streaming.cropping import Cropping
 from streamaug.streaming.decode import Processing
 from streamaug.streaming.device import DeviceStage, split_features
 from streamaug.streaming.joined_source import JoinedSource
 from streamaug.streaming.metrics import Counters
-from streamaug.streaming.pipeline import ClipFormat, Pipeline
+from streamaug.streaming.opened_features import OpenedFeatures
+from streamaug.streaming.pipeline import Pipeline
 from streamaug.streaming.processes import ProcessWorkers, pickle_processing
 from streamaug.streaming.source import Source
 from streamaug.streaming.workers import ThreadWorkers, Workers
@@ -60,6 +63,7 @@ class StreamSettings:
         deadline: Seconds that a remote read may take, all tries together.
         device: Where the batches go; None: they stay in memory.
         augmentation: What happens to each row at random; None: nothing.
+        crop: What is taken of each clip; None for all of it.
     """
 
     workers: int | str | Callable[[int], Workers] | None = None
@@ -71,6 +75,7 @@ class StreamSettings:
     deadline: float = 60.0
     device: torch.device | None = None
     augmentation: Augmentation | None = None
+    crop: Crop | None = None
 
     def __post_init__(self) -> None:
         for name, count in (("threads", self.threads), ("workers", self.workers)):
@@ -83,6 +88,13 @@ class StreamSettings:
             raise StreamaugError(
                 f"workers={self.workers!r}, threads={self.threads}: write workers={self.threads} for so many decode processes, or "
                 f"threads={self.threads} for so many threads"
+            )
+        if self.crop is not None and not isinstance(self.crop, Crop):
+            raise StreamaugError(f"crop={self.crop!r}: write crop=Crop(seconds=...), with 'from streamaug import Crop'")
+        if self.feature_cache is not None and self.crop is not None and self.crop.where == "random":
+            raise StreamaugError(
+                "a feature cache cannot keep random crops, which are others in every epoch; leave feature_cache out, or write "
+                "Crop(..., where='start') or 'centre'"
             )
         if self.on_corrupt not in ("raise", "replace"):
             raise StreamaugError(f"on_corrupt={self.on_corrupt!r}: write 'raise' or 'replace'")
@@ -104,25 +116,27 @@ class OpenedStore:
         locations: Of the bitstreams, for each condition of the plan.
         clip_ids: In the order of the clips table.
         labels: Of each clip, its index in the store's labels.
-        samples: Samples of each clip.
+        samples: Of each clip.
     """
 
     store: StoreLike
     locations: tuple[BitstreamLocations, ...]
     clip_ids: pa.Array
     labels: np.ndarray
-    samples: int
+    samples: np.ndarray
 
     @classmethod
     def of(cls, store: StoreLike, plan: PlanLike) -> "OpenedStore":
         """Read what a plan needs. Raises StoreError, CorruptError."""
+        if not len(plan.clips):
+            raise StreamaugError(f"the plan has no clips in store {store.url}; check split and recipe")
         numbers = pc.index_in(store.clips["label"], value_set=pa.array(store.manifest.labels, pa.string()))
         return cls(
             store=store.unread(),
             locations=tuple(store.locations(name) for name in plan.conditions),
             clip_ids=store.clips["clip_id"].combine_chunks(),
             labels=np.asarray(numbers).astype(np.min_scalar_type(len(store.manifest.labels))),
-            samples=_samples(store, plan),
+            samples=_compact(store.clips["samples"].to_numpy()),
         )
 
     @property
@@ -134,6 +148,10 @@ class OpenedStore:
     def folders(self) -> Mapping[str, Folder]:
         """Where each store is, by name; the name of a single one is empty."""
         return {name: store.folder for name, store in named_stores(self.store).items()}
+
+    def cropping(self, crop: Crop | None) -> Cropping:
+        """A crop on the clips of this store."""
+        return Cropping(samples=self.samples, rate=self.manifest.rate, crop=crop)
 
 
 def open_cache(cache: CacheBackend | str | os.PathLike[str] | None) -> CacheBackend | None:
@@ -151,21 +169,23 @@ def open_cache(cache: CacheBackend | str | os.PathLike[str] | None) -> CacheBack
     return cache
 
 
-def build_pipeline(opened: OpenedStore, features: Mapping[str, Feature], settings: StreamSettings, counters: Counters) -> Pipeline:
+def build_pipeline(opened: OpenedStore, features: OpenedFeatures, settings: StreamSettings, counters: Counters) -> Pipeline:
     """The stages of a stream for this process; starts its workers.
 
     Raises CacheError, PluginError, FeatureError.
     """
+    computed = features.by_key
     stage = None
     if settings.device is not None:
         # What a cache keeps is computed where it is the same on every machine, and what is augmented
         # before it leaves the worker.
         stays = settings.feature_cache is not None or (settings.augmentation is not None and settings.augmentation.features is not None)
-        features, on_device = (features, {}) if stays else split_features(features, settings.device, opened.manifest.channels)
-        stage = DeviceStage(settings.device, on_device, opened.samples)
+        computed, on_device = (computed, {}) if stays else split_features(computed, settings.device, opened.manifest.channels)
+        stage = DeviceStage(settings.device, on_device)
     caches = _open_caches(opened, features, settings)
     source = open_source(opened, caches.get("bitstreams"), settings.deadline, counters)
-    processing = Processing(features=features, augmentation=settings.augmentation)
+    fixed = frozenset(key for key, axis in features.last_axes.items() if axis == "fixed")
+    processing = Processing(features=computed, fixed=fixed, augmentation=settings.augmentation)
     workers = _start_workers(settings, processing)
     if settings.device is not None and settings.device.type == "cuda":
         workers.pin()
@@ -174,7 +194,7 @@ def build_pipeline(opened: OpenedStore, features: Mapping[str, Feature], setting
         opened.locations,
         processing,
         workers,
-        clip_format=ClipFormat(rate=opened.manifest.rate, samples=opened.samples),
+        cropping=opened.cropping(settings.crop),
         clip_ids=opened.clip_ids,
         caches=caches,
         counters=counters,
@@ -243,7 +263,7 @@ def _start_workers(settings: StreamSettings, processing: Processing) -> Workers:
     return ProcessWorkers(count)
 
 
-def _open_caches(opened: OpenedStore, features: Mapping[str, Feature], settings: StreamSettings) -> dict[str, CacheView]:
+def _open_caches(opened: OpenedStore, features: OpenedFeatures, settings: StreamSettings) -> dict[str, CacheView]:
     caches: dict[str, CacheView] = {}
     bitstreams = open_bitstream_cache(opened, settings.byte_cache)
     if bitstreams is not None:
@@ -252,10 +272,10 @@ def _open_caches(opened: OpenedStore, features: Mapping[str, Feature], settings:
         decodings = {location.meta.decoding for location in opened.locations}
         decoders = sorted(decoding.codec for decoding in decodings if decoding.demuxer is None)
         plug_ins = "".join(f", {name} {plugin_codec(name).version}" for name in decoders)
-        for name, feature in features.items():
-            kind = f"features {decoder_version()}{plug_ins} {cache_text(feature, opened.samples)}"
-            largest = np.dtype(feature.stored_dtype).itemsize * math.prod(feature.stored_shape(opened.samples))
-            caches[f"features/{name}"] = settings.feature_cache.open(kind, opened.locations, largest)
+        for name, feature in features.by_key.items():
+            kind = f"features {decoder_version()}{plug_ins} {settings.crop or 'whole'} {cache_text(feature)}"
+            largest = np.dtype(feature.stored_dtype).itemsize * math.prod(feature.stored_shape(features.lengths.longest))
+            caches[f"features/{name}"] = settings.feature_cache.open(kind, opened.locations, largest, samples=opened.samples)
     return caches
 
 
@@ -269,17 +289,8 @@ def _cores() -> int:
     return max(1, cores_per_rank() // (1 if info is None else info.num_workers))
 
 
-def _samples(store: StoreLike, plan: PlanLike) -> int:
-    """Samples of each clip of a plan.
-
-    Raises StoreError if they differ, for they could not be stacked.
-    """
-    lengths = store.clips["samples"].to_numpy()[plan.clips]
-    if not len(lengths):
-        raise StreamaugError(f"the plan has no clips in store {store.url}; check split and recipe")
-    if (lengths != lengths[0]).any():
-        raise StoreError(
-            f"store {store.url}: its clips have {len(np.unique(lengths))} lengths, from {lengths.min()} to {lengths.max()} samples, but a "
-            "batch needs one; build the store with --seconds"
-        )
-    return int(lengths[0])
+def _compact(samples: np.ndarray) -> np.ndarray:
+    """The same numbers, which take no memory per clip if all are equal."""
+    if (samples == samples[0]).all():
+        return np.broadcast_to(samples[0].copy(), samples.shape)
+    return samples.astype(np.min_scalar_type(int(samples.max())))

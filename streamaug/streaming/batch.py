@@ -11,10 +11,13 @@ from streamaug.conditions import Condition
 from streamaug.planning.sequential import PlanLike
 from streamaug.store.catalogue import Catalogue
 from streamaug.streaming.assembly import OpenedStore, StreamSettings
+from streamaug.streaming.opened_features import OpenedFeatures
 from streamaug.streaming.pipeline import DecodedBatch
 
 
-def make_batch(decoded: DecodedBatch, opened: OpenedStore, plan: PlanLike, settings: StreamSettings) -> dict[str, Any]:
+def make_batch(
+    decoded: DecodedBatch, opened: OpenedStore, features: OpenedFeatures, plan: PlanLike, settings: StreamSettings
+) -> dict[str, Any]:
     """A batch as `Stream` documents it, except `epoch` and `consumed`, which the cursor knows."""
     condition, served = decoded.batch.condition, decoded.served
     has_views = plan.views > 1
@@ -24,6 +27,11 @@ def make_batch(decoded: DecodedBatch, opened: OpenedStore, plan: PlanLike, setti
         return values if has_views else [value for [value] in values]
 
     batch: dict[str, Any] = {name: whole if has_views else whole[:, 0] for name, whole in decoded.features.items()}
+    batch["length"] = torch.tensor([span.length for span in decoded.spans], device=settings.device)
+    counted = {key: decoded.frames[key] for key, axis in features.last_axes.items() if axis == "frames"}
+    frames = {key: torch.from_numpy(sizes).to(settings.device) for key, sizes in counted.items()}
+    if frames:
+        batch["frames"] = frames if features.is_mapping else next(iter(frames.values()))
     batch["label"] = torch.from_numpy(opened.labels[served].astype(np.int64)).to(settings.device)
     batch["clip_id"] = _names(opened, served)
     batch["condition"] = rows([[plan.conditions[number] for number in row] for row in condition.tolist()])
@@ -54,7 +62,7 @@ def _provenance(opened: OpenedStore, condition: int, clip: int) -> dict[str, Any
         "condition": location.name,
         "shard": location.path(clip),
         "sha256": location.sha256[clip].tobytes().hex(),
-        "kbps": float(location.size[clip]) * 8e-3 * opened.manifest.rate / opened.samples,
+        "kbps": float(location.size[clip]) * 8e-3 * opened.manifest.rate / float(opened.samples[clip]),
         "settings": location.meta.settings,
         "generations": Condition.parse(location.condition).generations,
         "steps": [step.model_dump() for step in steps],

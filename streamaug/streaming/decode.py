@@ -1,6 +1,6 @@
 """Decode one row: bitstream and description in, samples or features out.
 
-bitstream ──decode──▶ waveform ──▶ augment ──▶ features ──▶ augment_features ──▶ row
+bitstream ──decode──▶ waveform ──▶ crop ──▶ augment ──▶ fill up ──▶ features ──▶ augment_features ──▶ row
 
 Pure functions on a picklable description, without locks, caches or counters: they run on threads
 as well as in processes, and the same task gives the same bits anywhere.
@@ -15,8 +15,10 @@ import torch
 from torch import Tensor
 
 from streamaug.codecs import Decoding, decode
+from streamaug.crop import Span
 from streamaug.errors import CorruptError, FeatureError
-from streamaug.features.base import Feature
+from streamaug.features.base import Feature, is_row
+from streamaug.features.lengths import stored_shape
 from streamaug.reading.local import LocalBitstream
 from streamaug.streaming.augment import Augmentation, AugmentRow, augment_features, augment_waveform
 
@@ -27,10 +29,12 @@ class Processing:
 
     Args:
         features: By key in the batch.
+        fixed: Keys of those whose shape does not depend on the length.
         augmentation: What happens to each row at random; None: nothing.
     """
 
     features: Mapping[str, Feature]
+    fixed: frozenset[str] = frozenset()
     augmentation: Augmentation | None = None
 
 
@@ -56,6 +60,8 @@ class DecodeTask:
         rate: Sample rate of the store in Hz.
         delay: Samples to cut from the start, at that rate.
         samples: Samples of the clip.
+        span: The samples of it that the row has.
+        longest: Samples of the longest row of the batch, for which there is room.
         processing: What to make of it; None while the task travels, since it is the same for all.
         is_cached: For each feature, whether a cache keeps its stored form; then the row is made
             from the rounded form, so that every epoch gives the same bits.
@@ -67,6 +73,8 @@ class DecodeTask:
     rate: int
     delay: int
     samples: int
+    span: Span
+    longest: int
     processing: Processing | None
     is_cached: tuple[bool, ...]
     row: AugmentRow | None = None
@@ -78,19 +86,22 @@ class DecodedRow:
 
     Args:
         stored: The stored form of each feature that a cache keeps, else None.
+        frames: Of each feature the size of its last axis, without what was filled up.
         read_s: Seconds of reading and checking the bitstream; None if it was read before.
         decode_s: Seconds in the decoder; None if a cache kept the row.
         feature_s: Seconds in augmentation and features.
     """
 
     stored: tuple[np.ndarray | None, ...]
+    frames: tuple[int, ...]
     read_s: float | None
     decode_s: float | None
     feature_s: float
 
 
 def decode_row(task: DecodeTask, outs: Sequence[Tensor], *, is_alone: bool = False) -> DecodedRow:
-    """Decode a bitstream and write its features into `outs`, one float32 tensor per feature.
+    """Decode a bitstream and write its features into `outs`, one float32 tensor per feature, which
+    zeros fill up at the end of the last axis.
 
     Args:
         task: What to decode.
@@ -115,54 +126,94 @@ def decode_row(task: DecodeTask, outs: Sequence[Tensor], *, is_alone: bool = Fal
     except CorruptError as error:
         raise CorruptError(f"{error}; rebuild the condition with 'streamaug build --replace'") from error
     decoded = time.perf_counter()
+    span = task.span
+    sound = samples[..., span.start : span.stop]
     if processing.augmentation is not None and task.row is not None:
-        samples = augment_waveform(processing.augmentation, samples, task.rate, task.row, is_alone=is_alone)
-    waveform = torch.from_numpy(samples)
+        sound = augment_waveform(processing.augmentation, sound, task.rate, task.row, is_alone=is_alone)
+    waveform = torch.from_numpy(span.fill(sound))
+    stored: list[np.ndarray | None] = []
+    frames: list[int] = []
     try:
-        stored = tuple(
-            _write(feature, waveform, out, is_cached=is_cached)
-            for feature, out, is_cached in zip(processing.features.values(), outs, task.is_cached, strict=True)
-        )
+        for (name, feature), out, is_cached in zip(processing.features.items(), outs, task.is_cached, strict=True):
+            is_exact = name in processing.fixed or span.samples == task.longest
+            form, size = _write(feature, waveform, out, is_exact=is_exact, is_cached=is_cached)
+            stored.append(form)
+            frames.append(size)
+    except FeatureError:
+        raise
     except Exception as error:  # of a feature that a user wrote: whatever it is
         raise FeatureError(f"its features cannot be computed: {type(error).__name__}: {error}") from error
-    _augment(task, processing, outs, is_alone=is_alone)
+    _augment(task, processing, outs, frames, is_alone=is_alone)
     read_s = begun - asked if isinstance(task.payload, LocalBitstream) else None
-    return DecodedRow(stored=stored, read_s=read_s, decode_s=decoded - begun, feature_s=time.perf_counter() - decoded)
+    return DecodedRow(
+        stored=tuple(stored), frames=tuple(frames), read_s=read_s, decode_s=decoded - begun, feature_s=time.perf_counter() - decoded
+    )
 
 
 def _recall_row(task: DecodeTask, kept: StoredForms, processing: Processing, outs: Sequence[Tensor], *, is_alone: bool) -> DecodedRow:
-    begun = time.perf_counter()
+    begun, frames = time.perf_counter(), list[int]()
     for feature, entry, out in zip(processing.features.values(), kept.entries, outs, strict=True):
-        recall_rows(feature, task.samples, [memoryview(entry)], [out])
-    _augment(task, processing, outs, is_alone=is_alone)
-    return DecodedRow(stored=(None,) * len(outs), read_s=None, decode_s=None, feature_s=time.perf_counter() - begun)
+        frames += recall_rows(feature, task.longest, [task.span.samples], [memoryview(entry)], [out])
+    _augment(task, processing, outs, frames, is_alone=is_alone)
+    return DecodedRow(stored=(None,) * len(outs), frames=tuple(frames), read_s=None, decode_s=None, feature_s=time.perf_counter() - begun)
 
 
-def _augment(task: DecodeTask, processing: Processing, outs: Sequence[Tensor], *, is_alone: bool) -> None:
+def _augment(task: DecodeTask, processing: Processing, outs: Sequence[Tensor], frames: Sequence[int], *, is_alone: bool) -> None:
+    """Augment features without what fills them up: that depends on the batch."""
     if processing.augmentation is not None and task.row is not None:
-        features = dict(zip(processing.features, outs, strict=True))
+        features = {name: out[..., :size] if out.ndim else out for name, out, size in zip(processing.features, outs, frames, strict=True)}
         augment_features(processing.augmentation, features, task.rate, task.row, is_alone=is_alone)
 
 
-def _write(feature: Feature, waveform: Tensor, out: Tensor, *, is_cached: bool) -> np.ndarray | None:
+def _write(feature: Feature, waveform: Tensor, out: Tensor, *, is_exact: bool, is_cached: bool) -> tuple[np.ndarray | None, int]:
+    """Write a feature; returns what a cache keeps, and the size of its last axis."""
     form = feature.compute(waveform)
+    shape = tuple(form.shape) if is_row(feature) else feature.shape(waveform.shape[-1])
+    if shape != tuple(out.shape) and (is_exact or shape[:-1] != out.shape[:-1] or shape[-1] > out.shape[-1]):
+        raise FeatureError(
+            f"feature '{feature.name}' gives {shape} for {waveform.shape[-1]} samples, which has no place in {tuple(out.shape)}; "
+            "its shape may depend on the number of samples alone, in the last axis, which must not become shorter with it"
+        )
     if not is_cached:
-        feature.expand(form, out)
-        return None
+        return None, _fill(feature, form, shape, out)
     rounded = form.contiguous().numpy().astype(feature.stored_dtype, copy=False)
-    feature.expand(torch.from_numpy(rounded), out)
-    return rounded
+    return rounded, _fill(feature, torch.from_numpy(rounded), shape, out)
 
 
-def recall_rows(feature: Feature, samples: int, entries: Sequence[memoryview], outs: Sequence[Tensor]) -> None:
-    """Write rows from the stored forms that a cache kept.
+def _fill(feature: Feature, form: Tensor, shape: tuple[int, ...], out: Tensor) -> int:
+    """Write the row of a stored form into the first part of `out`, and zeros into the rest."""
+    if shape == tuple(out.shape):
+        feature.expand(form, out)
+    else:
+        feature.expand(form, out[..., : shape[-1]])
+        out[..., shape[-1] :] = 0
+    return shape[-1] if shape else 1
+
+
+def fill_up(rows: Tensor, out: Tensor) -> None:
+    """Copy rows to where the last axis is longer, or the same; zeros fill it up.
+
+    Args:
+        rows: Of one feature.
+        out: Where they go.
+    """
+    out[..., : rows.shape[-1]] = rows
+    out[..., rows.shape[-1] :] = 0
+
+
+def recall_rows(feature: Feature, longest: int, samples: Sequence[int], entries: Sequence[memoryview], outs: Sequence[Tensor]) -> list[int]:
+    """Write rows from the stored forms that a cache kept; returns the sizes of their last axes.
 
     Args:
         feature: The feature that the entries are of.
-        samples: Samples of each clip.
+        longest: Samples of the longest row of the batch.
+        samples: Samples of each row.
         entries: The bytes of each stored form.
         outs: One float32 tensor per entry.
     """
-    shape = feature.stored_shape(samples)
-    for entry, out in zip(entries, outs, strict=True):
-        feature.expand(torch.from_numpy(np.frombuffer(entry, feature.stored_dtype).reshape(shape)), out)
+    frames = []
+    for count, entry, out in zip(samples, entries, outs, strict=True):
+        numbers = np.frombuffer(entry, feature.stored_dtype)
+        form = torch.from_numpy(numbers.reshape(stored_shape(feature, longest, len(numbers))))
+        frames.append(_fill(feature, form, tuple(form.shape) if is_row(feature) else feature.shape(count), out))
+    return frames

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -67,11 +68,10 @@ class DeviceStage:
     Args:
         device: Where they go.
         features: Computed there, by key in the batch.
-        samples: Samples of each clip.
     """
 
-    def __init__(self, device: torch.device, features: Mapping[str, Feature], samples: int) -> None:
-        self._device, self._features, self._samples = device, features, samples
+    def __init__(self, device: torch.device, features: Mapping[str, Feature]) -> None:
+        self._device, self._features = device, features
         self._stream = torch.cuda.Stream(device) if device.type == "cuda" else None  # type: ignore[no-untyped-call]  # torch's own
         # Memory that is still being copied must not be filled again.
         self._copying: deque[tuple[torch.cuda.Event, Mapping[str, Tensor]]] = deque()
@@ -104,15 +104,12 @@ class DeviceStage:
         with torch.cuda.stream(self._stream), torch.no_grad():
             features = {name: host.to(self._device, non_blocking=True) for name, host in decoded.features.items()}
             self._copying.append((self._stream.record_event(), decoded.features))
+            frames = dict(decoded.frames)
             if (waveforms := features.pop(_WAVEFORMS, None)) is not None:
-                features |= {name: self._compute(feature, waveforms) for name, feature in self._features.items()}
-            return replace(decoded, features=features), self._stream.record_event()
-
-    def _compute(self, feature: Feature, waveforms: Tensor) -> Tensor:
-        out = waveforms.new_empty((*waveforms.shape[:2], *feature.shape(self._samples)))
-        for part, target in zip(torch.split(waveforms, _CLIPS_AT_ONCE), torch.split(out, _CLIPS_AT_ONCE), strict=True):
-            feature.expand(feature.compute(part), target)
-        return out
+                samples = frames.pop(_WAVEFORMS)
+                for name, feature in self._features.items():
+                    features[name], frames[name] = compute_rows(feature, waveforms, samples)
+            return replace(decoded, features=features, frames=frames), self._stream.record_event()
 
     def _finish(self, decoded: DecodedBatch, event: torch.cuda.Event | None) -> DecodedBatch:
         if event is not None:
@@ -121,3 +118,32 @@ class DeviceStage:
             for whole in decoded.features.values():
                 whole.record_stream(current)
         return decoded
+
+
+def compute_rows(feature: Feature, waveforms: Tensor, samples: np.ndarray) -> tuple[Tensor, np.ndarray]:
+    """The rows of a feature, each of its own samples and filled up with zeros in the last axis; and
+    the sizes of the last axis before that, int64 (n,).
+
+    Args:
+        feature: One that takes batches.
+        waveforms: float32 (n, views, samples) or (n, views, 2, samples), filled up.
+        samples: Of each row, int64 (n,).
+    """
+    shapes = {length: feature.shape(length) for length in np.unique(samples).tolist()}
+    out = waveforms.new_zeros((*waveforms.shape[:2], *feature.shape(waveforms.shape[-1])))
+    for rows in _runs(samples):
+        length = int(samples[rows.start])
+        feature.expand(feature.compute(waveforms[rows, ..., :length]), out[rows, ..., : shapes[length][-1]])
+    return out, np.array([shapes[length][-1] for length in samples.tolist()])
+
+
+def _runs(samples: np.ndarray) -> Iterator[slice]:
+    """Rows of the same length that follow one another, a few at a time.
+
+    >>> list(_runs(np.array([5, 5, 8])))
+    [slice(0, 2, None), slice(2, 3, None)]
+    """
+    ends = [*np.flatnonzero(np.diff(samples)) + 1, len(samples)]
+    for start, end in zip([0, *ends], ends, strict=False):
+        for first in range(int(start), int(end), _CLIPS_AT_ONCE):
+            yield slice(first, min(first + _CLIPS_AT_ONCE, int(end)))

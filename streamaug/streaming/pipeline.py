@@ -18,12 +18,14 @@ import numpy as np
 import pyarrow as pa
 from torch import Tensor
 
+from streamaug.crop import Span
 from streamaug.errors import AugmentError, CorruptError, FeatureError, FetchError, StreamaugError, WorkerError
 from streamaug.reading.cache import CacheView
 from streamaug.reading.local import LocalBitstream
 from streamaug.store.locations import BitstreamLocations
 from streamaug.streaming.augment import AugmentRow
-from streamaug.streaming.decode import DecodedRow, DecodeTask, Processing, StoredForms, recall_rows
+from streamaug.streaming.cropping import Cropping
+from streamaug.streaming.decode import DecodedRow, DecodeTask, Processing, StoredForms, fill_up, recall_rows
 from streamaug.streaming.metrics import Counters
 from streamaug.streaming.source import Bitstreams, Pending
 from streamaug.streaming.workers import Workers
@@ -63,6 +65,7 @@ class Batch:
         epoch: Number of the epoch.
         row: Positions of the rows that are served, int64 (n,); other than `position` in padding,
             which repeats rows.
+        words: One random word per row, for the place of its crop; see `crop_words`.
         window: Of shards, in which the batch is read; None if the plan has none.
     """
 
@@ -72,6 +75,7 @@ class Batch:
     clip: np.ndarray
     epoch: int
     row: np.ndarray
+    words: Sequence[int]
     window: int | None = None
 
 
@@ -81,39 +85,47 @@ class DecodedBatch:
 
     Args:
         batch: As planned.
-        features: By key, float32 (n, views, ...).
+        features: By key, float32 (n, views, ...), each filled up with zeros in its last axis.
         served: As batch.clip, except where a clip was replaced.
+        spans: The samples of its clip that each row has.
+        frames: Of each feature the sizes of the last axis before it was filled up, int64 (n,).
     """
 
     batch: Batch
     features: Mapping[str, Tensor]
     served: np.ndarray
+    spans: Sequence[Span]
+    frames: Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True, kw_only=True)
+class _Recall:
+    """Rows of one feature, by its number, that come from its cache."""
+
+    feature: int
+    rows: np.ndarray
+    frames: Future[list[int]]
+
+
+@dataclass(kw_only=True)
 class _Pending:
-    """A batch that workers are busy with: the futures of each row that is decoded or augmented, one
-    per view; and of rows that come from the cache as they are."""
+    """A batch that workers are busy with: the spans of its rows, the samples that there is room for
+    in each, and the features; the futures of each row that is decoded or augmented, one per view;
+    and of rows that come from the cache as they are. Substitutes for broken clips may change the
+    first three."""
 
     batch: Batch
-    features: Mapping[str, Tensor]
+    spans: list[Span]
+    longest: int
+    features: dict[str, Tensor]
     requested: Requested
     decoding: Mapping[int, Sequence[Future[DecodedRow]]]
-    recalls: Sequence[Future[None]]
+    recalls: Sequence[_Recall]
     cached_rows: int
 
     @property
     def futures(self) -> list[Future[Any]]:
-        return [*(future for row in self.decoding.values() for future in row), *self.recalls]
-
-
-@dataclass(frozen=True, kw_only=True)
-class ClipFormat:
-    """What all clips of a stream have in common: their sample rate in Hz, and their length in
-    samples."""
-
-    rate: int
-    samples: int
+        return [*(future for row in self.decoding.values() for future in row), *(recall.frames for recall in self.recalls)]
 
 
 class Stage(Protocol):
@@ -134,7 +146,7 @@ class Pipeline:
         locations: Of the conditions, by their numbers.
         processing: What the workers make of every waveform.
         workers: Decode.
-        clip_format: Rate and length of the clips.
+        cropping: Which samples of its clip each row has.
         clip_ids: In the order of the clips table.
         caches: `bitstreams`, and one for each feature under its key; those that there are.
         counters: Where everything is counted.
@@ -149,7 +161,7 @@ class Pipeline:
         processing: Processing,
         workers: Workers,
         *,
-        clip_format: ClipFormat,
+        cropping: Cropping,
         clip_ids: pa.Array,
         caches: Mapping[str, CacheView],
         counters: Counters,
@@ -157,11 +169,11 @@ class Pipeline:
         stage: Stage | None = None,
     ):
         self._source, self._locations, self._workers = source, locations, workers
-        self._processing, self._clip_ids = processing, clip_ids
+        self._processing, self._clip_ids, self._cropping = processing, clip_ids, cropping
         self._is_augmented = processing.augmentation is not None and processing.augmentation.features is not None
-        self._format, self.caches, self._counters, self._is_local = clip_format, caches, counters, is_local
+        self.caches, self._counters, self._is_local = caches, counters, is_local
+        self._features = tuple(processing.features.values())
         self._feature_caches = [caches.get(f"features/{name}") for name in processing.features]
-        self._shapes = {name: feature.shape(clip_format.samples) for name, feature in processing.features.items()}
         self._stage, self._is_closed = stage, False
 
     def run(self, batches: Iterable[Batch], substitutes: Substitutes | None = None) -> Iterator[DecodedBatch]:
@@ -261,23 +273,27 @@ class Pipeline:
         return dict(zip(pairs, self._source.request(pairs), strict=True))
 
     def _begin(self, batch: Batch, requested: Requested) -> _Pending:
-        features = {name: self._workers.buffer((*batch.condition.shape, *shape)) for name, shape in self._shapes.items()}
+        spans = [self._cropping.span(clip, word) for clip, word in zip(batch.clip.tolist(), batch.words, strict=True)]
+        longest = max(span.samples for span in spans)
+        features = self._room(batch, longest)
         slots = self._slots(batch)
         is_cached = np.asarray(self._is_cached(slots).all(1))
         # What augments features needs generators that nobody else draws from: so do rows from caches.
         is_decoded = np.ones_like(is_cached) if self._is_augmented else ~is_cached
         decoding = {}
         for row in np.flatnonzero(is_decoded).tolist():
-            stored = self._stored(slots[:, row]) if is_cached[row] else None
-            decoding[row] = self._submit(batch, row, int(batch.clip[row]), requested, [each[row] for each in features.values()], stored)
+            source = self._stored(slots[:, row]) if is_cached[row] else requested
+            decoding[row] = self._submit(batch, row, int(batch.clip[row]), spans[row], longest, source, _row(features, row))
         recalls = [
-            self._recall(number, slots[number, rows], rows, whole)
+            self._recall(number, slots[number, rows], rows, spans, whole)
             for number, whole in enumerate(features.values())
             for rows in np.array_split(np.flatnonzero(~is_decoded), self._workers.count)
             if len(rows)
         ]
         return _Pending(
             batch=batch,
+            spans=spans,
+            longest=longest,
             features=features,
             requested=requested,
             decoding=decoding,
@@ -285,12 +301,21 @@ class Pipeline:
             cached_rows=int(is_cached.sum()),
         )
 
-    def _recall(self, number: int, slots: np.ndarray, rows: np.ndarray, whole: Tensor) -> Future[None]:
+    def _room(self, batch: Batch, longest: int) -> dict[str, Tensor]:
+        """Memory for the features of a batch, by key, whose longest row has so many samples."""
+        return {
+            name: self._workers.buffer((*batch.condition.shape, *feature.shape(longest)))
+            for name, feature in self._processing.features.items()
+        }
+
+    def _recall(self, number: int, slots: np.ndarray, rows: np.ndarray, spans: Sequence[Span], whole: Tensor) -> _Recall:
         """Fill rows of one feature from its cache."""
         entries = [self._entry(number, slot) for slot in slots.ravel().tolist()]
         outs = [out for row in rows.tolist() for out in whole[row]]
-        feature = list(self._processing.features.values())[number]
-        return self._workers.call(recall_rows, feature, self._format.samples, entries, outs)
+        samples = [spans[row].samples for row in rows.tolist() for _ in whole[row]]
+        longest = max(span.samples for span in spans)
+        frames = self._workers.call(recall_rows, self._features[number], longest, samples, entries, outs)
+        return _Recall(feature=number, rows=rows, frames=frames)
 
     def _stored(self, slots: np.ndarray) -> list[list[memoryview]]:
         """What the caches have of a row, for each view and each feature. slots: (features, views)."""
@@ -307,9 +332,10 @@ class Pipeline:
         batch: Batch,
         row: int,
         clip: int,
-        requested: Requested,
+        span: Span,
+        longest: int,
+        source: Requested | Sequence[Sequence[memoryview]],
         outs: Sequence[Tensor],
-        stored: Sequence[Sequence[memoryview]] | None = None,
     ) -> list[Future[DecodedRow]]:
         """Make a row of a batch of a clip, in each of its conditions.
 
@@ -317,18 +343,22 @@ class Pipeline:
             batch: Where the row is.
             row: Its number in the batch.
             clip: The planned clip, or a substitute.
-            requested: Bitstreams under way.
+            span: The samples of it that the row has.
+            longest: Samples that there is room for in `outs`.
+            source: Bitstreams under way; or for each view what the caches have.
             outs: For each feature the row, (views, ...).
-            stored: For each view what the caches have, instead of a bitstream.
         """
         return [
             self._workers.submit(
-                partial(self._task, batch, row, view, clip, requested if stored is None else stored[view]), [out[view] for out in outs]
+                partial(self._task, batch, row, view, clip, span, longest, source if isinstance(source, dict) else source[view]),
+                [out[view] for out in outs],
             )
             for view in range(batch.condition.shape[1])
         ]
 
-    def _task(self, batch: Batch, row: int, view: int, clip: int, source: Requested | Sequence[memoryview]) -> DecodeTask:
+    def _task(
+        self, batch: Batch, row: int, view: int, clip: int, span: Span, longest: int, source: Requested | Sequence[memoryview]
+    ) -> DecodeTask:
         """The task of one clip in one condition; waits for its bitstream."""
         condition = int(batch.condition[row, view])
         location = self._locations[condition]
@@ -337,9 +367,11 @@ class Pipeline:
             if isinstance(source, dict)
             else StoredForms(entries=tuple(map(bytearray, source))),
             decoding=location.meta.decoding,
-            rate=self._format.rate,
+            rate=self._cropping.rate,
             delay=int(location.delay[clip]),
-            samples=self._format.samples,
+            samples=int(self._cropping.samples[clip]),
+            span=span,
+            longest=longest,
             processing=self._processing,
             is_cached=tuple(cache is not None for cache in self._feature_caches),
             row=None if self._processing.augmentation is None else self._augment_row(batch, row, view, clip),
@@ -367,10 +399,12 @@ class Pipeline:
         first = pending[0]
         wait(first.futures)  # all in one go: to be woken for every row costs the workers the interpreter
         served = first.batch.clip.copy()
+        frames = np.zeros((len(self._features), len(served)), np.int64)
         for row, futures in first.decoding.items():
-            served[row] = self._settle(first, row, futures, substitutes)
+            served[row], frames[:, row] = self._settle(first, row, futures, substitutes)
         for recall in first.recalls:
-            recall.result()
+            views = first.batch.condition.shape[1]
+            frames[recall.feature, recall.rows] = recall.frames.result()[::views]
         pending.popleft()
         clips = first.batch.condition.size
         self._counters.batch(
@@ -381,29 +415,46 @@ class Pipeline:
             wait_s=time.perf_counter() - begun,
             queue_fill=queue_fill,
         )
-        return DecodedBatch(batch=first.batch, features=first.features, served=served)
+        return DecodedBatch(
+            batch=first.batch,
+            features=first.features,
+            served=served,
+            spans=first.spans,
+            frames=dict(zip(self._processing.features, frames, strict=True)),
+        )
 
-    def _settle(self, pending: _Pending, row: int, futures: Sequence[Future[DecodedRow]], substitutes: Substitutes | None) -> int:
-        """The clip that fills a row: the planned one, or a substitute if that one is broken."""
+    def _settle(
+        self, pending: _Pending, row: int, futures: Sequence[Future[DecodedRow]], substitutes: Substitutes | None
+    ) -> tuple[int, Sequence[int]]:
+        """The clip that fills a row, the planned one, or a substitute if that one is broken; and the
+        frames of each feature."""
         batch = pending.batch
         clip, conditions = int(batch.clip[row]), batch.condition[row].tolist()
         try:
-            self._collect(clip, conditions, futures)
-            return clip
+            return clip, self._collect(clip, conditions, futures)
         except CorruptError:
             if substitutes is None:
                 raise
-            outs = [whole[row] for whole in pending.features.values()]
             for _, other in zip(range(TRIES), substitutes(int(batch.position[row]), conditions, clip), strict=False):
                 try:
-                    self._collect(other, conditions, self._submit(batch, row, other, {}, outs))
-                    return other
+                    return other, self._collect(other, conditions, self._replace(pending, row, other))
                 except CorruptError:
                     continue
             raise
 
-    def _collect(self, clip: int, conditions: Sequence[int], futures: Sequence[Future[DecodedRow]]) -> None:
-        """Count and cache what a row's tasks gave.
+    def _replace(self, pending: _Pending, row: int, other: int) -> list[Future[DecodedRow]]:
+        """Decode another clip into a row of a batch whose other rows are done; it gets more memory
+        if this clip is longer than all of them."""
+        pending.spans[row] = span = self._cropping.span(other, pending.batch.words[row])
+        if span.samples > pending.longest:
+            larger = self._room(pending.batch, span.samples)
+            for name, rows in pending.features.items():
+                fill_up(rows, larger[name])
+            pending.longest, pending.features = span.samples, larger
+        return self._submit(pending.batch, row, other, span, pending.longest, {}, _row(pending.features, row))
+
+    def _collect(self, clip: int, conditions: Sequence[int], futures: Sequence[Future[DecodedRow]]) -> Sequence[int]:
+        """Count and cache what a row's tasks gave; returns the frames of each feature.
 
         Raises CorruptError and FetchError, naming store, shard and clip.
         """
@@ -424,6 +475,7 @@ class Pipeline:
             for cache, stored in zip(self._feature_caches, decoded.stored, strict=True):
                 if cache is not None and stored is not None:
                     cache.write(condition, clip, memoryview(stored.tobytes()))
+        return decoded.frames
 
     def _slots(self, batch: Batch) -> np.ndarray:
         """Slots in each feature's cache, of shape (features, n, views), negative where there is
@@ -439,6 +491,10 @@ class Pipeline:
         """Bytes of a batch's bitstreams."""
         sizes = (location.size[batch.clip[(batch.condition == number).any(1)]] for number, location in enumerate(self._locations))
         return sum(int(size.sum()) for size in sizes)
+
+
+def _row(features: Mapping[str, Tensor], row: int) -> list[Tensor]:
+    return [whole[row] for whole in features.values()]
 
 
 def _cancel(groups: Iterable[Requested]) -> None:

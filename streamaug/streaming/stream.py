@@ -12,9 +12,9 @@ from typing import Any, Literal, Self
 import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
+from streamaug.crop import Crop
 from streamaug.errors import AugmentError, RecipeError, StateError, StoreError, StreamaugError
 from streamaug.features.base import cache_text
-from streamaug.features.registry import open_features
 from streamaug.planning.leakage import warn_of_leakage
 from streamaug.planning.open_plan import replan
 from streamaug.planning.sequential import PlanLike, SequentialPlan
@@ -25,10 +25,12 @@ from streamaug.streaming.assembly import OpenedStore, StreamSettings, build_pipe
 from streamaug.streaming.augment import AugmentFeatures, AugmentWaveform, open_augmentation
 from streamaug.streaming.batch import make_batch
 from streamaug.streaming.callers import is_shared_again, loads_out_of_order, stacks_batches
+from streamaug.streaming.cropping import crop_words
 from streamaug.streaming.cursor import Cursor, Iteration
 from streamaug.streaming.device import open_device
 from streamaug.streaming.evaluation import warn_of_ranks
 from streamaug.streaming.metrics import Counters, StreamMetrics
+from streamaug.streaming.opened_features import OpenedFeatures
 from streamaug.streaming.partition import LastBatch, RankPartition
 from streamaug.streaming.pipeline import Batch, Pipeline, Substitutes
 from streamaug.streaming.planned import plan_of, read_recipe, store_of, substitutes, windows_of
@@ -46,6 +48,8 @@ class Stream(IterableDataset[dict[str, Any]]):
     n rows:
 
         logmel       float32 (n, 3, mels, frames); or one entry for each of `features`, under its name
+        length       int64 (n,), samples of each row that are sound, not zeros that fill it up
+        frames       int64 (n,), frames of each row's feature; if `features` is a mapping, one such tensor per key
         label        int64 (n,), index in the store's labels
         clip_id      list of n names
         condition    list of n names
@@ -60,6 +64,11 @@ class Stream(IterableDataset[dict[str, Any]]):
     they have shape (n, views, ...), and `condition` and `provenance` hold a list
     for each row.
 
+    Clips may have any length. A feature is computed of each row's own samples; then zeros fill the
+    rows up, at the end of the last axis, to the longest of this rank's batch. Only the last axis of
+    a feature may depend on the length. `frames` leaves out features whose last axis does not, or
+    whose last axis is samples, which `length` counts.
+
     Args:
         recipe: A recipe, its path, a dictionary with a recipe's keys, or a plan.
         store: A store, or its path or URL. For a recipe with several stores, a mapping of their
@@ -71,6 +80,7 @@ class Stream(IterableDataset[dict[str, Any]]):
         features: `logmel`, `static`, `waveform` or another registered name; a Feature such as
             `LogMel(mels=64)`; a module or function on a waveform; or a mapping of batch keys to
             several of these.
+        crop: A `Crop`, the part that is taken of each clip. Default: all of it.
         workers: Number of decode processes, which start with the first batch. Default: one per
             core; threads where there is one core, and inside a DataLoader worker. Also a name in
             the entry-point group `streamaug.workers`: `processes` or `threads`; or a function that
@@ -111,6 +121,7 @@ class Stream(IterableDataset[dict[str, Any]]):
         seed: int | None = None,
         batch_size: int = 64,
         features: Any = "logmel",
+        crop: Crop | None = None,
         workers: int | str | Callable[[int], Workers] | None = None,
         threads: int | None = None,
         tail: LastBatch = "drop",
@@ -138,14 +149,17 @@ class Stream(IterableDataset[dict[str, Any]]):
             deadline=deadline,
             device=open_device(device),
             augmentation=open_augmentation(plan.identity.seed, augment, augment_features),
+            crop=crop,
         )
         self._cursor = Cursor(RankPartition(batch_size=batch_size, tail=tail), rank=rank, world=world, stores=len(named_stores(opened)))
         self._cursor.rank_slice()  # refuses a batch that the ranks cannot share
         self._tables = SharedArrays((plan, OpenedStore.of(opened, plan)))
-        self._features = open_features(features, rate=opened.manifest.rate, samples=self._opened.samples, channels=opened.manifest.channels)
+        self._features = OpenedFeatures.of(
+            features, self._opened.cropping(crop), plan.clips, self._opened.clip_ids, channels=opened.manifest.channels
+        )
         if self._settings.feature_cache is not None:
-            for feature in self._features.values():
-                cache_text(feature, self._opened.samples)  # refuses what a cache cannot tell apart
+            for feature in self._features.by_key.values():
+                cache_text(feature)  # refuses what a cache cannot tell apart
         self._counters = Counters()
         self._running: Pipeline | None = None
         self._pid = os.getpid()
@@ -171,13 +185,24 @@ class Stream(IterableDataset[dict[str, Any]]):
             tail: What happens to an incomplete last batch.
             settings: Other arguments of `Stream`, except random augmentation. Under several ranks
                 give rank and world: `rank=0, world=1` if this rank alone evaluates; without them
-                each rank gets its share of the clips, and a warning says so.
+                each rank gets its share of the clips, and a warning says so. A crop is at the
+                `start` or in the `centre`.
+
+        Raises:
+            AugmentError: Random augmentation.
+            StreamaugError: A random crop, which would be another in every epoch.
         """
         for name in ("augment", "augment_features"):
             if settings.get(name) is not None:
                 raise AugmentError(
                     f"{name} would change what is evaluated from epoch to epoch; leave it out, and put what is not random into features"
                 )
+        crop = settings.get("crop")
+        if isinstance(crop, Crop) and crop.where == "random":
+            raise StreamaugError(
+                "an evaluation is the same in every epoch, and a random crop is not; write Crop(..., where='start') or 'centre', or leave "
+                "crop out"
+            )
         opened = open_store(store)
         stream = cls(SequentialPlan.of(opened, [condition], split), opened, split=split, tail=tail, **settings)
         warn_of_leakage(opened, split)
@@ -252,7 +277,7 @@ class Stream(IterableDataset[dict[str, Any]]):
         if self._settings.on_corrupt == "replace":
             find = partial(substitutes, self.plan, self._opened, iteration.epoch)
         for decoded in self._pipeline().run(self._planned(iteration, rows), find):
-            batch = make_batch(decoded, self._opened, self.plan, self._settings)
+            batch = make_batch(decoded, self._opened, self._features, self.plan, self._settings)
             batch["epoch"] = iteration.epoch
             consumed = self._cursor.advance(iteration, decoded.batch.number, rows)
             batch["consumed"] = consumed if self._is_in_order else -1
@@ -276,6 +301,7 @@ class Stream(IterableDataset[dict[str, Any]]):
                     clip=drawn.clip,
                     epoch=iteration.epoch,
                     row=row,
+                    words=crop_words(self.plan.identity.seed, iteration.epoch, row),
                     window=window,
                 )
 

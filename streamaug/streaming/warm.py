@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from streamaug.condition_names import split_store
+from streamaug.crop import Crop
 from streamaug.planning.open_plan import open_plan
 from streamaug.planning.sequential import SequentialPlan
 from streamaug.reading.cache import Cache
@@ -14,7 +15,7 @@ from streamaug.streaming.stream import Stream
 
 
 def warming(
-    recipe: Recipe, store: StoreLike, cache: Cache, *, split: str = "train", workers: int | None = None
+    recipe: Recipe, store: StoreLike, cache: Cache, *, split: str = "train", crop: Crop | None = None, workers: int | None = None
 ) -> tuple[Stream, Iterator[int]]:
     """A stream that fills a cache with all that a recipe may draw in any epoch, and its progress:
     clips done with each step.
@@ -27,14 +28,18 @@ def warming(
         store: The store, or several.
         cache: Where to keep everything.
         split: Clips to draw from.
+        crop: What will be taken of each clip, at the `start` or in the `centre`. Default: all of it.
         workers: Number of decode processes. Default: one per core.
 
     Raises:
         RecipeError, StoreError: The recipe does not fit the store.
+        StreamaugError: The crop is random, and so cannot be cached.
     """
     plan = open_plan(recipe, store, split=split)
     every = SequentialPlan.of(store, plan.conditions, split, by_shard=True)
-    stream = Stream(every, store, batch_size=32, features="static", tail="keep", workers=workers, feature_cache=cache, byte_cache=cache)
+    stream = Stream(
+        every, store, batch_size=32, features="static", crop=crop, tail="keep", workers=workers, feature_cache=cache, byte_cache=cache
+    )
     return stream, (len(batch["clip_id"]) for batch in stream)
 
 

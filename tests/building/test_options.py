@@ -10,7 +10,6 @@ import soundfile
 from typer.testing import CliRunner
 
 from streamaug.building.build import build
-from streamaug.building.problems import BrokenSourcesError
 from streamaug.cli.main import app
 from streamaug.conditions import parse_conditions
 from streamaug.errors import ConditionError, EncoderError, StoreError, StreamaugError
@@ -97,14 +96,24 @@ def test_clips_are_added_to_a_store_of_a_fixed_length_without_saying_it_again(ta
     assert "9 clips cut to 0.3 s" in log.messages
 
 
-def test_a_clip_of_another_length_is_not_cut_if_the_stores_own_clips_never_were(table, tmp_path):
+def test_clips_keep_their_own_lengths_also_those_that_a_later_build_adds(table, tmp_path):
     store = tmp_path / "store"
     run(table, store)
     more = write_clips(tmp_path / "clips", 8)
     soundfile.write(tmp_path / "clips" / "long.wav", np.random.default_rng(9).uniform(-0.5, 0.5, RATE), RATE)
     more.write_text(more.read_text() + "long.wav,a,train,place9,1\n")
-    with pytest.raises(BrokenSourcesError, match=r"'long'.* has 16000 samples, not 8000 like the others"):
-        run(more, store)
+    log = Log()
+    run(more, store, "mulaw_64", progress=log)
+    opened = Store.open(store)
+    expected = {f"clip{number:03d}": RATE // 2 for number in range(8)} | {"long": RATE}
+    assert dict(zip(opened.clips["clip_id"].to_pylist(), opened.clips["samples"].to_pylist(), strict=True)) == expected
+    for condition in opened.conditions:
+        assert {
+            location.clip_id: len(opened.read(condition, location.clip_id).samples) for location in opened.index(condition).locations()
+        } == expected
+    assert "clips of 0.50 to 1.00 s, each with its own length; --seconds would give all the same" in log.messages
+    with pytest.raises(StoreError, match=r"have their own lengths, but --seconds 0.5 gives all 8000 samples; leave --seconds out"):
+        run(more, store, seconds=0.5)
 
 
 @pytest.mark.parametrize(
@@ -159,7 +168,7 @@ def test_of_the_default_conditions_the_second_name_is_skipped_with_the_reason(na
 @pytest.mark.parametrize("conditions", ["mp2_64", "mulaw_64+mp2_64"])
 def test_clips_that_are_too_short_for_a_codec_are_refused_before_the_store_is_begun(tmp_path, conditions):
     table = write_clips(tmp_path / "clips", 4, seconds=0.01)
-    with pytest.raises(EncoderError, match=r"condition '.*mp2_64', clip 'clip000' .*: mp2 cannot code 160 samples \(10 ms\)"):
+    with pytest.raises(EncoderError, match=r"condition '.*mp2_64', clip 'clip000', the shortest: mp2 cannot code 160 samples \(10 ms\)"):
         run(table, tmp_path / "store", conditions)
     assert not (tmp_path / "store").exists()
     run(table, tmp_path / "store", "original,mulaw_64,opus_32")

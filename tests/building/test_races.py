@@ -69,6 +69,7 @@ def test_two_builds_that_publish_the_same_in_the_same_second_leave_one_manifest(
         labels=entry.labels,
         rate=entry.rate,
         channels=entry.channels,
+        samples=entry.samples,
         shard_by=entry.shard_by,
         clips=entry.clips,
         conditions=entry.conditions,

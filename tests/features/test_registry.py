@@ -8,13 +8,14 @@ from streamaug.errors import FeatureError, PluginError
 from streamaug.features import LogMel
 from streamaug.features.base import cache_text
 from streamaug.features.function import FunctionFeature
+from streamaug.features.lengths import Lengths, last_axis
 from streamaug.features.registry import open_features
 
 RATE, SAMPLES = 16_000, 16_000
 
 
-def opened(features):
-    return open_features(features, rate=RATE, samples=SAMPLES)
+def opened(features, shortest=SAMPLES, longest=SAMPLES):
+    return open_features(features, rate=RATE, lengths=Lengths(shortest=shortest, longest=longest, clip="short"))
 
 
 def energy(waveform: torch.Tensor) -> torch.Tensor:
@@ -39,14 +40,43 @@ def test_log_mel_outside_a_stream_needs_a_rate():
 
 def test_clips_that_are_too_short_for_a_feature_are_refused_with_the_length_it_needs():
     with pytest.raises(FeatureError, match="needs 8192 samples or more"):
-        open_features("logmel", rate=RATE, samples=8_000)
+        opened("logmel", 8_000, 8_000)
+
+
+def test_the_shortest_clip_is_named_if_it_is_too_short_for_a_feature():
+    with pytest.raises(FeatureError, match=r"8192 samples or more; the shortest is clip 'short'; fill short clips up with crop=Crop\(sec"):
+        opened("logmel", 8_000)
+
+
+def test_only_the_last_axis_may_depend_on_the_length():
+    opened(lambda waveform: waveform.unfold(0, 400, 200).T, 8_000)
+    with pytest.raises(FeatureError, match=r"gives \(39, 400\) for 8000 samples and \(79, 400\) for 16000, but only the last axis"):
+        opened(lambda waveform: waveform.unfold(0, 400, 200), 8_000)
+
+
+@pytest.mark.parametrize(
+    ("feature", "axis"),
+    [
+        ("logmel", "frames"),
+        ("waveform", "samples"),
+        (lambda waveform: waveform * 2, "samples"),
+        (energy, "frames"),
+        (lambda waveform: waveform[:100], "fixed"),
+        (lambda waveform: waveform.mean(), "fixed"),
+        (nn.Sequential(nn.Unflatten(0, (1, -1)), nn.AdaptiveAvgPool1d(7)), "fixed"),
+        (nn.Linear(SAMPLES, 3), "fixed"),
+    ],
+)
+def test_what_the_last_axis_counts_is_known_from_clips_of_one_length(feature, axis):
+    (fitted,) = opened(feature).values()
+    assert last_axis(fitted, RATE, Lengths(shortest=SAMPLES, longest=SAMPLES, clip="a")) == axis
 
 
 def test_settings_of_log_mel_change_the_shape_and_the_cache_key():
     default, other = LogMel(rate=RATE), LogMel(rate=RATE, n_fft=512, hop=160, mels=40, normalize="none", deltas=False)
     assert other.shape(SAMPLES) == (40, 101) == tuple(other(torch.randn(SAMPLES)).shape)
-    assert cache_text(default, SAMPLES) != cache_text(other, SAMPLES)
-    assert cache_text(LogMel(rate=RATE, deltas=False), SAMPLES) == cache_text(default, SAMPLES)  # the stored form is the same
+    assert cache_text(default) != cache_text(other)
+    assert cache_text(LogMel(rate=RATE, deltas=False)) == cache_text(default)  # the stored form is the same
 
 
 def test_without_normalisation_log_mel_gives_the_logarithms_that_minmax_scales():
@@ -117,7 +147,7 @@ def test_a_feature_that_works_in_place_leaves_the_others_alone():
     from streamaug.streaming.decode import _write
 
     waveform = torch.ones(SAMPLES)
-    _write(FunctionFeature(lambda wave: wave.mul_(0)[:4]), waveform, torch.empty(4), is_cached=False)
+    _write(FunctionFeature(lambda wave: wave.mul_(0)[:4]), waveform, torch.empty(4), is_exact=True, is_cached=False)
     assert waveform.min() == 1
 
 
@@ -155,7 +185,9 @@ def test_shapes_are_known_without_importing_torch():
 
     code = (
         "import sys; from streamaug.features.registry import open_features\n"
-        "print([f.shape(441000) for f in open_features({'a': 'logmel', 'b': 'waveform'}, rate=44100, samples=441000).values()])\n"
+        "from streamaug.features.lengths import Lengths\n"
+        "lengths = Lengths(shortest=441000, longest=441000, clip='a')\n"
+        "print([f.shape(441000) for f in open_features({'a': 'logmel', 'b': 'waveform'}, rate=44100, lengths=lengths).values()])\n"
         "assert 'torch' not in sys.modules"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)

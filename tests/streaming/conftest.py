@@ -16,6 +16,7 @@ from streamaug.store import Store
 from streamaug.streaming import assembly
 from streamaug.streaming.processes import ProcessWorkers
 from streamaug.streaming.workers import ThreadWorkers, Workers
+from streamaug.testing import build_store
 
 RATE = 16_000
 
@@ -66,3 +67,9 @@ def store(store_path: Path) -> Store:
 def recipe(tmp_path: Path) -> Recipe:
     """Each training clip once in each condition an epoch: 96 rows."""
     return write_recipe(tmp_path / "recipe.yaml", "draw: union\nmixture: {original: 1, mp3_64: 1, opus_32: 1}\n")
+
+
+@pytest.fixture(scope="session")
+def varied(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """24 clips of 0.14 to 1.3 s at 8 kHz in three conditions."""
+    return build_store(tmp_path_factory.mktemp("varied"))

@@ -117,7 +117,7 @@ def test_dataloader_workers_share_the_folder(store: Store, recipe: Recipe, tmp_p
 
 @pytest.mark.parametrize("entries", [1, 20, 60])
 def test_a_small_bound_is_kept_and_the_rows_are_right(store: Store, recipe: Recipe, tmp_path: Path, entries: int) -> None:
-    bound = entries * (ENTRY + 32) + 2000
+    bound = entries * (ENTRY + 40) + 2000
     expected = list(cached(recipe, store, tmp_path / "whole"))
     stream = cached(recipe, store, tmp_path / "cache", bound)
     assert all(map(same, list(stream), expected))
@@ -147,7 +147,7 @@ def test_room_is_made_by_removing_what_is_not_needed_and_nothing_else(store: Sto
     for path in bystanders:
         path.write_bytes(b"x" * 3000)
     old = set(folder.glob("*-*.segment"))
-    bound = 34 * (ENTRY + 32) + 4000
+    bound = 34 * (ENTRY + 40) + 4000
     stream = cached(write_recipe(tmp_path / "mp3.yaml", "draw: union\nmixture: {mp3_64: 1}\n"), store, folder, bound)
     list(stream)
     list(stream)
@@ -170,7 +170,7 @@ def test_a_damaged_or_foreign_segment_is_not_used(store: Store, recipe: Recipe, 
 
 def test_segments_give_back_what_was_added(tmp_path: Path) -> None:
     writer = Segments(tmp_path, bound=1 << 20, kind="0" * 16, largest=5000)
-    entries = {bytes([number]) * 24: os.urandom(number * 100) for number in range(50)}
+    entries = {bytes([number]) * 32: os.urandom(number * 100) for number in range(50)}
     for key, data in entries.items():
         assert writer.add(key, memoryview(data), protected=set)
     writer.seal()

@@ -6,6 +6,7 @@ import pickle
 import pytest
 import torch
 
+from streamaug.crop import Span
 from streamaug.errors import CorruptError
 from streamaug.features import LogMel, Waveform
 from streamaug.store import Store
@@ -22,6 +23,8 @@ def task(store: Store, condition: str = "mp3_64", payload: bytes | None = None, 
         rate=RATE,
         delay=int(location.delay[3]),
         samples=RATE,
+        span=Span(start=0, stop=RATE, samples=RATE),
+        longest=RATE,
         processing=Processing(features={"logmel": LogMel(rate=RATE), "waveform": Waveform()}),
         is_cached=(is_cached, is_cached),
     )
@@ -51,7 +54,7 @@ def test_a_row_from_the_cache_has_the_bits_of_the_row_that_was_cached(store: Sto
     decoded = decode_row(work, outs)
     for feature, stored, out in zip(work.processing.features.values(), decoded.stored, outs, strict=True):
         again = torch.empty_like(out)
-        recall_rows(feature, RATE, [memoryview(bytearray(stored.tobytes()))], [again])
+        recall_rows(feature, RATE, [RATE], [memoryview(bytearray(stored.tobytes()))], [again])
         assert torch.equal(again, out)
 
 

@@ -26,7 +26,7 @@ def test_a_device_that_is_not_there_is_refused(store: Store, recipe: Recipe, dev
 
 
 def test_a_gpu_computes_what_takes_batches_and_a_processor_the_rest(store: Store, recipe: Recipe) -> None:
-    features = Stream(recipe, store, batch_size=8, features=FEATURES)._features
+    features = Stream(recipe, store, batch_size=8, features=FEATURES)._features.by_key
     on_workers, on_device = split_features(features, torch.device("cuda"))
     assert list(on_device) == ["mel", "deltas", "sound"]
     assert list(on_workers) == ["", "own"]

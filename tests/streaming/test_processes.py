@@ -20,6 +20,7 @@ from streamaug.recipes import Recipe
 from streamaug.store import Store
 from streamaug.streaming import Cache, Stream
 from streamaug.streaming.processes import ProcessWorkers
+from tests.streaming.test_stream import same
 
 LIMIT_S = 10.0
 SETTINGS = {"batch_size": 8, "features": "static", "workers": "processes"}
@@ -56,9 +57,7 @@ def test_threads_and_processes_give_the_same_bits(store: Store, recipe: Recipe, 
             return [*stream, *stream]
 
     for one, other in zip(batches("threads"), batches("processes"), strict=True):
-        assert one.keys() == other.keys()
-        for key, value in one.items():
-            assert torch.equal(value, other[key]) if isinstance(value, torch.Tensor) else value == other[key]
+        assert same(one, other)
 
 
 def test_batches_that_are_held_do_not_change(store: Store, recipe: Recipe) -> None:

@@ -16,9 +16,14 @@ from tests.streaming.conftest import RATE, write_recipe
 
 
 def same(left: dict, right: dict) -> bool:
-    return left.keys() == right.keys() and all(
-        torch.equal(value, right[name]) if isinstance(value, torch.Tensor) else value == right[name] for name, value in left.items()
-    )
+    """Whether two batches have the same content, bit for bit."""
+
+    def equal(one: object, other: object) -> bool:
+        if isinstance(one, dict):
+            return same(one, other)
+        return torch.equal(one, other) if isinstance(one, torch.Tensor) else one == other
+
+    return left.keys() == right.keys() and all(equal(value, right[name]) for name, value in left.items())
 
 
 def pairs(batches: list[dict]) -> list[tuple[str, str]]:
@@ -27,7 +32,7 @@ def pairs(batches: list[dict]) -> list[tuple[str, str]]:
 
 def test_a_batch_holds_what_is_documented(store: Store, recipe: Recipe) -> None:
     batch = next(iter(Stream(recipe, store, batch_size=8)))
-    assert set(batch) == {"logmel", "label", "clip_id", "condition", "position", "epoch", "consumed"}
+    assert set(batch) == {"logmel", "label", "clip_id", "condition", "position", "epoch", "consumed", "length", "frames"}
     assert batch["logmel"].shape == (8, 3, 128, RATE // 1024 + 1 - 8)
     assert batch["logmel"].dtype == torch.float32
     assert batch["label"].dtype == torch.int64

@@ -1,0 +1,61 @@
+"""Which samples of its clip each row of a stream has."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from streamaug.crop import Crop, Span
+from streamaug.planning.permutation import derived_key, named_key
+
+
+@dataclass(frozen=True, kw_only=True)
+class Cropping:
+    """The crop of a stream on the clips of its store.
+
+    Args:
+        samples: Samples of each clip of the store, of shape (clips,).
+        rate: Their sample rate in Hz.
+        crop: What is taken of each clip; None for all of it.
+    """
+
+    samples: np.ndarray
+    rate: int
+    crop: Crop | None = None
+
+    def span(self, clip: int, word: int) -> Span:
+        """The samples that a row has of a clip.
+
+        Args:
+            clip: Its row number in the clips table.
+            word: The row's random word.
+        """
+        samples = int(self.samples[clip])
+        if self.crop is None:
+            return Span(start=0, stop=samples, samples=samples)
+        return self.crop.span(samples, rate=self.rate, word=word)
+
+    def row_samples(self, clips: np.ndarray) -> np.ndarray:
+        """Samples of the rows of some clips, int64 of shape (n,).
+
+        Args:
+            clips: Row numbers in the clips table, of shape (n,).
+        """
+        samples: np.ndarray = self.samples[clips].astype(np.int64)
+        if self.crop is None:
+            return samples
+        wanted = self.crop.samples(self.rate)
+        return np.minimum(samples, wanted) if self.crop.pad == "none" else np.full_like(samples, wanted)
+
+
+def crop_words(seed: int, epoch: int, positions: np.ndarray) -> Sequence[int]:
+    """One random word per row of an epoch, which decides where a random crop begins: the same
+    whoever asks, whatever other rows there are.
+
+    Args:
+        seed: Of the plan.
+        epoch: Number of the epoch.
+        positions: Of the rows in the epoch, of shape (n,).
+    """
+    words: list[int] = derived_key(derived_key(named_key(seed, "crop"), epoch), positions).tolist()
+    return words
