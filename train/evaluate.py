@@ -109,7 +109,7 @@ def check_one_length(store: StoreLike, crop: Crop | None) -> int:
     """Samples of every clip, or of its crop. Raises RunError if they differ: the models would take
     what fills the shorter ones up for sound."""
     rate, samples = store.manifest.rate, store.clips["samples"].to_numpy()
-    rows = Cropping(samples=samples, rate=rate, crop=crop).row_samples(np.arange(len(samples)))
+    rows = Cropping(samples=samples, store_rate=rate, rate=rate, crop=crop).row_samples(np.arange(len(samples)))
     if rows.min() < rows.max():
         raise RunError(
             f"{store.url}: its clips have {samples.min() / rate:.2f} to {samples.max() / rate:.2f} s, but the models need one length; "

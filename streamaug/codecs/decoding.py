@@ -11,6 +11,7 @@ import threading
 from collections.abc import Iterator
 from functools import cache
 from importlib.metadata import version
+from typing import TypeVar
 
 import av
 import numpy as np
@@ -26,6 +27,9 @@ try:
     import miniaudio
 except ImportError:  # it has no wheel for this machine
     miniaudio = None
+
+Samples = TypeVar("Samples", int, np.ndarray)
+"""Numbers of samples."""
 
 _BARE = ("aac", "sbc")
 """Formats, by FFmpeg's name of the demuxer and of the codec, whose frames have a header each and
@@ -169,6 +173,33 @@ def resample(samples: np.ndarray, source: int, target: int) -> np.ndarray:
         return samples
     resampled: np.ndarray = soxr.resample(samples.T, source, target, quality="HQ").T
     return resampled
+
+
+def resampled_length(samples: Samples, source: int, target: int) -> Samples:
+    """Samples that a clip has at another rate: an incomplete last one counts.
+
+    >>> resampled_length(441_001, 44_100, 16_000)
+    160001
+
+    Args:
+        samples: Samples of the clip; or of several, int64.
+        source: Their sample rate in Hz.
+        target: The other rate in Hz.
+    """
+    return -(-samples * target // source)
+
+
+def resample_clip(samples: np.ndarray, source: int, target: int) -> np.ndarray:
+    """A whole clip at another rate: what `resample` gives, and silence up to `resampled_length`.
+
+    Args:
+        samples: Of shape (samples,) or (channels, samples).
+        source: Their sample rate in Hz.
+        target: The rate of the result in Hz.
+    """
+    length = resampled_length(samples.shape[-1], source, target)
+    resampled = resample(samples, source, target)[..., :length]
+    return padded(resampled, 0, length - resampled.shape[-1])
 
 
 def decode(payload: bytes, *, decoding: Decoding, rate: int, delay: int, samples: int) -> np.ndarray:

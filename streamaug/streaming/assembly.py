@@ -64,6 +64,7 @@ class StreamSettings:
         device: Where the batches go; None: they stay in memory.
         augmentation: What happens to each row at random; None: nothing.
         crop: What is taken of each clip; None for all of it.
+        rate: Sample rate in Hz that clips are resampled to; None for the store's.
     """
 
     workers: int | str | Callable[[int], Workers] | None = None
@@ -76,6 +77,7 @@ class StreamSettings:
     device: torch.device | None = None
     augmentation: Augmentation | None = None
     crop: Crop | None = None
+    rate: int | None = None
 
     def __post_init__(self) -> None:
         for name, count in (("threads", self.threads), ("workers", self.workers)):
@@ -89,6 +91,8 @@ class StreamSettings:
                 f"workers={self.workers!r}, threads={self.threads}: write workers={self.threads} for so many decode processes, or "
                 f"threads={self.threads} for so many threads"
             )
+        if self.rate is not None and not _is_count(self.rate):
+            raise StreamaugError(f"rate={self.rate!r}: write a sample rate in Hz, such as 16000, or leave it out for the store's")
         if self.crop is not None and not isinstance(self.crop, Crop):
             raise StreamaugError(f"crop={self.crop!r}: write crop=Crop(seconds=...), with 'from streamaug import Crop'")
         if self.feature_cache is not None and self.crop is not None and self.crop.where == "random":
@@ -149,9 +153,9 @@ class OpenedStore:
         """Where each store is, by name; the name of a single one is empty."""
         return {name: store.folder for name, store in named_stores(self.store).items()}
 
-    def cropping(self, crop: Crop | None) -> Cropping:
-        """A crop on the clips of this store."""
-        return Cropping(samples=self.samples, rate=self.manifest.rate, crop=crop)
+    def cropping(self, crop: Crop | None, rate: int | None) -> Cropping:
+        """A crop on the clips of this store, at another rate in Hz than the store's if it is given."""
+        return Cropping(samples=self.samples, store_rate=self.manifest.rate, rate=rate or self.manifest.rate, crop=crop)
 
 
 def open_cache(cache: CacheBackend | str | os.PathLike[str] | None) -> CacheBackend | None:
@@ -194,7 +198,7 @@ def build_pipeline(opened: OpenedStore, features: OpenedFeatures, settings: Stre
         opened.locations,
         processing,
         workers,
-        cropping=opened.cropping(settings.crop),
+        cropping=opened.cropping(settings.crop, settings.rate),
         clip_ids=opened.clip_ids,
         caches=caches,
         counters=counters,
@@ -272,8 +276,9 @@ def _open_caches(opened: OpenedStore, features: OpenedFeatures, settings: Stream
         decodings = {location.meta.decoding for location in opened.locations}
         decoders = sorted(decoding.codec for decoding in decodings if decoding.demuxer is None)
         plug_ins = "".join(f", {name} {plugin_codec(name).version}" for name in decoders)
+        resampled = f" at {settings.rate} Hz" if settings.rate not in (None, opened.manifest.rate) else ""
         for name, feature in features.by_key.items():
-            kind = f"features {decoder_version()}{plug_ins} {settings.crop or 'whole'} {cache_text(feature)}"
+            kind = f"features {decoder_version()}{plug_ins}{resampled} {settings.crop or 'whole'} {cache_text(feature)}"
             largest = np.dtype(feature.stored_dtype).itemsize * math.prod(feature.stored_shape(features.lengths.longest))
             caches[f"features/{name}"] = settings.feature_cache.open(kind, opened.locations, largest, samples=opened.samples)
     return caches

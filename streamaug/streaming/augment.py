@@ -61,8 +61,8 @@ class AugmentRow:
 
 
 AugmentWaveform = Callable[[np.ndarray, int, np.random.Generator, AugmentRow], Any]
-"""From a waveform, float32 (samples,), its sample rate in Hz, a generator and the row to a waveform
-of the same length: an array or a tensor."""
+"""From a waveform, float32 (samples,) or (2, samples), its sample rate in Hz, a generator and the
+row to a waveform of the same shape: an array or a tensor."""
 
 AugmentFeatures = Callable[[dict[str, Tensor], int, np.random.Generator, AugmentRow], Mapping[str, Tensor]]
 """The same for all features of a row, by their key in the batch: float32 tensors, as in the batch.
@@ -119,7 +119,7 @@ def augment_waveform(augmentation: Augmentation, waveform: np.ndarray, rate: int
 
     Args:
         augmentation: Of the stream.
-        waveform: Float32 of shape (samples,).
+        waveform: Float32 of shape (samples,), or (2, samples).
         rate: Its sample rate in Hz.
         row: Where it goes.
         is_alone: Whether this process does nothing but decode, in one thread.

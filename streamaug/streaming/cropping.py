@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from streamaug.codecs.decoding import resampled_length
 from streamaug.crop import Crop, Span
 from streamaug.planning.permutation import derived_key, named_key
 
@@ -15,11 +16,13 @@ class Cropping:
 
     Args:
         samples: Samples of each clip of the store, of shape (clips,).
-        rate: Their sample rate in Hz.
+        store_rate: Their sample rate in Hz.
+        rate: Sample rate in Hz that clips are resampled to before they are cropped.
         crop: What is taken of each clip; None for all of it.
     """
 
     samples: np.ndarray
+    store_rate: int
     rate: int
     crop: Crop | None = None
 
@@ -30,7 +33,7 @@ class Cropping:
             clip: Its row number in the clips table.
             word: The row's random word.
         """
-        samples = int(self.samples[clip])
+        samples = resampled_length(int(self.samples[clip]), self.store_rate, self.rate)
         if self.crop is None:
             return Span(start=0, stop=samples, samples=samples)
         return self.crop.span(samples, rate=self.rate, word=word)
@@ -41,7 +44,7 @@ class Cropping:
         Args:
             clips: Row numbers in the clips table, of shape (n,).
         """
-        samples: np.ndarray = self.samples[clips].astype(np.int64)
+        samples: np.ndarray = resampled_length(self.samples[clips].astype(np.int64), self.store_rate, self.rate)
         if self.crop is None:
             return samples
         wanted = self.crop.samples(self.rate)

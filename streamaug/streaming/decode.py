@@ -1,6 +1,6 @@
 """Decode one row: bitstream and description in, samples or features out.
 
-bitstream ──decode──▶ waveform ──▶ crop ──▶ augment ──▶ fill up ──▶ features ──▶ augment_features ──▶ row
+bitstream ──decode──▶ waveform ──resample──▶ crop ──▶ augment ──▶ fill up ──▶ features ──▶ augment_features ──▶ row
 
 Pure functions on a picklable description, without locks, caches or counters: they run on threads
 as well as in processes, and the same task gives the same bits anywhere.
@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from streamaug.codecs import Decoding, decode
+from streamaug.codecs.decoding import resample_clip
 from streamaug.crop import Span
 from streamaug.errors import CorruptError, FeatureError
 from streamaug.features.base import Feature, is_row
@@ -59,7 +60,8 @@ class DecodeTask:
         decoding: What decodes it.
         rate: Sample rate of the store in Hz.
         delay: Samples to cut from the start, at that rate.
-        samples: Samples of the clip.
+        samples: Samples of the clip, at that rate.
+        row_rate: Sample rate in Hz that the clip is resampled to: that of its span.
         span: The samples of it that the row has.
         longest: Samples of the longest row of the batch, for which there is room.
         processing: What to make of it; None while the task travels, since it is the same for all.
@@ -73,6 +75,7 @@ class DecodeTask:
     rate: int
     delay: int
     samples: int
+    row_rate: int
     span: Span
     longest: int
     processing: Processing | None
@@ -88,7 +91,7 @@ class DecodedRow:
         stored: The stored form of each feature that a cache keeps, else None.
         frames: Of each feature the size of its last axis, without what was filled up.
         read_s: Seconds of reading and checking the bitstream; None if it was read before.
-        decode_s: Seconds in the decoder; None if a cache kept the row.
+        decode_s: Seconds in the decoder and in resampling; None if a cache kept the row.
         feature_s: Seconds in augmentation and features.
     """
 
@@ -125,11 +128,12 @@ def decode_row(task: DecodeTask, outs: Sequence[Tensor], *, is_alone: bool = Fal
         samples = decode(payload, decoding=task.decoding, rate=task.rate, delay=task.delay, samples=task.samples)
     except CorruptError as error:
         raise CorruptError(f"{error}; rebuild the condition with 'streamaug build --replace'") from error
+    samples = resample_clip(samples, task.rate, task.row_rate)
     decoded = time.perf_counter()
     span = task.span
     sound = samples[..., span.start : span.stop]
     if processing.augmentation is not None and task.row is not None:
-        sound = augment_waveform(processing.augmentation, sound, task.rate, task.row, is_alone=is_alone)
+        sound = augment_waveform(processing.augmentation, sound, task.row_rate, task.row, is_alone=is_alone)
     waveform = torch.from_numpy(span.fill(sound))
     stored: list[np.ndarray | None] = []
     frames: list[int] = []
@@ -162,7 +166,7 @@ def _augment(task: DecodeTask, processing: Processing, outs: Sequence[Tensor], f
     """Augment features without what fills them up: that depends on the batch."""
     if processing.augmentation is not None and task.row is not None:
         features = {name: out[..., :size] if out.ndim else out for name, out, size in zip(processing.features, outs, frames, strict=True)}
-        augment_features(processing.augmentation, features, task.rate, task.row, is_alone=is_alone)
+        augment_features(processing.augmentation, features, task.row_rate, task.row, is_alone=is_alone)
 
 
 def _write(feature: Feature, waveform: Tensor, out: Tensor, *, is_exact: bool, is_cached: bool) -> tuple[np.ndarray | None, int]:

@@ -367,7 +367,8 @@ class Pipeline:
             if isinstance(source, dict)
             else StoredForms(entries=tuple(map(bytearray, source))),
             decoding=location.meta.decoding,
-            rate=self._cropping.rate,
+            rate=self._cropping.store_rate,
+            row_rate=self._cropping.rate,
             delay=int(location.delay[clip]),
             samples=int(self._cropping.samples[clip]),
             span=span,

@@ -98,9 +98,11 @@ class Stream(IterableDataset[dict[str, Any]]):
             step before computes. Without a feature cache, a CUDA device computes `logmel` and
             `static` by itself from waveforms; the numbers differ from a processor's in their last
             digits. Default: they stay in memory.
+        rate: Sample rate in Hz that whole clips are resampled to after decoding: n samples then
+            become n * rate / (the store's rate), rounded up. Default: the store's.
         augment: Random augmentation of waveforms, `augment(waveform, rate, generator, row)`:
-            float32 (samples,), a NumPy generator that is seeded for the row, and an `AugmentRow`.
-            It gives a waveform of the same length. Not with a feature cache.
+            float32 (samples,), or (2, samples) of a store with two channels; a NumPy generator that
+            is seeded for the row; and an `AugmentRow`. It gives a waveform of the same shape. Not with a feature cache.
         augment_features: The same for features, `augment_features(features, rate, generator,
             row)`: a dictionary from batch keys to tensors. After the feature cache. With a CUDA
             device, the workers compute the features then.
@@ -133,6 +135,7 @@ class Stream(IterableDataset[dict[str, Any]]):
         provenance: bool = False,
         deadline: float = 60.0,
         device: str | torch.device | None = None,
+        rate: int | None = None,
         augment: AugmentWaveform | None = None,
         augment_features: AugmentFeatures | None = None,
     ) -> None:
@@ -150,12 +153,13 @@ class Stream(IterableDataset[dict[str, Any]]):
             device=open_device(device),
             augmentation=open_augmentation(plan.identity.seed, augment, augment_features),
             crop=crop,
+            rate=rate,
         )
         self._cursor = Cursor(RankPartition(batch_size=batch_size, tail=tail), rank=rank, world=world, stores=len(named_stores(opened)))
         self._cursor.rank_slice()  # refuses a batch that the ranks cannot share
         self._tables = SharedArrays((plan, OpenedStore.of(opened, plan)))
         self._features = OpenedFeatures.of(
-            features, self._opened.cropping(crop), plan.clips, self._opened.clip_ids, channels=opened.manifest.channels
+            features, self._opened.cropping(crop, rate), plan.clips, self._opened.clip_ids, channels=opened.manifest.channels
         )
         if self._settings.feature_cache is not None:
             for feature in self._features.by_key.values():
