@@ -15,7 +15,7 @@ from streamaug.codecs.base import Decoding
 from streamaug.conditions import Condition, parse_conditions
 from streamaug.store import Store
 from streamaug.store.folder import Folder
-from streamaug.store.format import CLIPS_SCHEMA, FORMAT, IndexMeta, ShardInfo, shard_name
+from streamaug.store.format import FORMAT, TARGET_FIELDS, IndexMeta, ShardInfo, clips_schema, shard_name
 from streamaug.store.index import Index
 from streamaug.store.manifest import IndexFile, Manifest
 from streamaug.store.writing import Tables, write_manifest
@@ -57,7 +57,8 @@ def write_store(
     labels: Sequence[str],
     clips_per_shard: int = 100,
 ) -> Store:
-    """A store with the clips given as columns (clip_id, label, split, group and any others).
+    """A store with the clips given as columns: clip_id, split, group, any others, and label, labels,
+    target or none of them.
 
     conditions: for each one, which of the clips it holds, bool; None for all. A clip's bitstream is
     as long as its place says.
@@ -70,15 +71,23 @@ def write_store(
     sha256 = [hashlib.sha256(name.encode()).digest() for name in columns["clip_id"]]  # as if each clip had a sound of its own
     columns |= {"shard": shard, "samples": [10 * RATE] * count, "depth": [16] * count, "sha256": sha256}
     table = pa.table(columns)
-    own = [table.schema.field(name) for name in table.column_names if name not in CLIPS_SCHEMA.names]
-    table = table.select([*CLIPS_SCHEMA.names, *(field.name for field in own)]).cast(pa.schema([*CLIPS_SCHEMA, *own]))
+    target = next((name for name in TARGET_FIELDS if name in clips), None)
+    schema = clips_schema(target)
+    own = [table.schema.field(name) for name in table.column_names if name not in schema.names]
+    table = table.select([*schema.names, *(field.name for field in own)]).cast(pa.schema([*schema, *own]))
     at, tables = Folder.at(folder), Tables()
     indexes = {}
     for name, held in conditions.items():
         kept = np.ones(count, bool) if held is None else np.asarray(held)[order]
         indexes[name] = tables.add_index(_index(name, table, shard, kept))
     manifest = Manifest(
-        name=folder.name, labels=tuple(labels), rate=RATE, shard_by="split", clips=tables.add_clips(table), conditions=indexes
+        name=folder.name,
+        target=target,
+        labels=tuple(labels),
+        rate=RATE,
+        shard_by="split",
+        clips=tables.add_clips(table),
+        conditions=indexes,
     )
     tables.write(at)
     write_manifest(at, manifest)

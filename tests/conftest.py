@@ -51,6 +51,14 @@ def peaq_pairs() -> Path:
     return SHARED / "peaq"
 
 
+@pytest.fixture(scope="session")
+def kinds(tmp_path_factory: pytest.TempPathFactory) -> dict[str | None, Path]:
+    """A small store of each kind, by the column with what a model learns; see `tests.building.kinds`."""
+    from tests.building.kinds import build_kind
+
+    return {target: build_kind(tmp_path_factory.mktemp(f"kind-{target}"), target) for target in ("label", "labels", "target", None)}
+
+
 def write_esc10(folder: Path) -> None:
     """Write synthetic sounds as folds 1 to 4 of ESC-10: its columns, counts, lengths and format.
 

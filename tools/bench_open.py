@@ -28,9 +28,10 @@ import pyarrow as pa
 import typer
 
 from streamaug.store.folder import Folder
-from streamaug.store.format import CLIPS_SCHEMA, ShardInfo, shard_name
+from streamaug.store.format import ShardInfo, clips_schema, shard_name
 from streamaug.store.index import Index
 from streamaug.store.manifest import Manifest
+from streamaug.store.targets import OneLabel
 from streamaug.store.writing import Tables, write_manifest
 from streamaug.streaming import Stream
 from streamaug.testing import index_meta
@@ -71,7 +72,7 @@ def write_store(folder: Path, clips: int) -> None:
         "device": [f"device {each}" for each in device],
     }
     order = np.argsort(np.array(ids))
-    table = pa.table(columns).take(pa.array(order)).cast(pa.schema([*CLIPS_SCHEMA, pa.field("device", pa.string())]))
+    table = pa.table(columns).take(pa.array(order)).cast(pa.schema([*clips_schema("label"), pa.field("device", pa.string())]))
     target, tables = Folder.at(folder), Tables()
     indexes = {name: tables.add_index(index(name, table, rng)) for name in CONDITIONS}
     labels = tuple(sorted(set(columns["label"])))
@@ -153,7 +154,8 @@ def worker(stream: Stream | None, answers: Any, ended: Any) -> None:
         size, store = stream.plan.epoch_size(0), stream._opened
         for first in range(0, size, RUN):
             stream.plan.rows(0, np.arange(first, min(first + RUN, size)))
-        for array in (store.labels, *(getattr(each, name) for each in store.locations for name in COLUMNS)):
+        assert isinstance(store.targets, OneLabel)
+        for array in (store.targets.numbers, *(getattr(each, name) for each in store.locations for name in COLUMNS)):
             array.max()
         store.clip_ids.validate(full=True)
     ended.wait()

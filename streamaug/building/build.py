@@ -43,6 +43,7 @@ from streamaug.building.source_check import SourceCheck
 from streamaug.building.sources import common_rate
 from streamaug.building.staging import staging
 from streamaug.building.table_reading import check_any_file_exists, near_name_warnings, read_table, renamed
+from streamaug.building.targets import target_of, target_warnings, with_numbers
 from streamaug.codecs import Settings, load_settings
 from streamaug.conditions import Condition, Step
 from streamaug.effects import Effect
@@ -108,8 +109,9 @@ def build(
     This is the public door to `run_job`; the keywords are spelled out so that editors list them.
 
     Args:
-        clips: CSV or Parquet table with the columns path, label and `shard_by`; optionally clip_id,
-            split, group, start and stop of an excerpt in seconds, and any others.
+        clips: CSV or Parquet table with the columns path and `shard_by`, and label, labels or
+            target, or none of these; optionally clip_id, split, group, start and stop of an excerpt
+            in seconds, and any others.
         store: Path or fsspec URL of the store.
         conditions: Conditions to build; `original` is always among them. Default: those of
             `settings`, without the ones that no encoder on this machine can make.
@@ -137,8 +139,8 @@ def build(
         workers: Number of processes. Default: one per core.
         executor: Who does the work instead of processes on this machine; it stays open.
         storage_options: Arguments for the store's fsspec file system.
-        columns: The table's own names of path, label, split, group, clip_id, start and stop, where they
-            differ.
+        columns: The table's own names of path, label, labels, target, split, group, clip_id, start
+            and stop, where they differ.
         known_problems: Errors of clips that the table's maker knows, by path.
         progress: Who gets to see the progress.
 
@@ -204,7 +206,7 @@ def run_job(job: Job, executor: Executor, progress: Progress) -> Built:
         check_lengths(prepared, clips)
         name = job.name or (existing.manifest.name if existing else job.clips.stem)
         if existing:
-            check_compatible(existing, name=name, rate=rate, shard_by=job.shard_by, clips=clips)
+            check_compatible(existing, name=name, rate=rate, shard_by=job.shard_by, target=target_of(clips), clips=clips)
         change = row_change(existing, clips) if existing else None
         if existing:
             check_effects(existing, change, [str(condition) for condition in prepared] if job.replace else ())
@@ -228,6 +230,7 @@ def run_job(job: Job, executor: Executor, progress: Progress) -> Built:
         changes = Changes(
             base=existing.manifest if existing else None,
             name=name,
+            target=target_of(clips),
             labels=labels,
             rate=rate,
             channels=channels,
@@ -264,7 +267,7 @@ def _read_clips(job: Job, progress: Progress) -> pa.Table:
         if len(error.problems) > 1:
             report(error.problems, progress, _problems_file(job))
         raise
-    for message in near_name_warnings(table):
+    for message in (*target_warnings(table), *near_name_warnings(table)):
         progress.say(message)
     return table
 
@@ -286,7 +289,7 @@ def _usable_clips(
     if errors and (not job.skip_bad or len(bad_rows) == table.num_rows):
         raise BrokenSourcesError(problems)
     good_rows = [row for row in range(table.num_rows) if row not in bad_rows]
-    good = table.take(np.array(good_rows))
+    good = with_numbers(table.take(np.array(good_rows)))
     for message in (*split_warnings(good), *summarize_changes(facts, reading.rate, reading.channels or 1)):
         progress.say(message)
     return add_source_columns(good, [facts[row] for row in good_rows]), errors

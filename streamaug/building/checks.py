@@ -3,7 +3,7 @@
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -14,8 +14,10 @@ from streamaug.building.reading import Reading
 from streamaug.building.source_file import SourceFile
 from streamaug.building.sources import load_excerpt
 from streamaug.building.table_reading import empty_cell, id_problem
+from streamaug.building.targets import comparable, target_of, value_problem
 from streamaug.codecs.pcm import depth_of, digest
 from streamaug.errors import ClipsError
+from streamaug.store.targets import target_columns
 
 _CLIPPED = 0.001
 """Share of samples at full scale above which a clip is called clipped."""
@@ -103,7 +105,9 @@ def find_problems(table: pa.Table, sources: Sequence[SourceInfo], shard_by: str,
         shard_by: Column to shard by.
         known: Errors that the table's maker knows, by path.
     """
-    ids, paths, labels, shard_values = (table[name].to_pylist() for name in ("clip_id", "path", "label", shard_by))
+    ids, paths, shard_values = (table[name].to_pylist() for name in ("clip_id", "path", shard_by))
+    target = target_of(table)
+    targets = table[target].to_pylist() if target else [None] * table.num_rows
     problems: list[Problem] = []
 
     def add(rows: Iterable[int], severity: Literal["error", "warning"], message: str) -> None:
@@ -112,10 +116,13 @@ def find_problems(table: pa.Table, sources: Sequence[SourceInfo], shard_by: str,
     by_id: dict[str | None, list[int]] = defaultdict(list)
     by_audio: dict[bytes, list[int]] = defaultdict(list)
     for row, source in enumerate(sources):
-        values = {"path": paths[row], "label": labels[row], shard_by: shard_values[row]}
+        values = {"path": paths[row], **dict.fromkeys(target_columns(target), targets[row]), shard_by: shard_values[row]}
         empty = [name for name, value in values.items() if value in (None, "")]
         for name in empty:
             add([row], "error", empty_cell(name))
+        wrong_target = value_problem(target, targets[row]) if target and target not in empty else None
+        if wrong_target:
+            add([row], "error", wrong_target)
         if "path" in empty:
             continue
         by_id[ids[row]].append(row)
@@ -127,7 +134,7 @@ def find_problems(table: pa.Table, sources: Sequence[SourceInfo], shard_by: str,
         if source.error:
             add([row], "error", source.error)
             continue
-        if not source.silent and not empty:
+        if not source.silent and not empty and not wrong_target:
             by_audio[source.sha256].append(row)
         for warning in _warnings(source):
             add([row], "warning", warning)
@@ -135,8 +142,10 @@ def find_problems(table: pa.Table, sources: Sequence[SourceInfo], shard_by: str,
         if len(rows) > 1:
             add(rows[1:], "error", f"its id '{clip_id}' is in rows {_row_numbers(rows)}; write a unique id into the column 'clip_id'")
     for rows in by_audio.values():
-        if len({labels[row] for row in rows}) > 1:
-            add(rows, "error", f"the same audio has several labels: {_clip_values(rows, ids, labels)}; keep one")
+        learned = {row: comparable(target, targets[row]) for row in rows} if target else {}
+        if len(set(learned.values())) > 1:
+            kind = "several targets" if target == "target" else "several labels" if target == "label" else "other labels"
+            add(rows, "error", f"the same audio has {kind}: {_clip_values(rows, ids, learned)}; keep one")
         elif len({shard_values[row] for row in rows}) > 1:
             add(rows, "error", f"the same audio has several values of '{shard_by}': {_clip_values(rows, ids, shard_values)}; keep one")
         elif len(rows) > 1:
@@ -209,6 +218,6 @@ def _row_numbers(rows: Sequence[int]) -> str:
     return shown if len(rows) <= 5 else f"{shown}, …"
 
 
-def _clip_values(rows: Sequence[int], ids: Sequence[str], values: Sequence[str]) -> str:
+def _clip_values(rows: Sequence[int], ids: Sequence[str], values: Mapping[int, Any] | Sequence[Any]) -> str:
     shown = ", ".join(f"'{ids[row]}' is {values[row]}" for row in rows[:5])
     return shown if len(rows) <= 5 else f"{shown}, …"

@@ -10,7 +10,8 @@ import pyarrow.compute as pc
 from streamaug.building.checks import SourceInfo
 from streamaug.building.existing import ExistingStore
 from streamaug.building.job import Job
-from streamaug.store.format import CLIPS_SCHEMA
+from streamaug.building.targets import label_values, target_of
+from streamaug.store.format import clips_schema
 
 SMALLEST = 16
 """Clips that a shard has at least, if there are as many with the same `shard_by` value."""
@@ -46,18 +47,19 @@ def ordered_labels(clips: pa.Table, existing: ExistingStore | None) -> tuple[str
     class numbers never change.
     """
     old = existing.manifest.labels if existing else ()
-    return (*old, *sorted(set(clips["label"].to_pylist()) - set(old)))
+    return (*old, *sorted(set(label_values(clips)) - set(old)))
 
 
 def stored_columns(clips: pa.Table) -> pa.Table:
     """The clips as the store keeps them: without paths, the store's columns first.
 
     Args:
-        clips: Clips with all columns of CLIPS_SCHEMA, a path, and the data set's own columns.
+        clips: Clips with all columns of `clips_schema`, a path, and the data set's own columns.
     """
-    own = [name for name in clips.column_names if name not in CLIPS_SCHEMA.names and name != "path"]
-    table = clips.select([*CLIPS_SCHEMA.names, *own])
-    return table.cast(pa.schema([*CLIPS_SCHEMA, *(table.schema.field(name) for name in own)]))
+    schema = clips_schema(target_of(clips))
+    own = [name for name in clips.column_names if name not in schema.names and name != "path"]
+    table = clips.select([*schema.names, *own])
+    return table.cast(pa.schema([*schema, *(table.schema.field(name) for name in own)]))
 
 
 def add_shard_column(clips: pa.Table, job: Job, channels: int, existing: ExistingStore | None) -> pa.Table:

@@ -112,6 +112,7 @@ def compact(
         changes = Changes(
             base=manifest,
             name=manifest.name,
+            target=manifest.target,
             labels=manifest.labels,
             rate=manifest.rate,
             channels=manifest.channels,

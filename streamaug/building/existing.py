@@ -14,9 +14,10 @@ from streamaug.conditions import Condition
 from streamaug.errors import CorruptError, StoreError
 from streamaug.store import Store
 from streamaug.store.folder import STAGING, Folder
-from streamaug.store.format import CLIPS_NAME, INDEX_NAME, SHARD_NAME, SNAPSHOTS, STORE_FILE, CodingStep, ShardInfo
+from streamaug.store.format import CLIPS_NAME, INDEX_NAME, SHARD_NAME, SNAPSHOTS, STORE_FILE, CodingStep, ShardInfo, Target
 from streamaug.store.index import Index
 from streamaug.store.manifest import Manifest
+from streamaug.store.targets import target_columns
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -74,7 +75,7 @@ def _is_of_a_build(folder: Folder, name: str) -> bool:
     return bool(files) and all(SHARD_NAME.fullmatch(file) or INDEX_NAME.fullmatch(file) for file in files)
 
 
-def check_compatible(existing: ExistingStore, *, name: str, rate: int, shard_by: str, clips: pa.Table) -> None:
+def check_compatible(existing: ExistingStore, *, name: str, rate: int, shard_by: str, target: Target | None, clips: pa.Table) -> None:
     """Check that a build may add to a store.
 
     Args:
@@ -82,6 +83,7 @@ def check_compatible(existing: ExistingStore, *, name: str, rate: int, shard_by:
         name: Name of the data set that the build would write.
         rate: Sample rate in Hz, likewise.
         shard_by: Column to shard by, likewise.
+        target: Column with what a model learns, likewise.
         clips: The clips table, likewise.
 
     Raises:
@@ -91,6 +93,11 @@ def check_compatible(existing: ExistingStore, *, name: str, rate: int, shard_by:
         old = getattr(existing.manifest, field)
         if old != new:
             raise StoreError(f"{existing.url} has {field} {old!r}, but this build {new!r}; use the same, or build into another folder")
+    if target != existing.manifest.target:
+        has, lacks = (f"the column '{column}'" if column else "no targets" for column in (existing.manifest.target, target))
+        raise StoreError(
+            f"{existing.url} has {has}, but this table has {lacks}; use a table of the same kind, or build into another folder"
+        )
     rows = pc.index_in(existing.clips["clip_id"], clips["clip_id"])
     if rows.null_count:
         missing = existing.clips["clip_id"].filter(pc.is_null(rows))
@@ -98,10 +105,10 @@ def check_compatible(existing: ExistingStore, *, name: str, rate: int, shard_by:
             f"the table lacks {len(missing)} clips of the store {existing.url}, the first is '{missing[0].as_py()}'; "
             "add them to the table, or build into another folder"
         )
-    difference = clip_difference(existing.clips, clips.take(rows), ("sha256", "label", shard_by))
+    difference = clip_difference(existing.clips, clips.take(rows), ("sha256", *target_columns(target), shard_by))
     if difference:
         clip, column = difference
-        what = "other audio" if column == "sha256" else f"another {column}"
+        what = {"sha256": "other audio", "labels": "other labels"}.get(column, f"another {column}")
         raise StoreError(f"clip '{clip}' has {what} than in {existing.url}; give it another clip_id, or build into another folder")
 
 

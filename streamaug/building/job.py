@@ -20,8 +20,9 @@ class Job:
     """A store to build, or what to add to an existing one. It says nothing about who does the work.
 
     Args:
-        clips: CSV or Parquet table with the columns path, label and `shard_by`; optionally clip_id,
-            split, group, start and stop of an excerpt in seconds, and any others.
+        clips: CSV or Parquet table with the columns path and `shard_by`, and label, labels or
+            target, or none of these; optionally clip_id, split, group, start and stop of an excerpt
+            in seconds, and any others.
         store: Path or fsspec URL of the store.
         conditions: Conditions to build; `original` is always among them. Default: those of
             `settings`, without the ones that no encoder on this machine can make.
@@ -47,8 +48,8 @@ class Job:
         recheck: Decode all sources again, also those that an earlier build has checked and that
             have the same size and time of modification.
         storage_options: Arguments for the store's fsspec file system.
-        columns: The table's own names of path, label, split, group, clip_id, start and stop, where they
-            differ.
+        columns: The table's own names of path, label, labels, target, split, group, clip_id, start
+            and stop, where they differ.
         known_problems: Errors of clips that the table's maker knows, by path.
     """
 

@@ -31,12 +31,13 @@ def list_audio(source: str, pattern: str | None = None) -> tuple[list[Row], Coun
 
     Args:
         source: A folder with one folder per class, perhaps inside folders that are named like
-            splits; or a glob such as `data/**/*.wav`, where the folder of each file is its class.
+            splits; one with files or splits alone, which gives no labels; or a glob such as
+            `data/**/*.wav`, where the folder of each file is its class.
         pattern: What the end of each path means, such as `{label}/{speaker}-{take}`. Without an
             extension. Default: the folders give label and split.
 
     Returns:
-        Columns path (absolute), label, perhaps split, and those of the pattern; and how many files
+        Columns path (absolute), perhaps label and split, and those of the pattern; and how many files
         were left out, by extension.
 
     Raises:
@@ -56,7 +57,7 @@ def list_audio(source: str, pattern: str | None = None) -> tuple[list[Row], Coun
     if pattern:
         read = _by_pattern(pattern, names)
     else:
-        read = [_by_folders(name, source) if is_folder else {"label": path.split("/")[-2]} for name, path in zip(names, audio, strict=True)]
+        read = _by_folders(names, source) if is_folder else [{"label": path.split("/")[-2]} for path in audio]
     skipped = Counter(_extension(path) for path in files if _extension(path) not in AUDIO_EXTENSIONS)
     rows = [{"path": path, **row} for path, row in zip(audio, read, strict=True)]
     return add_ids(rows, names), skipped
@@ -124,13 +125,28 @@ def _extension(path: str) -> str:
     return os.path.splitext(path)[1][1:].lower()  # noqa: PTH122  as above
 
 
-def _by_folders(name: str, source: str) -> Row:
-    *folders, _ = name.split("/")
-    if not folders:
-        raise ClipsError(f"{source}: '{name}' is in no class folder; move it into one, or name its columns with --pattern")
-    if len(folders) > 1 and folders[0].lower() in SPLIT_NAMES:
-        return {"label": folders[1], "split": folders[0]}
-    return {"label": folders[0]}
+def _by_folders(names: Sequence[str], source: str) -> list[Row]:
+    """Labels and splits from the folders of files.
+
+    >>> _by_folders(["train/dog/1.wav", "test/cat/2.wav"], "data")
+    [{'label': 'dog', 'split': 'train'}, {'label': 'cat', 'split': 'test'}]
+    >>> _by_folders(["1.wav", "2.wav"], "data"), _by_folders(["train/1.wav", "test/2.wav"], "data")
+    ([{}, {}], [{'split': 'train'}, {'split': 'test'}])
+    """
+    folders = [name.split("/")[:-1] for name in names]
+    are_splits = [bool(own) and own[0].lower() in SPLIT_NAMES for own in folders]
+    bare = [name for name, own in zip(names, folders, strict=True) if not own]
+    in_split = [name for name, own, is_split in zip(names, folders, are_splits, strict=True) if len(own) == 1 and is_split]
+    if len(names) in (len(bare), len(in_split)):
+        return [{"split": own[0]} if own else {} for own in folders]
+    if in_split and any(len(own) > 1 and is_split for own, is_split in zip(folders, are_splits, strict=True)):
+        bare = bare or in_split
+    if bare:
+        raise ClipsError(f"{source}: '{bare[0]}' is in no class folder; move it into one, or name its columns with --pattern")
+    rows: list[Row] = []
+    for own, is_split in zip(folders, are_splits, strict=True):
+        rows.append({"label": own[1], "split": own[0]} if len(own) > 1 and is_split else {"label": own[0]})
+    return rows
 
 
 def _by_pattern(pattern: str, names: Sequence[str]) -> list[Row]:

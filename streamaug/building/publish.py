@@ -15,11 +15,12 @@ import pyarrow.compute as pc
 from streamaug.building.existing import clip_difference, described_by, has_effect
 from streamaug.errors import StoreError
 from streamaug.store.folder import Folder
-from streamaug.store.format import INDEX_SCHEMA, STORE_FILE
+from streamaug.store.format import INDEX_SCHEMA, STORE_FILE, Target
 from streamaug.store.index import Index
 from streamaug.store.manifest import ClipsFile, IndexFile, Manifest, parse_manifest, snapshot_path
 from streamaug.store.store import read_clips
 from streamaug.store.swap import replace_if
+from streamaug.store.targets import target_columns
 from streamaug.store.writing import Tables
 
 _AGAIN = "run it again; what it has encoded is kept"
@@ -32,6 +33,7 @@ class Changes:
     Args:
         base: Manifest of that snapshot; None for a new store.
         name: Name of the data set.
+        target: Column of the clips table with what a model learns; None if there is none.
         labels: Class names, in the order of their numbers.
         rate: Sample rate in Hz.
         channels: Channels of all clips.
@@ -45,6 +47,7 @@ class Changes:
 
     base: Manifest | None
     name: str
+    target: Target | None
     labels: tuple[str, ...]
     rate: int
     channels: int
@@ -72,6 +75,7 @@ class Changes:
                 raise StoreError(f"{folder.url}/{STORE_FILE} was removed during the build; {_AGAIN}")
             return Manifest(
                 name=self.name,
+                target=self.target,
                 labels=self.labels,
                 rate=self.rate,
                 channels=self.channels,
@@ -118,7 +122,7 @@ def _keeps_clips(base: Manifest, current: Manifest, folder: Folder, *, is_descri
     """Whether all clips of a snapshot are the same in the current one, in the same shards, and with
     `is_described` also described in the same way."""
     before, after = read_clips(folder, base), read_clips(folder, current)
-    columns = ("sha256", "label", "shard", *(described_by(before) if is_described else ()))
+    columns = ("sha256", *target_columns(base.target), "shard", *(described_by(before) if is_described else ()))
     rows = pc.index_in(before["clip_id"], after["clip_id"])
     return not rows.null_count and clip_difference(before, after.take(rows), columns) is None
 

@@ -60,7 +60,7 @@ class Recordings(Mapping[int, tuple[Recording, ...]]):
     many clips.
 
     Args:
-        clips: The clips, with all columns of CLIPS_SCHEMA and a path.
+        clips: The clips, with all columns of `clips_schema` and a path.
     """
 
     def __init__(self, clips: pa.Table) -> None:

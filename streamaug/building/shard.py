@@ -21,6 +21,7 @@ from streamaug.building.recordings import Originals, Recording
 from streamaug.building.source_file import SourceFile
 from streamaug.building.tar_writer import TarWriter
 from streamaug.store.folder import Folder
+from streamaug.store.targets import class_numbers
 
 _CACHED_ORIGINALS = 64
 """Originals that a worker keeps for effects that mix a clip with others."""
@@ -62,9 +63,10 @@ def part_key(chain: Chain, recordings: Iterable[Recording], labels: Sequence[str
         all_clips: Digest of the whole clips table, on which effects may depend.
     """
     digest = hashlib.sha256(all_clips if chain.has_effects else b"")
+    numbers = {label: number for number, label in enumerate(labels)}
     for recording in sorted(recordings, key=lambda recording: recording.clip_id):
         if chain.holds(recording.clip):
-            row = {**recording.clip, "class_number": labels.index(recording.clip["label"])}
+            row = {**recording.clip, **class_numbers(recording.clip, numbers)}
             digest.update(json.dumps(row, sort_keys=True, default=str).encode() + recording.sha256)
     return f"{chain.settings}-{digest.hexdigest()[:16]}"
 

@@ -14,19 +14,21 @@ from streamaug.building.excerpts import SECONDS_COLUMNS, Excerpt, excerpt_name
 from streamaug.building.near_names import misspelt, same_but_for_blanks_and_case
 from streamaug.building.problems import BrokenSourcesError, Problem
 from streamaug.building.table_files import read_file, text_array
+from streamaug.building.targets import EMPTY_LABELS, label_values, read_labels, read_numbers, target_of, target_problems, value_problem
 from streamaug.errors import ClipsError
 from streamaug.files import absolute_path
 from streamaug.hints import nearest
 from streamaug.printable import has_controls
-from streamaug.store.format import CLIPS_SCHEMA
+from streamaug.store.format import TARGET_FIELDS, clips_schema
+from streamaug.store.targets import target_columns
 
 MAX_ID_BYTES = 90
 """Largest size of a clip_id in UTF-8, so that it fits into a tar header with its extension."""
 
-NAMED_COLUMNS = ("path", "label", "split", "group", "clip_id", *SECONDS_COLUMNS)
+NAMED_COLUMNS = ("path", *TARGET_FIELDS, "split", "group", "clip_id", *SECONDS_COLUMNS)
 """Columns that mean something to a build, by the names that a table's own columns may stand for."""
 
-RESERVED = frozenset(field.name for field in CLIPS_SCHEMA) - set(NAMED_COLUMNS)
+RESERVED = frozenset(clips_schema(None).names) - set(NAMED_COLUMNS)
 """Columns that the store adds; a table must not have them."""
 
 _MOST_SPLITS = 100
@@ -39,15 +41,15 @@ def read_table(path: Path, shard_by: str, columns: Mapping[str, str] | None = No
     Args:
         path: Local path of the table. Audio paths in it are relative to its folder.
         shard_by: A column that must exist.
-        columns: The table's own names of path, label, split, group, clip_id, start and stop, where
-            they differ.
+        columns: The table's own names of path, label, labels, target, split, group, clip_id, start
+            and stop, where they differ.
 
     Returns:
         Columns clip_id (default: the file's stem, of an excerpt with its times), path (absolute, or
-        "" where there is none), label, split and group (default: null; the recording, if the table
-        has excerpts), then the table's own with the types they have in the table; start and stop
-        are float64. An empty cell is null, a start or stop that is not a number is NaN;
-        `checks.find_problems` reports such clips.
+        "" where there is none), label, labels or target if the table has it, split and group
+        (default: null; the recording, if the table has excerpts), then the table's own with the
+        types they have in the table; start and stop are float64. An empty cell is null, a start or
+        stop that is not a number is NaN; `checks.find_problems` reports such clips.
 
     Raises:
         BrokenSourcesError: The table lacks a column, or has one that cannot be used; lists all such
@@ -60,8 +62,8 @@ def read_table(path: Path, shard_by: str, columns: Mapping[str, str] | None = No
     table, column_problems = _rename(table, names)
     shard_by = renamed(shard_by, names)
     known = table.column_names
-    needed = dict.fromkeys(("path", "label", shard_by))
-    messages = [*line_problems, *column_problems, *(_missing(name, known) for name in needed if name not in known)]
+    needed = dict.fromkeys(("path", shard_by, *(name for name in TARGET_FIELDS if name in known)))
+    messages = [*line_problems, *column_problems, *(_missing(name, known) for name in needed if name not in known), *target_problems(known)]
     messages += [f"the column name '{name}' is reserved for the store; rename the column" for name in sorted(RESERVED & {*known})]
     table, type_problems = _convert(table, shard_by)
     messages += [f"the column '{name}' has {problem}" for name, problem in type_problems.items()]
@@ -86,7 +88,7 @@ def check_any_file_exists(table: pa.Table, shard_by: str) -> None:
         BrokenSourcesError: Lists all clips, and what else is wrong with them.
     """
     if all(not path or _missing_file(path) for path in table["path"].to_pylist()):
-        raise BrokenSourcesError(list(_problems_without_decoding(table, ["path", "label", shard_by])))
+        raise BrokenSourcesError(list(_problems_without_decoding(table, ["path", *target_columns(target_of(table)), shard_by])))
 
 
 def renamed(column: str, columns: Mapping[str, str]) -> str:
@@ -117,17 +119,22 @@ def _rename(table: pa.Table, names: Mapping[str, str]) -> tuple[pa.Table, list[s
 
 def _missing(name: str, known: list[str]) -> str:
     shown = ", ".join(known[:20]) + (", …" if len(known) > 20 else "")
-    option = f"name it with --{name}-column" if name in ("path", "label", "split", "group") else "choose another with --shard-by"
+    option = f"name it with --{name}-column" if name in ("path", "split", "group") else "choose another with --shard-by"
     return f"no column '{name}'; it has {shown or 'none'}; {option}, or add it"
 
 
 def _convert(table: pa.Table, shard_by: str) -> tuple[pa.Table, dict[str, str]]:
-    """A table whose columns with a meaning are text, and for those that cannot be, what they have."""
+    """A table whose columns with a meaning are text, lists of labels or numbers, and for those that
+    cannot be, what they have."""
     problems = {}
     for number, name in enumerate(table.column_names):
         column = _decoded(table[name])
         if name in SECONDS_COLUMNS:
             column, problem = _as_seconds(column)
+            if problem:
+                problems[name] = problem
+        elif name in ("labels", "target"):
+            column, problem = read_labels(column) if name == "labels" else read_numbers(column)
             if problem:
                 problems[name] = problem
         elif name in NAMED_COLUMNS or name == shard_by:
@@ -215,7 +222,8 @@ def _complete(table: pa.Table, folder: Path) -> pa.Table:
     excerpts = list(map(Excerpt, paths, _values(table, "start"), _values(table, "stop")))
     ids = _values(table, "clip_id") if "clip_id" in table.column_names else list(map(_default_id, excerpts))
     full: dict[str, pa.Array | pa.ChunkedArray] = {"clip_id": text_array(ids), "path": text_array(paths, has_nulls=False)}
-    for name in ("label", "split", "group"):
+    full |= {name: table[name] for name in TARGET_FIELDS if name in table.column_names}
+    for name in ("split", "group"):
         full[name] = table[name] if name in table.column_names else pa.nulls(table.num_rows, pa.string())
     if not all(excerpt.is_whole for excerpt in excerpts):
         full["group"] = pc.coalesce(full["group"], text_array(_recordings(paths, folder)))
@@ -259,9 +267,11 @@ def _stem(path: str) -> str:
 def _problems_without_decoding(table: pa.Table, needed: Sequence[str]) -> Iterator[Problem]:
     """What is wrong with single clips, for a report about a table that will not be built."""
     checks: dict[str, Callable[[str], str | None]] = {"clip_id": id_problem, "path": _missing_file}
-    times = [name for name in SECONDS_COLUMNS if name in table.column_names]
+    target, times = target_of(table), [name for name in SECONDS_COLUMNS if name in table.column_names]
     for row, clip in enumerate(table.select(list(dict.fromkeys(("clip_id", "path", *needed, *times)))).to_pylist(), start=1):
         messages = [empty_cell(name) for name in dict.fromkeys(needed) if clip[name] in (None, "")]
+        if target is not None and target in needed and clip[target] is not None and (problem := value_problem(target, clip[target])):
+            messages.append(problem)
         messages += [problem for name, check in checks.items() if clip[name] and (problem := check(clip[name]))]
         messages += [problem for problem in [Excerpt.of(clip).error] if problem]
         for message in messages:
@@ -274,7 +284,7 @@ def _missing_file(path: str) -> str | None:
 
 def empty_cell(column: str) -> str:
     """The message about a clip without a value that it needs."""
-    return f"an empty cell, or NaN, in the column '{column}'; fill it in"
+    return EMPTY_LABELS if column == "labels" else f"an empty cell, or NaN, in the column '{column}'; fill it in"
 
 
 def id_problem(clip_id: str | None) -> str | None:
@@ -300,7 +310,7 @@ def near_name_warnings(table: pa.Table) -> list[str]:
     """
     lines = []
     for column in ("label", "split", "group"):
-        counts = Counter(table[column].drop_null().to_pylist())
+        counts = Counter(label_values(table) if column == "label" else table[column].drop_null().to_pylist())
         near: list[tuple[tuple[str, ...], str]] = [
             (names, "differ only in blanks or case") for names in same_but_for_blanks_and_case(counts)
         ]

@@ -12,6 +12,7 @@ from streamaug.codecs import alignment
 from streamaug.errors import CorruptError, EncoderError
 from streamaug.store.format import FORMAT, IndexMeta
 from streamaug.store.index import Index
+from streamaug.store.targets import class_numbers
 
 _MISALIGNED_CLIPS = 8
 """Clips of a shard that must be misaligned, with none that is aligned before them, until the encoder
@@ -32,7 +33,7 @@ class TarWriter:
 
     def __init__(self, chain: Chain, number: int, labels: Sequence[str], path: Path) -> None:
         self.chain = chain
-        self._classes = {label: number for number, label in enumerate(labels)}
+        self._numbers = {label: number for number, label in enumerate(labels)}
         meta = IndexMeta(
             format=FORMAT,
             condition=chain.name,
@@ -62,7 +63,7 @@ class TarWriter:
         kbps, sha256 = len(payload) * 8 * chain.rate / samples / 1000, hashlib.sha256(payload)
         metadata = {
             **{key: value for key, value in recording.clip.items() if value is not None},
-            "class_number": self._classes[recording.clip["label"]],
+            **class_numbers(recording.clip, self._numbers),
             "condition": chain.name,
             "generations": chain.condition.generations,
             "steps": [step.model_dump() for step in chain.step_metadata],

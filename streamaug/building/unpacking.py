@@ -5,7 +5,8 @@ import os
 import re
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -159,14 +160,29 @@ def _audio_column(schema: pa.Schema, wanted: str | None, path: Path) -> str:
 
 
 def _class_names(schema: pa.Schema) -> dict[str, Callable[[Any], Any]]:
-    """For each column of class numbers, what gives their names."""
+    """For each column of class numbers, or of lists of them, what gives their names."""
     metadata = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
     features = metadata.get("info", {}).get("features", {})
-    classes = {
-        name: feature["names"] for name, feature in features.items() if isinstance(feature, dict) and feature.get("_type") == "ClassLabel"
-    }
+    namers: dict[str, Callable[[Any], Any]] = {}
+    for column, feature in features.items():
+        inner = feature[0] if isinstance(feature, list) and feature else feature.get("feature") if isinstance(feature, dict) else None
+        if names := _names(feature):
+            namers[column] = partial(_name_of, names)
+        elif names := _names(inner):
+            namers[column] = partial(_names_of, names)
+    return namers
 
-    def namer(names: list[str]) -> Callable[[Any], Any]:
-        return lambda number: None if number is None or number < 0 else names[number]
 
-    return {name: namer(names) for name, names in classes.items()}
+def _names(feature: Any) -> list[str]:
+    """The names of a feature of class numbers; none for another one."""
+    is_class = isinstance(feature, dict) and feature.get("_type") == "ClassLabel"
+    names: list[str] = feature["names"] if is_class else []
+    return names
+
+
+def _name_of(names: Sequence[str], number: int | None) -> str | None:
+    return None if number is None or number < 0 else names[number]
+
+
+def _names_of(names: Sequence[str], numbers: Sequence[int] | None) -> list[str] | None:
+    return None if numbers is None else [names[number] for number in numbers if number >= 0]

@@ -17,8 +17,8 @@ def build(
     clips: Annotated[
         str,
         typer.Argument(
-            help="CSV, TSV or Parquet table of clips: columns path, label, split; optionally clip_id, group, start and stop, and others. "
-            "Or WebDataset tars ('data-{000..009}.tar'), which are unpacked for the time of the build."
+            help="CSV, TSV or Parquet table of clips: path, split, and label, labels or target; optionally clip_id, group, start, stop and "
+            "others. Or WebDataset tars ('data-{000..009}.tar'), which are unpacked for the time of the build."
         ),
     ],
     store: Annotated[str, typer.Argument(help="Folder or URL (s3://…) of the store.")],
@@ -68,6 +68,8 @@ def build(
     workers: Annotated[int | None, typer.Option(help="Number of processes. Default: one per core.")] = None,
     path_column: Annotated[str | None, typer.Option(help="Column that is read as path. Default: path.")] = None,
     label_column: Annotated[str | None, typer.Option(help="Column that is read as label. Default: label.")] = None,
+    labels_column: Annotated[str | None, typer.Option(help="Column that is read as labels, several per clip. Default: labels.")] = None,
+    target_column: Annotated[str | None, typer.Option(help="Column that is read as target, a number. Default: target.")] = None,
     split_column: Annotated[str | None, typer.Option(help="Column that is read as split. Default: split.")] = None,
     group_column: Annotated[str | None, typer.Option(help="Column that is read as group. Default: group.")] = None,
     start_column: Annotated[str | None, typer.Option(help="Column that is read as start, in seconds. Default: start.")] = None,
@@ -85,6 +87,8 @@ def build(
     columns = {
         "path": path_column,
         "label": label_column,
+        "labels": labels_column,
+        "target": target_column,
         "split": split_column,
         "group": group_column,
         "start": start_column,

@@ -24,7 +24,7 @@ def diff(
     ] = None,
     seed: Annotated[int, typer.Option(help="Seed for all shuffles.")] = 0,
     epoch: Annotated[int, typer.Option(min=0, help="Epoch to compare; the first is 0.")] = 0,
-    by: Annotated[str, typer.Option(help="Column of the clips to count by.")] = "label",
+    by: Annotated[str | None, typer.Option(help="Column of the clips to count by. Default: label or labels, if there are any.")] = None,
     rows: Annotated[Path | None, typer.Option(help="File for all clips and conditions that change, .csv or .parquet.")] = None,
 ) -> None:
     """Print what changes from one recipe to another on a store: settings, counts, rows."""
@@ -32,18 +32,18 @@ def diff(
     from streamaug.cli.tables import print_lines, write_table
     from streamaug.planning.difference import changed_settings, compare
     from streamaug.planning.ledger import planned
-    from streamaug.planning.open_plan import factorize, open_plan
+    from streamaug.planning.open_plan import column_of, label_columns, open_plan
     from streamaug.planning.open_stores import open_stores
     from streamaug.recipes import load_recipe
 
-    if "," in by:
+    if by is not None and "," in by:
         raise RecipeError(f"--by '{by}': two recipes are compared by one column; use 'streamaug plan --by {by}' to count by several")
     recipes = [load_recipe(path) for path in (first, second)]
     if store is None and recipes[0].stores != recipes[1].stores:
         raise RecipeError(f"{first} and {second} name other stores, but two recipes are compared on the same; make 'stores' equal")
     opened = open_stores(recipes[0], store)
     one, other = (open_plan(each, open_stores(each, opened), split=split, seed=seed, evaluate=evaluate) for each in recipes)
-    columns = {by: factorize(opened.clips, by)}
+    columns = {by: column_of(opened.clips, by)} if by is not None else label_columns(opened)
     difference = compare(one, other, epoch)
 
     stdout.print(f"- {one.recipe.title}: {one.epoch_size(epoch)} rows, plan {one.hash[:16]}")
@@ -70,12 +70,14 @@ def diff(
     if rows is not None:
         import pyarrow as pa
 
+        from streamaug.store.targets import target_columns
+
         names_of_conditions = [difference.conditions[condition] for condition in difference.condition]
-        labels = opened.clips["label"].take(difference.clip).combine_chunks()
+        learned = {name: opened.clips[name].take(difference.clip) for name in target_columns(opened.manifest.target)}
         columns_out = {
             "condition": names_of_conditions,
             "clip_id": names,
-            "label": labels,
+            **learned,
             "before": difference.before,
             "after": difference.after,
         }
@@ -85,13 +87,13 @@ def diff(
 
 def _counts(conditions: tuple[str, ...], one: "Ledger", other: "Ledger") -> list[list[str]]:
     """Lines of the table: for each condition and value, its counts before and after."""
-    values = one.values[1]
+    values = one.values[1] if len(one.values) > 1 else ()
 
     def count(ledger: "Ledger", condition: str, value: int | None) -> int:
         if condition not in ledger.values[0]:
             return 0
-        counts = ledger.counts[ledger.values[0].index(condition)]
-        return int(counts.sum() if value is None else counts[value])
+        number = ledger.values[0].index(condition)
+        return int(ledger.condition_rows[number] if value is None else ledger.counts[number][value])
 
     def cell(condition: str, value: int | None) -> str:
         before, after = count(one, condition, value), count(other, condition, value)

@@ -1,15 +1,18 @@
 """streamaug info: show what a store contains."""
 
-from collections import Counter
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from rich.table import Table
+
+if TYPE_CHECKING:
+    from streamaug.store.manifest import Manifest
 
 
 def info(store: Annotated[str, typer.Argument(help="Folder or URL of the store.")]) -> None:
     """Show the clips by split and label, and every condition with its encoder, bitrate and size."""
     from streamaug.cli.console import stdout
+    from streamaug.cli.tables import split_by_label
     from streamaug.store import Store
 
     opened = Store.open(store)
@@ -19,16 +22,14 @@ def info(store: Annotated[str, typer.Argument(help="Folder or URL of the store."
     channels = "stereo" if manifest.channels > 1 else "mono"
     stdout.print(
         f"{manifest.name}: {clips.num_rows} clips of {lengths}, {seconds.sum() / 3600:.2f} h at {manifest.rate} Hz, {channels}, "
-        f"{len(manifest.labels)} labels, sharded by '{manifest.shard_by}'",
+        f"{_targets(manifest)}, sharded by '{manifest.shard_by}'",
     )
-    groups = [str(value) for value in clips[manifest.shard_by].to_pylist()]
-    counts = Counter(zip(clips["label"].to_pylist(), groups, strict=True))
-    values = sorted(set(groups))
-    by_label = Table("label", *(f"{manifest.shard_by} {value}" for value in values))
+    (first, *values, total), *lines = split_by_label(clips, manifest.labels, manifest.shard_by)
+    by_label = Table(first, *(f"{manifest.shard_by} {value}" for value in values), total)
     for column in by_label.columns[1:]:
         column.justify = "right"
-    for label in manifest.labels:
-        by_label.add_row(label, *(str(counts[label, value]) for value in values))
+    for line in lines:
+        by_label.add_row(*line)
     stdout.print(by_label)
     conditions = Table("condition", "clips", "shards", "MB", "kbps", "delay (samples)", "encoder")
     for column in conditions.columns[1:6]:
@@ -45,3 +46,9 @@ def info(store: Annotated[str, typer.Argument(help="Folder or URL of the store."
             ", ".join(f"{step.encoder} ({step.version})" for step in index.meta.steps),
         )
     stdout.print(conditions)
+
+
+def _targets(manifest: "Manifest") -> str:
+    """What a model learns of the clips, in a few words."""
+    several = " (several per clip)" if manifest.target == "labels" else ""
+    return {None: "no targets", "target": "numbers as targets"}.get(manifest.target, f"{len(manifest.labels)} labels{several}")

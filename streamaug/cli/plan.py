@@ -26,7 +26,10 @@ def plan(
     epoch: Annotated[int, typer.Option(min=0, help="Epoch to count; the first is 0.")] = 0,
     epochs: Annotated[int | None, typer.Option(min=1, help="Number of epochs to count together, from epoch 0.")] = None,
     by: Annotated[
-        str | None, typer.Option(help="Columns of the clips to count by, separated by commas. Default: those of 'weights', or label.")
+        str | None,
+        typer.Option(
+            help="Columns of the clips to count by, separated by commas. Default: those of 'weights', or label or labels, if any."
+        ),
     ] = None,
     ledger: Annotated[Path | None, typer.Option(help="File for the ledger, .csv or .parquet.")] = None,
     rows: Annotated[Path | None, typer.Option(help="File for all rows, .parquet; one line per view.")] = None,
@@ -41,7 +44,7 @@ def plan(
     from streamaug.cli.tables import write_picture, write_rows, write_table
     from streamaug.planning.costs import estimate
     from streamaug.planning.ledger import planned
-    from streamaug.planning.open_plan import factorize, open_plan
+    from streamaug.planning.open_plan import column_of, label_columns, open_plan
     from streamaug.planning.open_stores import open_stores
     from streamaug.recipes import load_recipe
     from streamaug.store.catalogue import Catalogue
@@ -52,9 +55,9 @@ def plan(
     loaded = load_recipe(recipe)
     opened = open_stores(loaded, store)
     opened_plan = open_plan(loaded, opened, split=split, seed=seed, evaluate=evaluate)
-    by = by or ",".join(each.column for each in loaded.weights) or "label"
-    names = dict.fromkeys([*(["store"] if isinstance(opened, Catalogue) else []), *by.split(",")])
-    columns = {name: factorize(opened.clips, name) for name in names}
+    by = by or ",".join(each.column for each in loaded.weights)
+    names = dict.fromkeys([*(["store"] if isinstance(opened, Catalogue) else []), *(by.split(",") if by else label_columns(opened))])
+    columns = {name: column_of(opened.clips, name) for name in names}
     counts = planned(opened_plan, columns, counted)
     bitstreams = [opened.locations(condition) for condition in opened_plan.conditions]
     show(opened_plan, counts, estimate(opened_plan, opened, bitstreams, counted), counted)
@@ -91,6 +94,8 @@ def show(plan: "Plan", ledger: "Ledger", costs: "EpochCost", epochs: range) -> N
     if recipe.allow_leakage:
         stdout.print("allow_leakage: true - clips or groups may be on both sides of training and evaluation", style="bold red")
     print_lines(ledger_lines(ledger))
+    if ledger.rows is not None:
+        stdout.print("a row counts under each of its labels, so the counts of a condition may add up to more than its rows")
     if recipe.bucket is not None:
         stdout.print(_padding_line(plan, epochs.start))
     stdout.print(
@@ -110,18 +115,19 @@ def _padding_line(plan: "Plan", epoch: int) -> str:
 
 
 def ledger_lines(ledger: "Ledger") -> list[list[str]]:
-    """A ledger as lines of text: conditions by one column, with several stores after the store; or
-    one line per combination."""
+    """A ledger as lines of text: conditions by one column or none, with several stores after the
+    store; or one line per combination."""
     if len(ledger.columns) == 3 and ledger.columns[1] == "store":
         lines = ledger_lines(ledger.by("condition", ledger.columns[2]))
         return [["store", *lines[0]], *([split_store(line[0])[0], *line] for line in lines[1:])]
     if len(ledger.columns) > 2:
         table = ledger.table()
         return [table.column_names, *([str(value) for value in line.values()] for line in table.to_pylist())]
-    conditions, values = ledger.values
+    conditions, *columns = ledger.values
+    values = columns[0] if columns else ()
     used = [number for number in range(len(values)) if ledger.counts[:, number].any()]
     lines = [["condition", *(values[number] or "-" for number in used), "rows"]]
-    for condition, counts in zip(conditions, ledger.counts, strict=True):
-        lines.append([condition, *(str(counts[number]) for number in used), str(counts.sum())])
+    for condition, counts, rows in zip(conditions, ledger.counts, ledger.condition_rows.tolist(), strict=True):
+        lines.append([condition, *(str(counts[number]) for number in used), str(rows)])
     lines.append(["all", *(str(ledger.counts[:, number].sum()) for number in used), str(ledger.total)])
     return lines

@@ -45,7 +45,7 @@ def stream(
     from streamaug.cli.console import stderr, stdout
     from streamaug.cli.tables import print_lines
     from streamaug.planning.ledger import planned
-    from streamaug.planning.open_plan import factorize, open_plan
+    from streamaug.planning.open_plan import label_columns, open_plan
     from streamaug.planning.open_stores import open_stores
     from streamaug.reading.cache import Cache
     from streamaug.recipes import load_recipe
@@ -59,7 +59,7 @@ def stream(
         plan, opened, batch_size=batch_size, features=features, crop=crop_of(crop, where, pad), workers=workers, tail="keep",
         feature_cache=folder, byte_cache=folder, on_corrupt="replace" if replace else "raise",
     )  # fmt: skip
-    expected = planned(plan, {"label": factorize(opened.clips, "label")}, range(epochs))
+    expected = planned(plan, label_columns(opened), range(epochs))
     served, replaced = Counter[tuple[str, str]](), Counter[str]()
     with Live(console=stderr, refresh_per_second=4, transient=True) as live:
         for batch in itertools.chain.from_iterable(itertools.repeat(running, epochs)):
@@ -71,25 +71,31 @@ def stream(
 
 
 def count(batch: "Mapping[str, Any]", labels: "Sequence[str]", served: "Counter[tuple[str, str]]", replaced: "Counter[str]") -> None:
-    """Add a batch's rows to the counts of what was served and replaced; a row with views counts in
-    each."""
+    """Add a batch's rows to the counts of what was served, by condition and label and by condition
+    under `""`, and replaced; a row with views counts in each."""
     broken = batch.get("replaced") or [None] * len(batch["clip_id"])
-    for shown, label, planned in zip(batch["condition"], batch["label"].tolist(), broken, strict=True):
+    numbers = [[number] for number in batch["label"].tolist()] if "label" in batch else [[]] * len(broken)
+    if "labels" in batch:
+        numbers = [row.nonzero()[:, 0].tolist() for row in batch["labels"]]
+    for shown, row, planned in zip(batch["condition"], numbers, broken, strict=True):
         for condition in [shown] if isinstance(shown, str) else shown:
-            served[condition, labels[label]] += 1
+            served.update((condition, labels[number]) for number in row)
+            served[condition, ""] += 1
             replaced[condition] += planned is not None
 
 
 def compare(expected: "Ledger", served: "Counter[tuple[str, str]]", replaced: "Counter[str]") -> list[list[str]]:
-    """Rows planned and served, one line per condition, and how many of its labels were served as
-    often as planned."""
-    conditions, labels = expected.values
-    lines = [["condition", "planned", "served", "replaced", "labels as planned"]]
-    for condition, counts in zip(conditions, expected.counts.tolist(), strict=True):
-        actual = [served[condition, label] for label in labels]
-        agreeing = sum(planned == count for planned, count in zip(counts, actual, strict=True))
-        lines.append([condition, str(sum(counts)), str(sum(actual)), str(replaced[condition]), f"{agreeing} of {len(labels)}"])
-    lines.append(["all", str(expected.total), str(served.total()), str(replaced.total()), ""])
+    """Rows planned and served, one line per condition, and how many of its labels, if there are any,
+    were served as often as planned."""
+    conditions, *columns = expected.values
+    labels = [(number, label) for number, label in enumerate(columns[0]) if label] if columns else []
+    lines = [["condition", "planned", "served", "replaced", *(["labels as planned"] if labels else [])]]
+    for condition, counts, rows in zip(conditions, expected.counts, expected.condition_rows.tolist(), strict=True):
+        agreeing = sum(int(counts[number]) == served[condition, label] for number, label in labels)
+        agreement = [f"{agreeing} of {len(labels)}"] if labels else []
+        lines.append([condition, str(rows), str(served[condition, ""]), str(replaced[condition]), *agreement])
+    total = sum(served[condition, ""] for condition in conditions)
+    lines.append(["all", str(expected.total), str(total), str(replaced.total()), *([""] if labels else [])])
     return lines
 
 

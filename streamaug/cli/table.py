@@ -2,9 +2,10 @@
 
 import csv
 import glob
+import json
 import os
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -27,7 +28,7 @@ def table(
     source: Annotated[
         str,
         typer.Argument(
-            help="A folder with one folder per class, a quoted glob ('data/**/*.wav'), WebDataset tars ('data-{000..009}.tar'), "
+            help="A folder, perhaps with one folder per class, a quoted glob ('data/**/*.wav'), WebDataset tars ('data-{000..009}.tar'), "
             "a Hugging Face data set on disk, or a table of clips."
         ),
     ],
@@ -37,6 +38,10 @@ def table(
         typer.Option(help="Columns in the end of each path, without extension: '{label}/{speaker}-{take}'. Default: label from folders."),
     ] = None,
     label_column: Annotated[str | None, typer.Option(help="Column that becomes label. Default: label, or a tar's cls.")] = None,
+    labels_column: Annotated[
+        str | None, typer.Option(help="Column that becomes labels, several per clip, written a;b. Default: labels.")
+    ] = None,
+    target_column: Annotated[str | None, typer.Option(help="Column that becomes target, a number to be learned. Default: target.")] = None,
     audio_column: Annotated[str | None, typer.Option(help="Audio column of a Hugging Face data set. Default: the only one.")] = None,
     split: Annotated[
         str | None, typer.Option(help="Comma-separated shares of new splits, such as 0.8,0.1,0.1. Default: those of the source.")
@@ -66,7 +71,7 @@ def table(
     if every_s:
         rows, note = _excerpts(rows, every_s, hop_s)
         notes.append(note)
-    rows = named_rows(rows, label_column, group)
+    rows = named_rows(rows, {"label": label_column, "labels": labels_column, "target": target_column, "group": group})
     if shares:
         rows = _with_splits(rows, shares, names, seed)
     write_rows(output, rows)
@@ -186,25 +191,58 @@ def _read_table(path: Path) -> list["Row"]:
     return [{**row, "path": resolve_path(row["path"], folder)} for row in rows]
 
 
-def named_rows(rows: Sequence["Row"], label: str | None, group: str | None) -> list["Row"]:
-    """Rows with the columns label and group; columns that a store reserves get other names."""
+def named_rows(rows: Sequence["Row"], named: Mapping[str, str | None]) -> list["Row"]:
+    """Rows with the columns that the options name; columns that a store reserves get other names.
+
+    Args:
+        rows: The rows.
+        named: The rows' own names of label, labels, target and group; None where no option says so.
+    """
     from streamaug.building.table_reading import RESERVED
+    from streamaug.building.targets import target_problems
     from streamaug.hints import nearest
+    from streamaug.store.format import TARGET_FIELDS
 
     known = dict.fromkeys(name for row in rows for name in row)
-    label = label or ("cls" if "cls" in known and "label" not in known else None)
-    for option, name, column in (("--label-column", "label", label), ("--group", "group", group)):
+    if "cls" in known and not any(named.get(name) or name in known for name in TARGET_FIELDS):
+        named = {**named, "label": "cls"}
+    for name, column in named.items():
         if column is None:
             continue
         if column not in known:
+            option = "--group" if name == "group" else f"--{name}-column"
             raise ClipsError(f"{option}: there is no column '{column}'. {nearest(column, known)}")
         rows = [{**row, name: row.get(column)} for row in rows]
         known[name] = None
-    if "label" not in known:
-        raise ClipsError(f"there is no column 'label', only {', '.join(known)}; name one with --label-column or --pattern")
-    first = [name for name in ("path", "clip_id", "start", "stop", "label", "split", "group") if name in known]
+        if name in TARGET_FIELDS and column in TARGET_FIELDS and column != name:
+            del known[column]
+    for problem in target_problems(list(known)):
+        raise ClipsError(problem)
+    if "labels" in known:
+        rows = [{**row, "labels": _joined(row.get("labels"))} for row in rows]
+    first = [name for name in ("path", "clip_id", "start", "stop", *TARGET_FIELDS, "split", "group") if name in known]
     columns = [*first, *(name for name in known if name not in first)]
     return [{f"source_{name}" if name in RESERVED else name: row.get(name) for name in columns} for row in rows]
+
+
+def _joined(cell: str | None) -> str | None:
+    """Labels as a CSV file has them, also if the source had a list.
+
+    >>> _joined('["dog", "rain"]'), _joined("dog;rain")
+    ('dog;rain', 'dog;rain')
+    """
+    from streamaug.building.targets import SEPARATOR
+
+    try:
+        labels = json.loads(cell) if cell and cell.startswith("[") else None
+    except ValueError:
+        labels = None
+    if not isinstance(labels, list):
+        return cell
+    wrong = [str(label) for label in labels if SEPARATOR in str(label)]
+    if wrong:
+        raise ClipsError(f"the label '{wrong[0]}' has a '{SEPARATOR}' in it, which separates labels; rename it in the source")
+    return SEPARATOR.join(map(str, labels))
 
 
 def _with_splits(rows: Sequence["Row"], shares: Sequence[float], names: Sequence[str], seed: int) -> list["Row"]:
@@ -214,7 +252,7 @@ def _with_splits(rows: Sequence["Row"], shares: Sequence[float], names: Sequence
     if old:
         raise ClipsError(f"the source has splits already ({', '.join(old[:5])}); leave out --split, or remove the column 'split'")
     groups = [f"group {row['group']}" if row.get("group") else f"clip {row['path']}" for row in rows]
-    numbers = assign_splits([row["label"] for row in rows], groups, shares, seed)
+    numbers = assign_splits([_labels(row) for row in rows], groups, shares, seed)
     return [{**row, "split": names[number]} for row, number in zip(rows, numbers, strict=True)]
 
 
@@ -230,15 +268,36 @@ def write_rows(output: Path, rows: Sequence["Row"]) -> None:
         writer.writerows({**row, "path": (row["path"] or "").removeprefix(folder)} for row in rows)
 
 
+def _labels(row: "Row") -> list[str | None]:
+    """The labels of a row: one, several or none."""
+    from streamaug.building.targets import SEPARATOR
+
+    if "labels" in row:
+        return list(map(str.strip, row["labels"].split(SEPARATOR))) if row["labels"] else []
+    return [row["label"]] if "label" in row else []
+
+
 def _summarise(output: Path, rows: Sequence["Row"]) -> None:
     import pyarrow as pa
 
+    from streamaug.building.targets import as_number
     from streamaug.cli.console import stdout
     from streamaug.cli.tables import print_lines, split_by_label
 
-    labels = [row["label"] or "-" for row in rows]
-    clips = pa.table({"label": labels, "split": pa.array([row.get("split") for row in rows], pa.string())})
+    columns = {"split": pa.array([row.get("split") for row in rows], pa.string())}
+    labels = [[label or "-" for label in _labels(row)] for row in rows]
+    numbers = [as_number(row.get("target") or "") for row in rows]
+    if "label" in rows[0]:
+        columns["label"] = pa.array([label for [label] in labels], pa.string())
+    elif "labels" in rows[0]:
+        columns["labels"] = pa.array(labels, pa.list_(pa.string()))
+    elif None not in numbers:
+        columns["target"] = pa.array(numbers, pa.float64())
     stdout.print(f"{output}: {len(rows)} clips")
-    print_lines(split_by_label(clips, sorted(set(labels))))
+    print_lines(split_by_label(pa.table(columns), sorted({label for own in labels for label in own})))
+    if not {"label", "labels", "target"} & rows[0].keys():
+        own = [name for name in rows[0] if name not in ("path", "clip_id", "start", "stop", "split", "group")]
+        named = f"; if it is one of {', '.join(own[:10])}, name it with --label-column, --labels-column or --target-column" if own else ""
+        stdout.print(f"no column label, labels or target, so there is nothing to learn but the audio itself{named}")
     if not any(row.get("split") for row in rows):
         stdout.print("no splits: add --split 0.8,0.1,0.1, or build with --shard-by and a column of your own")

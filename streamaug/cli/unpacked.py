@@ -24,6 +24,7 @@ def table_of(clips: str, columns: Mapping[str, str], cluster: str | None) -> Ite
     from streamaug.building.tar_clips import tar_paths
     from streamaug.cli.console import stderr
     from streamaug.cli.table import named_rows, unpack_tars, write_rows
+    from streamaug.store.format import TARGET_FIELDS
     from streamaug.temporary import temporary_folder
 
     tars = tar_paths(clips)
@@ -37,8 +38,8 @@ def table_of(clips: str, columns: Mapping[str, str], cluster: str | None) -> Ite
         for note in notes:
             stderr.print(note)
         table = folder / f"{_common_name(tars[0])}.csv"
-        write_rows(table, named_rows(rows, columns.get("label"), None))
-        yield table, {name: own for name, own in columns.items() if name != "label"}
+        write_rows(table, named_rows(rows, {name: columns.get(name) for name in TARGET_FIELDS}))
+        yield table, {name: own for name, own in columns.items() if name not in TARGET_FIELDS}
 
 
 def _common_name(tar: str) -> str:

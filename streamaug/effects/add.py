@@ -9,23 +9,23 @@ import numpy as np
 import pyarrow as pa
 
 from streamaug.effects.base import LoadClip
-from streamaug.effects.common import clip_random, versions, within_scale
+from streamaug.effects.common import clip_random, learned, versions, within_scale
 
 
 def _cell(clip: Mapping[str, Any]) -> tuple[str, str, str]:
-    """Clips that may be added to one another: of one label, on one side of every split, so that
+    """Clips that may be added to one another: with the same to learn, on one side of every split, so that
     nothing leaks across."""
-    return str(clip["label"]), str(clip.get("split")), str(clip.get("fold"))
+    return learned(clip), str(clip.get("split")), str(clip.get("fold"))
 
 
 @dataclass(frozen=True)
 class Add:
-    """U(low, 1) * y + U(low, 1) * y2, y2 another clip of the same label, split and fold; clips that
+    """U(low, 1) * y + U(low, 1) * y2, y2 another clip of the same label, labels or target, split and fold; clips that
     are alone there have none.
 
     Args:
         low: Smallest factor.
-        mates: Clips of each label, split and fold.
+        mates: Clips of each label (or labels, or target), split and fold.
         partners: The chosen other clip, and among how many, by clip_id; only after `select`.
     """
 

@@ -40,7 +40,7 @@ class Effect(Protocol):
         """Return the effect, fitted to a data set. An effect that needs no fitting returns itself.
 
         Args:
-            clips: The clips table: clip_id, label, split, group and the data set's own columns.
+            clips: The clips table: clip_id, label (or labels, target, or none of them), split, group and the data set's own columns.
             load: Loads the original of a clip. Load training clips only.
             rate: Sample rate of the store in Hz.
         """

@@ -42,6 +42,15 @@ def versions(own: int, *libraries: str) -> str:
     return ", ".join([str(own), *(f"{library} {metadata.version(library)}" for library in libraries)])
 
 
+def learned(clip: Mapping[str, Any]) -> str:
+    """What a model learns of a clip, as text: two clips with the same may stand for one another.
+
+    >>> learned({"label": "dog"}), learned({"labels": ["cat", "dog"]}), learned({"target": 3.5}), learned({})
+    ('dog', "['cat', 'dog']", '3.5', 'None')
+    """
+    return str(clip.get("label", clip.get("labels", clip.get("target"))))
+
+
 def training_rows(clips: pa.Table) -> list[dict[str, Any]]:
     """Rows of the clips table that may be listened to: the split `train`, or all where the data set
     names no splits."""

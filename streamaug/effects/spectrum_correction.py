@@ -11,7 +11,7 @@ import numpy as np
 import pyarrow as pa
 
 from streamaug.effects.base import LoadClip
-from streamaug.effects.common import clip_random, training_rows, versions, within_scale
+from streamaug.effects.common import clip_random, learned, training_rows, versions, within_scale
 from streamaug.errors import ClipsError
 
 _FFT, _HOP = 2048, 1024
@@ -28,7 +28,7 @@ class SpectrumCorrection:
     """Multiplies the spectrum of the reference device's clips by the mean ratio of the other
     devices' spectra to it.
 
-    The ratio is taken from pairs that recorded the same: same label, group and, where there is the
+    The ratio is taken from pairs that recorded the same: same label (or labels, or target), group and, where there is the
     column, segment. Of each pair the magnitudes are averaged over time first, or one bin near zero
     would decide the mean.
     """
@@ -54,7 +54,7 @@ class SpectrumCorrection:
             raise ClipsError("effect 'spectrum-correction' needs a column 'device' in the clips table; leave the condition out")
         by_device: dict[str, dict[tuple[str, ...], str]] = defaultdict(dict)
         for row in training_rows(clips):
-            scene = (str(row["label"]), str(row["group"]), str(row.get("segment")))
+            scene = (learned(row), str(row["group"]), str(row.get("segment")))
             by_device[str(row["device"])].setdefault(scene, row["clip_id"])
         reference = by_device.pop(self.reference, {})
         ratios = []

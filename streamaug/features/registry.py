@@ -9,7 +9,12 @@ from streamaug.features.base import Feature, NeedsRate
 from streamaug.features.lengths import Lengths, check_shapes
 from streamaug.features.per_channel import per_channel
 
-_BATCH_KEYS = ("label", "clip_id", "condition", "position", "epoch", "consumed", "provenance", "replaced", "length", "frames")
+BATCH_KEYS = (
+    "length", "frames", "label", "labels", "target", "clip_id", "condition", "store", "position", "epoch", "consumed", "provenance",
+    "replaced",
+)  # fmt: skip
+"""Keys of a batch that neither a feature nor a column of the clips table can have."""
+
 _MEMBERS = ("name", "version", "settings", "stored_dtype", "shape", "stored_shape", "compute", "expand")
 
 
@@ -40,7 +45,7 @@ def open_features(features: Any, *, rate: int, lengths: Lengths, channels: int =
         feature = _open(features, None)
         opened = {feature.name: feature}
     for name in opened:
-        if name in _BATCH_KEYS:
+        if name in BATCH_KEYS:
             raise FeatureError(f"a feature cannot be called '{name}': a batch has that key already; choose another name")
     return {name: per_channel(_fit(feature, name, rate, lengths), channels) for name, feature in opened.items()}
 

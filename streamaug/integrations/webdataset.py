@@ -168,7 +168,7 @@ class SampleSource(IterableDataset[dict[str, Any]]):
         __key__        position in the epoch and clip_id, such as 00000012-dog1; no two of an epoch are the same
         __url__        the shard of the first bitstream
         mp3, opus, ... the bitstream as it is stored, checked, under its condition's extension; with views 0.mp3, 1.opus, ...
-        cls            the label's index in the store's labels
+        cls            the label's index in the store's labels; labels and targets of other stores are in json
         json           the clip's columns; condition, rate, delay and samples of the bitstream and how it was made (with views in a
                        list `views`); epoch, position, and consumed: rows of the epoch, over all ranks, that are consumed when the
                        batch of this sample is
@@ -307,7 +307,8 @@ class SampleSource(IterableDataset[dict[str, Any]]):
                 sample.setdefault("__url__", f"{tables.store.folders[location.store].url}/{location.path(clip)}")
                 sample[f"{view}.{location.meta.extension}" if views > 1 else location.meta.extension] = bitstream
                 members.append(_provenance(bitstream, location, clip))
-            sample["cls"] = str(int(tables.store.labels[clip])).encode()
+            if (label := tables.store.targets.entries(np.array([clip])).get("label")) is not None:
+                sample["cls"] = str(int(label[0])).encode()
             place = {"epoch": epoch, "position": position, "consumed": consumed}
             sample["json"] = member_json({**described[row], **({"views": members} if views > 1 else members[0]), **place})
             yield sample

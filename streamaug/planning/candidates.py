@@ -155,8 +155,7 @@ def _where_mask(recipe: Recipe, inventory: Inventory, where: Where, key_path: Ke
                 (*key_path, name),
                 f"where: no clip of split '{inventory.split}' has {name} = '{unknown[0]}'. {nearest(unknown[0], column.values)}",
             )
-        matches = np.isin(np.array(column.values), values)
-        mask = _and(mask, matches[column.codes])
+        mask = _and(mask, column.clips_with(np.isin(np.array(column.values), values)))
     return mask
 
 

@@ -10,15 +10,16 @@ import pyarrow.compute as pc
 from streamaug.splits import text_column
 from streamaug.store.catalogue import Catalogue, StoreLike
 from streamaug.store.joined_clips import STORE_COLUMN
+from streamaug.store.targets import target_columns
 
 
 def key_columns(store: StoreLike) -> list[str]:
-    """Columns of the clips table that name each clip and its class.
+    """Columns of the clips table that name each clip and say what a model learns of it.
 
     Args:
         store: The store.
     """
-    return [*([STORE_COLUMN] if isinstance(store, Catalogue) else []), "clip_id", "label"]
+    return [*([STORE_COLUMN] if isinstance(store, Catalogue) else []), "clip_id", *target_columns(store.manifest.target)]
 
 
 def digest_of(clips: pa.Table, names: Iterable[str]) -> str:
@@ -30,9 +31,10 @@ def digest_of(clips: pa.Table, names: Iterable[str]) -> str:
     """
     digest = hashlib.sha256()
     for name in names:
-        column = pc.fill_null(text_column(clips, name), "\0").combine_chunks()
-        _, offsets, text = column.buffers()
+        text = pc.binary_join(clips[name], ";") if pa.types.is_list(clips[name].type) else text_column(clips, name)
+        column = pc.fill_null(text, "\0").combine_chunks()
+        _, offsets, letters = column.buffers()
         ends = np.frombuffer(offsets, np.int32)[column.offset : column.offset + len(column) + 1]
         digest.update(name.encode() + np.diff(ends).tobytes())
-        digest.update(memoryview(text)[ends[0] : ends[-1]])
+        digest.update(memoryview(letters)[ends[0] : ends[-1]])
     return digest.hexdigest()

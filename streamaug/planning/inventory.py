@@ -16,6 +16,11 @@ class Column:
     values: tuple[str, ...]
     codes: np.ndarray
 
+    def clips_with(self, chosen: np.ndarray) -> np.ndarray:
+        """Clips that have one of the values chosen, bool of shape (values,): bool of shape
+        (clips,)."""
+        return np.asarray(chosen[self.codes])
+
     @classmethod
     def of(cls, texts: list[str | None]) -> "Column":
         """A column from plain values; a missing value is the empty text.
@@ -25,6 +30,25 @@ class Column:
         """
         values, codes = np.unique(np.array([text or "" for text in texts], dtype=object), return_inverse=True)
         return cls(values=tuple(values), codes=codes.astype(np.int32))
+
+
+@dataclass(frozen=True, kw_only=True)
+class ListColumn:
+    """A column of the clips table with several values per clip, as codes: clip i has the values
+    `values[code]` for each code in `codes[starts[i] : starts[i + 1]]`, at least one.
+
+    >>> column = ListColumn(values=("", "cat", "dog"), codes=np.array([2, 0, 1, 2]), starts=np.array([0, 1, 2, 4]))
+    >>> column.clips_with(np.array([False, True, False])).tolist()
+    [False, False, True]
+    """
+
+    values: tuple[str, ...]
+    codes: np.ndarray
+    starts: np.ndarray
+
+    def clips_with(self, chosen: np.ndarray) -> np.ndarray:
+        """As `Column.clips_with`: a clip needs one of the chosen values, and may have others."""
+        return np.asarray(np.logical_or.reduceat(chosen[self.codes], self.starts[:-1]))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,7 +144,7 @@ class Inventory:
 
     clips: np.ndarray | range
     available: Mapping[str, np.ndarray | None]
-    columns: Mapping[str, Column] = field(default_factory=dict)
+    columns: Mapping[str, Column | ListColumn] = field(default_factory=dict)
     shards: Grouping | None = None
     groups: Groups | None = None
     lengths: np.ndarray | None = None

@@ -1,6 +1,6 @@
 """Open a plan on a store: read what the recipe depends on, and check for leakage."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import numpy as np
 import pyarrow as pa
@@ -12,11 +12,14 @@ from streamaug.hints import guessed, nearest
 from streamaug.planning import Column, Grouping, Groups, Inventory, Plan
 from streamaug.planning.clips_digest import digest_of, key_columns
 from streamaug.planning.identity import labels_digest
+from streamaug.planning.inventory import ListColumn
 from streamaug.planning.leakage import Side, leaks, other_side
 from streamaug.planning.sequential import PlanLike, SequentialPlan
 from streamaug.recipes import Recipe
 from streamaug.splits import Split, text_column
 from streamaug.store.catalogue import StoreLike, split_rows
+from streamaug.store.format import TARGET_FIELDS
+from streamaug.store.targets import starts_of, target_columns
 
 
 def open_plan(recipe: Recipe, store: StoreLike, *, split: str = "train", seed: int = 0, evaluate: str | None = None) -> Plan:
@@ -112,20 +115,59 @@ def load_inventory(recipe: Recipe, store: StoreLike, split: str) -> Inventory:
     names = [*key_columns(store), *recipe.columns]
     names += ["shard"] * (recipe.window is not None) + ["samples"] * (recipe.bucket is not None)
     clips = store.clips.select(sorted(set(names))).take(pa.array(rows))
-    columns = {name: factorize(clips, name) for name in recipe.columns}
+    columns = {name: column_of(clips, name) for name in recipe.columns}
     whole = len(rows) and rows[-1] - rows[0] == len(rows) - 1
     return Inventory(
         clips=range(int(rows[0]), int(rows[-1]) + 1) if whole else rows,
         available=available,
         columns=columns,
         shards=None if recipe.window is None else Grouping.of(clips["shard"].to_numpy()),
-        groups=Groups.of([columns[name] for name in recipe.group_columns]) if recipe.group_columns else None,
+        groups=_groups(recipe, columns),
         lengths=None if recipe.bucket is None else store.clips["samples"].to_numpy(),
         split=str(Split.parse(split)),
         digests=digests,
         clips_digest=digest_of(clips, names),
         labels_digest=labels_digest(store.manifest.labels),
     )
+
+
+def _groups(recipe: Recipe, columns: Mapping[str, Column | ListColumn]) -> Groups | None:
+    """The groups that a recipe balances or weighs; None if it does neither."""
+    grouped = []
+    for name in recipe.group_columns:
+        column = columns[name]
+        if isinstance(column, ListColumn):
+            key = "balance" if name in recipe.balance else "weights"
+            raise recipe.error_at((key,), f"'{key}' cannot be exact by '{name}', of which a clip may have several; choose another column")
+        grouped.append(column)
+    return Groups.of(grouped) if grouped else None
+
+
+def column_of(clips: pa.Table, name: str) -> Column | ListColumn:
+    """A column of a clips table as codes, also `labels`, of which a clip may have several.
+
+    Args:
+        clips: The clips table.
+        name: The column.
+
+    Raises:
+        StoreError: There is no such column, or its values are not names.
+    """
+    if name not in clips.column_names or clips[name].type != TARGET_FIELDS["labels"].type:
+        return factorize(clips, name)
+    lists = pc.fill_null(clips[name], []).combine_chunks()
+    lists = pc.if_else(pc.equal(pc.list_value_length(lists), 0), pa.scalar([""], lists.type), lists)
+    values, codes = _coded(pc.fill_null(lists.flatten(), ""))
+    return ListColumn(values=values, codes=codes, starts=starts_of(lists))
+
+
+def label_columns(store: StoreLike) -> dict[str, Column | ListColumn]:
+    """The column of a store's labels by its name; nothing if its clips have no labels.
+
+    Args:
+        store: The store.
+    """
+    return {name: column_of(store.clips, name) for name in target_columns(store.manifest.target) if name != "target"}
 
 
 def factorize(clips: pa.Table, name: str) -> Column:
@@ -140,12 +182,18 @@ def factorize(clips: pa.Table, name: str) -> Column:
     """
     if name not in clips.column_names:
         raise StoreError(f"the clips table has no column '{name}'. {nearest(name, clips.column_names)}")
-    column = pc.fill_null(text_column(clips, name), "").combine_chunks().dictionary_encode()
+    values, codes = _coded(pc.fill_null(text_column(clips, name), "").combine_chunks())
+    return Column(values=values, codes=codes)
+
+
+def _coded(texts: pa.StringArray) -> tuple[tuple[str, ...], np.ndarray]:
+    """The values that occur, sorted, and the number of each text's value, int32."""
+    column = texts.dictionary_encode()
     values = column.dictionary.to_pylist()
     order = sorted(range(len(values)), key=values.__getitem__)
     new_codes = np.empty(len(values), np.int32)
     new_codes[order] = np.arange(len(values), dtype=np.int32)
-    return Column(values=tuple(values[number] for number in order), codes=new_codes[column.indices.to_numpy()])
+    return tuple(values[number] for number in order), new_codes[column.indices.to_numpy()]
 
 
 def _check_known(recipe: Recipe, key_path: tuple[str, ...], kind: str, name: str, known: Iterable[str], remedy: str) -> None:

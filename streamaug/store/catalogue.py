@@ -12,6 +12,7 @@ from streamaug.condition_names import STORE_NAMES, is_store_name, split_store
 from streamaug.errors import StoreError
 from streamaug.hints import nearest
 from streamaug.splits import Split
+from streamaug.store.format import Target
 from streamaug.store.joined_clips import STORE_COLUMN, join_clips, renamed
 from streamaug.store.locations import BitstreamLocations
 from streamaug.store.store import Store
@@ -26,12 +27,14 @@ class JoinedManifest:
 
     Args:
         name: Names of the stores.
+        target: Column of the clips tables with what a model learns; None if there is none.
         labels: The labels of all stores, store by store, each store's own in its order.
         rate: Sample rate of all clips in Hz.
         channels: Channels of all clips.
     """
 
     name: str
+    target: Target | None
     labels: tuple[str, ...]
     rate: int
     channels: int
@@ -70,8 +73,9 @@ class Catalogue:
             shared_groups: Whether groups with the same name in several stores are one group.
 
         Raises:
-            StoreError: There is no such store, two of them are the same, their rates or channels
-                differ, or a store does not have a label that is to be renamed.
+            StoreError: There is no such store, two of them are the same, their rates, channels or
+                what is learned of their clips differ, or a store does not have a label that is to
+                be renamed.
             FetchError: A store could not be read.
         """
         if not stores:
@@ -85,6 +89,7 @@ class Catalogue:
     def __post_init__(self) -> None:
         _check_distinct(self.stores)
         _check_formats(self.stores)
+        _check_targets(self.stores)
         for name, labels in self.rename_labels.items():
             if name not in self.stores:
                 raise StoreError(f"rename_labels: there is no store '{name}'. {nearest(name, self.stores)}")
@@ -137,7 +142,13 @@ class Catalogue:
         """What the stores' manifests say together."""
         labels = (label for name in self.stores for label in self._labels_of(name))
         first = next(iter(self.stores.values())).manifest
-        return JoinedManifest(name=", ".join(self.stores), labels=tuple(dict.fromkeys(labels)), rate=first.rate, channels=first.channels)
+        return JoinedManifest(
+            name=", ".join(self.stores),
+            target=first.target,
+            labels=tuple(dict.fromkeys(labels)),
+            rate=first.rate,
+            channels=first.channels,
+        )
 
     def _labels_of(self, name: str) -> tuple[str, ...]:
         return renamed(self.stores[name].manifest.labels, self.rename_labels.get(name, {}))
@@ -326,3 +337,15 @@ def _check_formats(stores: Mapping[str, Store]) -> None:
 
 def _channels(store: Store) -> str:
     return "one channel" if store.manifest.channels == 1 else f"{store.manifest.channels} channels"
+
+
+def _check_targets(stores: Mapping[str, Store]) -> None:
+    """Check that a model learns the same kind of thing of all clips. Raises StoreError."""
+    (first, one), *others = stores.items()
+    for name, other in others:
+        if other.manifest.target != one.manifest.target:
+            has, lacks = (f"the column '{target}'" if target else "no targets" for target in (one.manifest.target, other.manifest.target))
+            raise StoreError(
+                f"store '{first}' has {has} and store '{name}' has {lacks}, but a batch has one kind; build one of them again from a table "
+                "of the same kind"
+            )

@@ -16,6 +16,7 @@ from streamaug.features.registry import open_features
 from streamaug.store.folder import Folder
 from streamaug.store.index import Index
 from streamaug.store.manifest import Manifest
+from streamaug.store.targets import open_targets
 
 
 class ClipDataset(Dataset[dict[str, Any]]):
@@ -25,7 +26,9 @@ class ClipDataset(Dataset[dict[str, Any]]):
     An item is a dictionary:
 
         waveform     float32 (samples,), of two channels (2, samples); or one entry for each of `features`, under its name
-        label        int, index in the store's labels
+        label        int, index in the store's labels; or, as the store has it:
+        labels       float32 (classes,), 1 for each of the clip's labels
+        target       float
         clip_id      name of the clip
         condition    name of the condition
 
@@ -53,7 +56,7 @@ class ClipDataset(Dataset[dict[str, Any]]):
         self.condition = index.meta.condition
         self._folder, self._rate, self._index = folder, manifest.rate, index
         self._rows = np.asarray(pc.index_in(clips["clip_id"], value_set=index.table["clip_id"].combine_chunks())).astype(np.int64)
-        self._label = np.asarray(pc.index_in(clips["label"], value_set=pa.array(manifest.labels, pa.string()))).astype(np.int64)
+        self._targets = open_targets(clips, manifest)
         samples = clips["samples"].to_numpy()
         shortest = int(samples.argmin())
         lengths = Lengths(shortest=int(samples[shortest]), longest=int(samples.max()), clip=clips["clip_id"][shortest].as_py())
@@ -89,4 +92,6 @@ class ClipDataset(Dataset[dict[str, Any]]):
         for name, feature in self._features.items():
             clip[name] = torch.empty(feature.shape(location.samples))
             feature.expand(feature.compute(waveform), clip[name])
-        return {**clip, "label": int(self._label[number]), "clip_id": location.clip_id, "condition": self.condition}
+        for name, (value,) in self._targets.entries(np.array([number % len(self)])).items():
+            clip[name] = torch.from_numpy(value) if isinstance(value, np.ndarray) else value.item()
+        return {**clip, "clip_id": location.clip_id, "condition": self.condition}

@@ -4,7 +4,7 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable
-from typing import Annotated
+from typing import Annotated, Literal
 
 import pyarrow as pa
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
@@ -30,21 +30,41 @@ MAX_PAYLOAD = 1 << 30
 """Largest bitstream of one clip in bytes; a larger size in an index counts as damage and is not
 read."""
 
-CLIPS_SCHEMA = pa.schema(
-    [
-        pa.field("clip_id", pa.string(), nullable=False),
-        pa.field("label", pa.string(), nullable=False),
-        pa.field("split", pa.string()),
-        pa.field("group", pa.string()),
-        pa.field("shard", pa.int32(), nullable=False),
-        pa.field("samples", pa.int64(), nullable=False),
-        pa.field("depth", pa.int8(), nullable=False),
-        pa.field("sha256", pa.binary(32), nullable=False),
-    ]
-)
-"""Columns that every clips table has, followed by the data set's own. `shard` is the shard's number
-in every condition, `samples` the length at the store's rate, `depth` the bits per sample, `sha256`
-that of the PCM in `original`."""
+Target = Literal["label", "labels", "target"]
+"""The column of the clips table with what a model learns: one class per clip, several classes, or a
+number. A store has one of them, or none."""
+
+TARGET_FIELDS: dict[Target, pa.Field] = {
+    "label": pa.field("label", pa.string(), nullable=False),
+    "labels": pa.field("labels", pa.list_(pa.string()), nullable=False),
+    "target": pa.field("target", pa.float64(), nullable=False),
+}
+
+_BEFORE = [pa.field("clip_id", pa.string(), nullable=False)]
+_AFTER = [
+    pa.field("split", pa.string()),
+    pa.field("group", pa.string()),
+    pa.field("shard", pa.int32(), nullable=False),
+    pa.field("samples", pa.int64(), nullable=False),
+    pa.field("depth", pa.int8(), nullable=False),
+    pa.field("sha256", pa.binary(32), nullable=False),
+]
+
+
+def clips_schema(target: Target | None) -> pa.Schema:
+    """Columns that every clips table of a kind of store has, followed by the data set's own.
+
+    `shard` is the shard's number in every condition, `samples` the length at the store's rate,
+    `depth` the bits per sample, `sha256` that of the PCM in `original`.
+
+    Args:
+        target: The column with what a model learns; None if there is none.
+
+    >>> clips_schema("label").names[:3], clips_schema(None).names[:2]
+    (['clip_id', 'label', 'split'], ['clip_id', 'split'])
+    """
+    return pa.schema([*_BEFORE, *([] if target is None else [TARGET_FIELDS[target]]), *_AFTER])
+
 
 INDEX_SCHEMA = pa.schema(
     [

@@ -30,11 +30,12 @@ def join_clips(tables: Mapping[str, tuple[pa.Table, Mapping[str, str]]]) -> pa.T
             )
         shard = pc.add(clips["shard"], pa.scalar(shards, pa.int32()))
         shards = 1 + pc.max(shard).as_py()
-        parts.append(
-            clips.set_column(clips.column_names.index("shard"), "shard", shard)
-            .set_column(clips.column_names.index("label"), "label", _renamed_column(clips["label"], labels))
-            .append_column(STORE_COLUMN, pa.repeat(name, len(clips)))
-        )
+        clips = clips.set_column(clips.column_names.index("shard"), "shard", shard)
+        for number, column in enumerate(clips.column_names):
+            if column in ("label", "labels") and labels:
+                rename = _renamed_column if column == "label" else _renamed_lists
+                clips = clips.set_column(number, column, rename(clips[column], labels))
+        parts.append(clips.append_column(STORE_COLUMN, pa.repeat(name, len(clips))))
     names = dict.fromkeys(column for part in parts for column in part.column_names)
     return pa.table({column: _joined_column(column, parts) for column in names})
 
@@ -49,10 +50,13 @@ def renamed(labels: Iterable[str], names: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def _renamed_column(labels: pa.ChunkedArray, names: Mapping[str, str]) -> pa.ChunkedArray:
-    if not names:
-        return labels
     values = pc.unique(labels)
     return pa.array(renamed(values.to_pylist(), names), pa.string()).take(pc.index_in(labels, value_set=values))
+
+
+def _renamed_lists(lists: pa.ChunkedArray, names: Mapping[str, str]) -> pa.Array:
+    """Two labels of a clip that get one name are one label of it."""
+    return pa.array([sorted(set(renamed(labels, names))) for labels in lists.to_pylist()], lists.type)
 
 
 def _joined_column(name: str, parts: Sequence[pa.Table]) -> pa.ChunkedArray:

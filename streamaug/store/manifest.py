@@ -10,16 +10,16 @@ import uuid
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from functools import cached_property
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, Field, StringConstraints, ValidationError, field_validator
+from pydantic import BaseModel, Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from streamaug.conditions import Condition
 from streamaug.errors import CorruptError, StoreError
 from streamaug.store.folder import Folder
-from streamaug.store.format import CLIPS_NAME, DIGEST, FORMAT, INDEX_NAME, SNAPSHOT_NAME, SNAPSHOTS, STORE_FILE, Sha256, Strict
+from streamaug.store.format import CLIPS_NAME, DIGEST, FORMAT, INDEX_NAME, SNAPSHOT_NAME, SNAPSHOTS, STORE_FILE, Sha256, Strict, Target
 
-_CHANGES = ("name", "labels", "rate", "channels", "samples", "shard_by", "clips", "conditions")
+_CHANGES = ("name", "target", "labels", "rate", "channels", "samples", "shard_by", "clips", "conditions")
 """What a build can change; a manifest with the same of all these is the same snapshot."""
 
 
@@ -59,7 +59,9 @@ class Manifest(Strict):
     Args:
         format: Version of the store's format.
         name: Name of the data set.
-        labels: Class names, in the order of their numbers.
+        target: Column of the clips table with what a model learns: `label`, one class per clip;
+            `labels`, several; `target`, a number; None, nothing.
+        labels: Class names, in the order of their numbers; empty if clips have no classes.
         rate: Sample rate of all clips in Hz.
         channels: Channels of all clips.
         samples: Length that all clips were cut or padded to, at that rate; None: each has its own.
@@ -73,6 +75,7 @@ class Manifest(Strict):
 
     format: Annotated[int, Field(ge=1)] = FORMAT
     name: str
+    target: Target | None = "label"
     labels: tuple[str, ...]
     rate: Annotated[int, Field(ge=1_000, le=768_000)]
     channels: Annotated[int, Field(ge=1, le=2)] = 1
@@ -90,6 +93,12 @@ class Manifest(Strict):
         if len(set(labels)) < len(labels):
             raise ValueError("a label appears twice, so that its class has two numbers")
         return labels
+
+    @model_validator(mode="after")
+    def _labels_of_classes(self) -> Self:
+        if self.labels and self.target not in ("label", "labels"):
+            raise ValueError("there are labels, but no column of the clips table for them")
+        return self
 
     @field_validator("conditions")
     @classmethod

@@ -17,12 +17,13 @@ from streamaug.hints import guessed
 from streamaug.splits import Split
 from streamaug.store.alignment import Alignments
 from streamaug.store.folder import Folder
-from streamaug.store.format import CLIPS_SCHEMA, STORE_FILE
+from streamaug.store.format import clips_schema
 from streamaug.store.index import Index
 from streamaug.store.location import Location, read_clip
 from streamaug.store.locations import BitstreamLocations
 from streamaug.store.manifest import Manifest, read_manifest
 from streamaug.store.parquet import from_parquet
+from streamaug.store.targets import check_targets
 
 if TYPE_CHECKING:
     from streamaug.store.dataset import ClipDataset
@@ -94,7 +95,7 @@ class Store:
 
     @cached_property
     def clips(self) -> pa.Table:
-        """One row per clip, ordered by clip_id: CLIPS_SCHEMA and the data set's own columns.
+        """One row per clip, ordered by clip_id: the columns of `clips_schema` and the data set's own.
 
         Raises:
             CorruptError: It is damaged or missing.
@@ -262,8 +263,8 @@ class Store:
             features: What to compute of each clip, as for `Stream`. Default: `waveform`.
 
         Returns:
-            Dictionaries with the features, `label`, `clip_id` and `condition`, in the order of the
-            clips table.
+            Dictionaries with the features, `label`, `labels` or `target` if the store has it,
+            `clip_id` and `condition`, in the order of the clips table.
 
         Raises:
             StoreError: The store does not have the condition, or the condition has no clip of the
@@ -299,12 +300,10 @@ def read_clips(folder: Folder, manifest: Manifest) -> pa.Table:
 
 
 def _check_columns(table: pa.Table, manifest: Manifest, where: str) -> None:
-    for field in CLIPS_SCHEMA:
+    for field in clips_schema(manifest.target):
         if field.name not in table.column_names or table.schema.field(field.name).type != field.type:
             raise CorruptError(f"{where}: no column '{field.name}' of type {field.type}; rebuild the store")
-    unknown = set(table["label"].unique().to_pylist()) - set(manifest.labels)
-    if unknown:
-        raise CorruptError(f"{where}: label '{min(unknown)}' is not one of the labels in {STORE_FILE}; copy both files again")
+    check_targets(table, manifest, where)
 
 
 def _read_table(folder: Folder, path: str, sha256: str) -> pa.Table:

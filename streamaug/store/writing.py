@@ -25,7 +25,7 @@ class Tables:
         """Add a clips table.
 
         Args:
-            clips: CLIPS_SCHEMA and the data set's own columns, ordered by clip_id.
+            clips: the columns of `clips_schema` and the data set's own, ordered by clip_id.
         """
         data = to_parquet(clips)
         name, sha256 = content_name("clips", data)

@@ -3,7 +3,7 @@
 import math
 import os
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from numbers import Integral, Real
 from pathlib import Path
@@ -11,7 +11,6 @@ from typing import Any, Literal
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 import torch
 from torch.utils.data import get_worker_info
 
@@ -30,7 +29,9 @@ from streamaug.store.catalogue import JoinedManifest, StoreLike, named_stores
 from streamaug.store.folder import Folder
 from streamaug.store.locations import BitstreamLocations
 from streamaug.store.manifest import Manifest
+from streamaug.store.targets import Targets, open_targets
 from streamaug.streaming.augment import Augmentation
+from streamaug.streaming.columns import BatchColumn, open_columns
 from streamaug.streaming.cropping import Cropping
 from streamaug.streaming.decode import Processing
 from streamaug.streaming.device import DeviceStage, split_features
@@ -119,28 +120,30 @@ class OpenedStore:
         store: The store, with nothing read.
         locations: Of the bitstreams, for each condition of the plan.
         clip_ids: In the order of the clips table.
-        labels: Of each clip, its index in the store's labels.
+        targets: What a model learns of each clip.
         samples: Of each clip.
+        columns: Columns of the clips table that batches get.
     """
 
     store: StoreLike
     locations: tuple[BitstreamLocations, ...]
     clip_ids: pa.Array
-    labels: np.ndarray
+    targets: Targets
     samples: np.ndarray
+    columns: Mapping[str, BatchColumn]
 
     @classmethod
-    def of(cls, store: StoreLike, plan: PlanLike) -> "OpenedStore":
-        """Read what a plan needs. Raises StoreError, CorruptError."""
+    def of(cls, store: StoreLike, plan: PlanLike, columns: Sequence[str] = ()) -> "OpenedStore":
+        """Read what a plan needs, and some columns. Raises StoreError, CorruptError."""
         if not len(plan.clips):
             raise StreamaugError(f"the plan has no clips in store {store.url}; check split and recipe")
-        numbers = pc.index_in(store.clips["label"], value_set=pa.array(store.manifest.labels, pa.string()))
         return cls(
             store=store.unread(),
             locations=tuple(store.locations(name) for name in plan.conditions),
             clip_ids=store.clips["clip_id"].combine_chunks(),
-            labels=np.asarray(numbers).astype(np.min_scalar_type(len(store.manifest.labels))),
+            targets=open_targets(store.clips, store.manifest),
             samples=_compact(store.clips["samples"].to_numpy()),
+            columns=open_columns(store.clips, columns, plan.clips),
         )
 
     @property

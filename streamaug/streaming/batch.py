@@ -32,11 +32,12 @@ def make_batch(
     frames = {key: torch.from_numpy(sizes).to(settings.device) for key, sizes in counted.items()}
     if frames:
         batch["frames"] = frames if features.is_mapping else next(iter(frames.values()))
-    batch["label"] = torch.from_numpy(opened.labels[served].astype(np.int64)).to(settings.device)
+    batch |= {name: torch.from_numpy(values).to(settings.device) for name, values in opened.targets.entries(served).items()}
     batch["clip_id"] = _names(opened, served)
     batch["condition"] = rows([[plan.conditions[number] for number in row] for row in condition.tolist()])
     if isinstance(opened.store, Catalogue):
         batch["store"] = [opened.locations[number].store for number in condition[:, 0].tolist()]
+    batch |= {name: column.take(served, settings.device) for name, column in opened.columns.items()}
     batch["position"] = torch.from_numpy(decoded.batch.position).to(settings.device)
     if settings.provenance:
         pairs = zip(condition.tolist(), served.tolist(), strict=True)

@@ -80,8 +80,8 @@ def windows_of(plan: PlanLike, epoch: int) -> int | None:
 
 
 def substitutes(plan: PlanLike, opened: OpenedStore, epoch: int, position: int, conditions: Sequence[int], clip: int) -> Iterator[int]:
-    """Clips of the epoch's following rows that have the label of a broken clip and are drawn in its
-    condition.
+    """Clips of the epoch's following rows that have the label or labels of a broken clip, if it has
+    any, and are drawn in its condition.
 
     Args:
         plan: The plan.
@@ -91,10 +91,10 @@ def substitutes(plan: PlanLike, opened: OpenedStore, epoch: int, position: int, 
         conditions: The conditions of that row.
         clip: The broken clip.
     """
-    rows, tried, labels = plan.epoch_size(epoch), {clip}, opened.labels
+    rows, tried = plan.epoch_size(epoch), {clip}
     for start in range(1, rows, _LOOKAHEAD):
         drawn = plan.rows(epoch, (position + np.arange(start, min(start + _LOOKAHEAD, rows))) % rows)
-        fits = (labels[drawn.clip] == labels[clip]) & (drawn.condition == conditions[0]).any(1)
+        fits = opened.targets.alike(drawn.clip, clip) & (drawn.condition == conditions[0]).any(1)
         for condition in conditions:
             fits &= opened.locations[condition].size[drawn.clip] > 0
         for other in drawn.clip[fits].tolist():

@@ -4,7 +4,7 @@ ranks."""
 import copy
 import os
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from multiprocessing.context import get_spawning_popen
 from typing import Any, Literal, Self
@@ -25,6 +25,7 @@ from streamaug.streaming.assembly import OpenedStore, StreamSettings, build_pipe
 from streamaug.streaming.augment import AugmentFeatures, AugmentWaveform, open_augmentation
 from streamaug.streaming.batch import make_batch
 from streamaug.streaming.callers import is_shared_again, loads_out_of_order, stacks_batches
+from streamaug.streaming.columns import check_columns, check_distinct
 from streamaug.streaming.cropping import crop_words
 from streamaug.streaming.cursor import Cursor, Iteration
 from streamaug.streaming.device import open_device
@@ -50,7 +51,9 @@ class Stream(IterableDataset[dict[str, Any]]):
         logmel       float32 (n, 3, mels, frames); or one entry for each of `features`, under its name
         length       int64 (n,), samples of each row that are sound, not zeros that fill it up
         frames       int64 (n,), frames of each row's feature; if `features` is a mapping, one such tensor per key
-        label        int64 (n,), index in the store's labels
+        label        int64 (n,), index in the store's labels; or, as the store has it:
+        labels       float32 (n, classes), 1 for each of a clip's labels, else 0
+        target       float32 (n,), numbers to be learned; no such entry if the store has no targets
         clip_id      list of n names
         condition    list of n names
         store        of a stream of several stores: list of n names
@@ -59,6 +62,7 @@ class Stream(IterableDataset[dict[str, Any]]):
         consumed     rows of the epoch, over all ranks, that are consumed with this batch; -1 if nobody can know
         provenance   if requested: list of n dictionaries, how each bitstream was made
         replaced     with on_corrupt="replace": list of n, the broken clip that this row stands in for, or None
+        any other    one entry for each of `columns`, under its name: a tensor (n,) of numbers or truth values, or a list of n
 
     Of a store of two channels the features have shape (n, 2, ...), one of each channel. With views
     they have shape (n, views, ...), and `condition` and `provenance` hold a list
@@ -91,8 +95,13 @@ class Stream(IterableDataset[dict[str, Any]]):
         feature_cache: Cache, or folder on a local disk, for features.
         byte_cache: The same for bitstreams of a store that is not on a local disk.
         on_corrupt: `raise`, or `replace` a broken clip by the epoch's next one of the same
-            condition and label.
+            condition and label, or the same labels; of the same condition alone if the store has
+            numbers or nothing to learn.
         provenance: Whether batches say how each bitstream was made.
+        columns: Columns of the clips table to put into the batch. Whole numbers become int64, others
+            float64 (float32 if the table has that), NaN where one is missing; truth values bool; all
+            else, such as text, a list, None where one is missing. In a table that was a CSV, a column
+            has numbers if all its values are, written without leading zeros.
         deadline: Seconds that a remote read may take, all tries together.
         device: Where the tensors of a batch go, such as `cuda`; they are copied while the training
             step before computes. Without a feature cache, a CUDA device computes `logmel` and
@@ -133,6 +142,7 @@ class Stream(IterableDataset[dict[str, Any]]):
         byte_cache: CacheBackend | str | os.PathLike[str] | None = None,
         on_corrupt: Literal["raise", "replace"] = "raise",
         provenance: bool = False,
+        columns: Sequence[str] = (),
         deadline: float = 60.0,
         device: str | torch.device | None = None,
         rate: int | None = None,
@@ -157,10 +167,11 @@ class Stream(IterableDataset[dict[str, Any]]):
         )
         self._cursor = Cursor(RankPartition(batch_size=batch_size, tail=tail), rank=rank, world=world, stores=len(named_stores(opened)))
         self._cursor.rank_slice()  # refuses a batch that the ranks cannot share
-        self._tables = SharedArrays((plan, OpenedStore.of(opened, plan)))
+        self._tables = SharedArrays((plan, OpenedStore.of(opened, plan, check_columns(columns, opened.clips))))
         self._features = OpenedFeatures.of(
             features, self._opened.cropping(crop, rate), plan.clips, self._opened.clip_ids, channels=opened.manifest.channels
         )
+        check_distinct(self._opened.columns, self._features.by_key)
         if self._settings.feature_cache is not None:
             for feature in self._features.by_key.values():
                 cache_text(feature)  # refuses what a cache cannot tell apart
@@ -226,7 +237,8 @@ class Stream(IterableDataset[dict[str, Any]]):
     @property
     def labels(self) -> tuple[str, ...]:
         """The store's labels, or those of all stores, store by store in the order of the names;
-        `label` in a batch is an index into them."""
+        `label` in a batch is an index into them, and `labels` has one column for each. Empty if
+        clips have none."""
         return self._opened.manifest.labels
 
     def batches(self, epoch: int) -> int:
@@ -426,7 +438,8 @@ class Stream(IterableDataset[dict[str, Any]]):
 
     def _go_over(self, store: StoreLike, plan: PlanLike) -> None:
         self.close()
-        self._tables = SharedArrays((plan, OpenedStore.of(store, plan)))
+        columns = check_columns(tuple(self._opened.columns), store.clips)
+        self._tables = SharedArrays((plan, OpenedStore.of(store, plan, columns)))
 
     def _on_snapshot(self, state: Mapping[str, Any], error: StateError) -> tuple[StoreLike, PlanLike]:
         """The snapshot that a position names, and the plan on it; raises `error` if there is

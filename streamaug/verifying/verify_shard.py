@@ -19,6 +19,7 @@ from streamaug.store.format import STORE_FILE, ShardInfo
 from streamaug.store.index import Index
 from streamaug.store.location import Location
 from streamaug.store.manifest import Manifest
+from streamaug.store.targets import class_numbers, target_columns
 from streamaug.store.tars import Member, members
 from streamaug.verifying.findings import Finding, named
 
@@ -173,6 +174,7 @@ class _ShardCheck:
         self._condition = index.meta.condition
         self._findings: list[Finding] = []
         self._misnumbered: list[str] = []
+        self._numbers = {label: number for number, label in enumerate(task.manifest.labels)}
 
     @property
     def _info(self) -> ShardInfo:
@@ -272,7 +274,7 @@ class _ShardCheck:
             yield "its JSON is not an object"
             return
         for key, expected in self._expected_json(location).items():
-            if key == "class_number" and fields.get(key) != expected:
+            if key in ("class_number", "class_numbers") and fields.get(key) != expected:
                 self._misnumbered.append(location.clip_id)
             elif fields.get(key) != expected:
                 yield f"its JSON says {key} {json.dumps(fields.get(key))}, but index and clips table say {json.dumps(expected)}"
@@ -299,7 +301,8 @@ class _ShardCheck:
         clip = self._clips.get(location.clip_id)
         if clip is not None:
             shard_by = self._task.manifest.shard_by
-            expected |= {name: clip[name] for name in ("label", shard_by, *self._task.columns) if clip.get(name) is not None}
-            expected |= {"class_number": self._task.manifest.labels.index(clip["label"]), "source_sha256": clip["sha256"].hex()}
+            own = (*target_columns(self._task.manifest.target), shard_by, *self._task.columns)
+            expected |= {name: clip[name] for name in own if clip.get(name) is not None}
+            expected |= {**class_numbers(clip, self._numbers), "source_sha256": clip["sha256"].hex()}
         normal: dict[str, Any] = json.loads(json.dumps(expected, default=str))
         return normal

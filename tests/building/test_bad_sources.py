@@ -163,7 +163,7 @@ def test_a_table_of_broken_clips_only_is_refused_even_with_skip_bad(tmp_path):
     [
         (None, "does not exist"),
         ("", "clips.csv"),
-        ("path,split\nclip000.wav,train\n", "no column 'label'"),
+        ("path,label,labels,split\nclip000.wav,a,a;b,train\n", "the columns 'label' and 'labels', but a store has one of"),
         ("path,label\nclip000.wav,a\n", "no column 'split'"),
         ("path,label,split\n", "lists no clips"),
         ("path,label,split\nclip000.wav,,train\n", "an empty cell, or NaN, in the column 'label'"),
@@ -248,4 +248,4 @@ def test_other_column_names_are_given_by_options_and_the_build_ends_with_split_b
     assert cells == [["a", "0", "3", "3"], ["b", "1", "1", "2"], ["all", "1", "4", "5"]]
     clips = Store.open(tmp_path / "store").clips
     assert clips["group"].to_pylist() == [f"place{number}" for number in range(5)]
-    assert_refused(build(table, tmp_path / "other"), tmp_path / "other", "--path-column", "--label-column", "--split-column")
+    assert_refused(build(table, tmp_path / "other"), tmp_path / "other", "--path-column", "--split-column")

@@ -35,7 +35,7 @@ INDEXES = {
     "quieter": "85f9ee45d0ddb098",
     "evaluated+quieter": "e7ffb0f5b70d8806",
 }
-CLIPS = "6f966e47e4a41d96"
+CLIPS = "8239724e6c8ffac5"
 
 
 @dataclass(frozen=True)

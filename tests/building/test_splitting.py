@@ -14,7 +14,7 @@ CLIPS = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 30).map(str)),
 
 
 def unzip(clips):
-    return [label for label, _ in clips], [group for _, group in clips]
+    return [[label] for label, _ in clips], [group for _, group in clips]
 
 
 @given(clips=CLIPS, shares=SHARES, seed=st.integers(0, 5))
@@ -39,7 +39,7 @@ def test_the_order_of_the_clips_does_not_matter_and_the_same_seed_gives_the_same
 @given(clips=CLIPS, shares=SHARES, seed=st.integers(0, 5))
 def test_where_a_group_has_one_label_each_split_has_its_share_of_every_label(clips, shares, seed):
     labels, groups = [label for label, _ in clips], [f"{label}{group}" for label, group in clips]
-    splits = assign_splits(labels, groups, shares, seed)
+    splits = assign_splits([[label] for label in labels], groups, shares, seed)
     largest = Counter()
     for (label, _), size in Counter(zip(labels, groups, strict=True)).items():
         largest[label] = max(largest[label], size)
@@ -55,7 +55,7 @@ def test_where_a_group_has_one_label_each_split_has_its_share_of_every_label(cli
 def test_speakers_with_many_labels_are_divided_close_to_the_shares(shares):
     random = np.random.default_rng(0)
     speakers, labels = random.zipf(1.5, 20_000) % 400, random.integers(0, 12, 20_000)
-    splits = assign_splits([str(label) for label in labels], [str(speaker) for speaker in speakers], shares)
+    splits = assign_splits([[str(label)] for label in labels], [str(speaker) for speaker in speakers], shares)
     biggest = np.bincount(speakers).max() / 20_000
     for split, share in enumerate(shares):
         assert abs(splits.count(split) / 20_000 - share) < max(0.01, biggest)
@@ -63,11 +63,22 @@ def test_speakers_with_many_labels_are_divided_close_to_the_shares(shares):
 
 def test_rare_labels_do_not_all_end_up_in_the_largest_split():
     labels = [f"label{number // 5}" for number in range(500)]
-    splits = assign_splits(labels, [str(number) for number in range(500)], [0.8, 0.1, 0.1])
+    splits = assign_splits([[label] for label in labels], [str(number) for number in range(500)], [0.8, 0.1, 0.1])
     assert Counter(splits) == {0: 400, 1: 50, 2: 50}
 
 
 def test_another_seed_is_another_division():
-    labels, groups = ["a"] * 100, [str(number) for number in range(100)]
+    labels, groups = [["a"]] * 100, [str(number) for number in range(100)]
     divisions = {tuple(assign_splits(labels, groups, [0.5, 0.5], seed)) for seed in range(10)}
     assert len(divisions) == 10
+
+
+def test_every_label_of_a_clip_counts_and_a_clip_may_have_none():
+    random = np.random.default_rng(0)
+    labels = [[name for name, share in zip("abc", (0.5, 0.2, 0.05), strict=True) if random.random() < share] for _ in range(1000)]
+    assert [] in labels
+    splits = assign_splits(labels, [str(number) for number in range(1000)], [0.6, 0.4])
+    for name in "abc":
+        own = [split for split, clip in zip(splits, labels, strict=True) if name in clip]
+        assert abs(own.count(0) / len(own) - 0.6) < 0.05
+    assert abs(splits.count(0) / 1000 - 0.6) < 0.05

@@ -84,7 +84,7 @@ def test_delimiters_at_the_ends_of_lines_and_empty_lines_are_no_clips(tmp_path):
         ("path,label,split,note,note\na.wav,a,train,x,y\n", "the column 'note' is there 2 times"),
         ("path,label,split,label\na.wav,a,train,y\n", "the column 'label' is there 2 times"),
         ("filename,label,split\na.wav,a,train\n", "no column 'path'; it has filename, label, split; name it with --path-column"),
-        ("path,category,split\na.wav,a,train\n", "--label-column"),
+        ("path,lable,split\na.wav,a,train\n", "--label-column"),
         ("path,label\na.wav,a\n", "--split-column"),
     ],
 )

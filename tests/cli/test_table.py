@@ -174,7 +174,9 @@ def test_a_hugging_face_data_set_that_was_saved_to_disk_is_unpacked(tmp_path, hu
     (tmp_path / "one").mkdir()
     done = table(tmp_path / "saved" / "train", tmp_path / "one" / "clips.csv", "--label-column", "class", "--split", "0.5,0.5")
     assert len(rows_of(done, tmp_path / "one" / "clips.csv")) == 3
-    assert_refused(table(tmp_path / "saved", tmp_path / "x.csv"), "no column 'label'", "--label-column")
+    done = table(tmp_path / "saved", tmp_path / "x.csv")
+    assert "no column label, labels or target" in done.stdout
+    assert "if it is one of class, speaker, words, name it with --label-column" in done.stdout
 
 
 def test_the_parquet_files_of_a_hub_are_unpacked(tmp_path, hugging_face):
@@ -223,6 +225,7 @@ def test_sources_that_are_none_are_refused(tmp_path):
     write(tmp_path / "flat" / "a.wav")
     for source, message in (("absent", "check the path"), ("empty", "no audio files"), ("cut.tar", "not readable as a WebDataset tar")):
         assert_refused(table(tmp_path / source, tmp_path / "clips.csv"), message)
+    write(tmp_path / "flat" / "dog" / "b.wav")
     assert_refused(table(tmp_path / "flat", tmp_path / "clips.csv"), "'a.wav' is in no class folder")
     assert_refused(table(tmp_path / "flat", tmp_path / "clips.parquet"), ".csv")
 

@@ -233,9 +233,7 @@ def test_tars_become_a_store_whose_samples_are_the_tars_audio(tmp_path):
                     info = tarfile.TarInfo(f"{number}.{name}")
                     info.size = len(data)
                     tar.addfile(info, io.BytesIO(data))
-    rows = named_rows(
-        unpack(tar_clips([str(tmp_path / f"train-{n}.tar") for n in range(2)], Counter()), tmp_path / "clips-audio"), None, None
-    )
+    rows = named_rows(unpack(tar_clips([str(tmp_path / f"train-{n}.tar") for n in range(2)], Counter()), tmp_path / "clips-audio"), {})
     write_rows(tmp_path / "clips.csv", rows)
     build(tmp_path / "clips.csv", str(tmp_path / "store"), conditions=parse_conditions("original,mp3_64"), workers=1)
     dataset = wds.FluidWrapper(pipeline({"draw": "union", "mixture": {"original": 1, "mp3_64": 1}}, tmp_path / "store")).decode(decoder)
@@ -252,3 +250,17 @@ def test_tars_become_a_store_whose_samples_are_the_tars_audio(tmp_path):
         assert (row["label"], row["snr"]) == (str(int(number) % 3), number)
         seen[row["condition"], shard, number] += 1
     assert seen == Counter((condition, shard, number) for condition in ("original", "mp3_64") for shard in "01" for number in "012345")
+
+
+@pytest.mark.parametrize("target", ["labels", "target", None])
+def test_only_one_label_per_clip_is_a_member_and_other_targets_are_in_the_json(kinds, target):
+    store = Store.open(kinds[target])
+    clips = {clip["clip_id"]: clip for clip in store.clips.to_pylist()}
+    samples = list(wds.DataPipeline(pipeline({"draw": "union", "mixture": {"original": 1}}, store, batch_size=6)))
+    assert len(samples) == 18
+    for sample in samples:
+        row = metadata(sample)
+        assert "cls" not in sample
+        assert {name: row.get(name) for name in ("label", "labels", "target")} == {
+            name: clips[row["clip_id"]].get(name) for name in ("label", "labels", "target")
+        }
