@@ -15,7 +15,8 @@ from streamaug.streaming import Cache, Stream
 from streamaug.streaming.cropping import Cropping
 from train.errors import RunError
 from train.models import Classifier
-from train.predictions import SCHEMA
+from train.predictions import schema_of
+from train.task import task_of
 
 BATCH = 64
 
@@ -55,19 +56,21 @@ def probabilities_of(
             f"condition '{condition}' of {store.url} has {available} of the {expected} clips of split '{split}', so tables would compare "
             "different clips; leave it out of the evaluated conditions, or build it for all clips"
         )
-    return torch.cat([_probabilities(model, batch["logmel"]) for batch in stream]).numpy()
+    task = task_of(store)
+    return torch.cat([task.probabilities(_logits(model, batch["logmel"])) for batch in stream]).numpy()
 
 
 @torch.inference_mode()
-def _probabilities(model: Classifier, features: torch.Tensor) -> torch.Tensor:
+def _logits(model: Classifier, features: torch.Tensor) -> torch.Tensor:
     logits: torch.Tensor = model(features.to(next(model.parameters()).device))
-    return logits.float().softmax(1).cpu()
+    return logits.float().cpu()
 
 
 def predictions_of(
     store: StoreLike, split: str, condition: str, probabilities: np.ndarray, *, row: str, seed: int, fold: str | None = None
 ) -> pa.Table:
-    """A table of predictions (`train.predictions.SCHEMA`) from class probabilities.
+    """A table of predictions (`train.predictions.SCHEMA`, or `LABELS_SCHEMA` if the store has several
+    labels per clip) from class probabilities.
 
     Args:
         store: The opened store.
@@ -83,7 +86,11 @@ def predictions_of(
     groups = pc.coalesce(clips["group"], clips["clip_id"])
     if name := split_store(condition)[0]:
         groups = pc.binary_join_element_wise(name, groups, ":")
-    return pa.table(
+    if store.manifest.target == "labels":
+        learned = {"labels": clips["labels"]}
+    else:
+        learned = {"label": clips["label"], "predicted": pa.array(store.manifest.labels).take(pa.array(probabilities.argmax(1)))}
+    table = pa.table(
         {
             "row": [row] * count,
             "seed": [seed] * count,
@@ -91,11 +98,11 @@ def predictions_of(
             "condition": [condition] * count,
             "clip_id": clips["clip_id"],
             "group": groups,
-            "label": clips["label"],
-            "predicted": pa.array(store.manifest.labels).take(pa.array(probabilities.argmax(1))),
+            **learned,
             "probabilities": pa.array(list(probabilities), pa.list_(pa.float32())),
         }
-    ).cast(SCHEMA)
+    )
+    return table.cast(schema_of(table))
 
 
 def _evaluated_rows(store: StoreLike, split: str, condition: str) -> np.ndarray:
@@ -120,7 +127,10 @@ def check_one_length(store: StoreLike, crop: Crop | None) -> int:
 
 def check_labels(store: StoreLike, split: str) -> None:
     """Raise RunError if a label of the store has no clip in a split."""
-    present = set(store.clips["label"].take(pa.array(split_rows(store, split))).to_pylist())
+    name = store.manifest.target
+    assert name in ("label", "labels"), "task_of comes first"
+    column = store.clips[name].take(pa.array(split_rows(store, split)))
+    present = set((column if name == "label" else pc.list_flatten(column)).to_pylist())
     missing = [label for label in store.manifest.labels if label not in present]
     if missing:
         raise RunError(

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
+from train.precision import Precisions
 from train.results import Accuracies
 
 
@@ -38,6 +39,12 @@ def accuracy_map(table: Accuracies, names: Mapping[str, str]) -> bytes:
     return matrix(
         table.means, rows, table.conditions, title="Accuracy by training row and evaluated condition", label="accuracy", low=0.0, high=1.0
     )
+
+
+def precision_map(table: Precisions) -> bytes:
+    """Heat map of the average precision of each label in each condition."""
+    title = "Average precision by label and evaluated condition"
+    return matrix(table.values, table.labels, table.conditions, title=title, label="average precision", low=0.0, high=1.0)
 
 
 def learning_curves(runs: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]]) -> bytes:

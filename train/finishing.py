@@ -3,23 +3,24 @@ report.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import pyarrow as pa
 
 from streamaug.files import write_whole
 from streamaug.planning import Plan
 from streamaug.planning.ledger import planned
-from streamaug.planning.open_plan import factorize
+from streamaug.planning.open_plan import label_columns
 from streamaug.store.catalogue import StoreLike
 from train.checkpoint import save_model
 from train.evaluate import predictions_of, probabilities_of
-from train.figures import accuracy_map, confusion_map, learning_curves
+from train.figures import accuracy_map, confusion_map, learning_curves, precision_map
 from train.models import Classifier
-from train.predictions import write_predictions
+from train.precision import precisions
+from train.predictions import in_order, write_predictions
 from train.preparing import Run
 from train.report import Picture, Section, Table, Text, page
-from train.results import Accuracies, accuracies, confusion, familiarity
+from train.results import accuracies, confusion, familiarity
 from train.run_folder import POSITION, PREDICTIONS, read_log
 from train.versions import versions
 
@@ -34,7 +35,7 @@ def finish_run(run: Run, model: Classifier, *, row: str, fold: str | None = None
         fold: Fold that was held out, if folds were.
 
     Returns:
-        The predictions (`train.predictions.SCHEMA`).
+        The predictions (`train.predictions.SCHEMA`, or `LABELS_SCHEMA`).
 
     Raises:
         RunError: A condition lacks clips of the evaluation split.
@@ -70,21 +71,15 @@ def write_report(run: Run, predictions: pa.Table) -> None:
         predictions: Of this run alone.
     """
     folder = run.folder
-    table = accuracies(predictions)
-    accuracy, ledger = accuracy_table(run, table), ledger_table(run.plan, run.store)
-    heat, curves = accuracy_map(table, {table.rows[0]: run.recipe.title}), learning_curves({table.rows[0]: read_log(folder)})
-    write_whole(folder / "table.csv", accuracy.csv())
-    write_whole(folder / "table.md", accuracy.markdown() + "\n")
+    table, heat, results = (_precision_results if run.store.manifest.target == "labels" else _accuracy_results)(run, predictions)
+    ledger, curves = ledger_table(run.plan, run.store), learning_curves({in_order(predictions, "row")[0]: read_log(folder)})
+    write_whole(folder / "table.csv", table.csv())
+    write_whole(folder / "table.md", table.markdown() + "\n")
     write_whole(folder / "heatmap.png", heat)
     write_whole(folder / "curves.png", curves)
     write_whole(folder / "ledger.csv", ledger.csv())
-    best, worst = (table.conditions[int(column)] for column in (table.means[0].argmax(), table.means[0].argmin()))
     sections = [
-        Section(title="Accuracy", parts=[accuracy, Picture(png=heat, alt="heat map of the accuracies")]),
-        Section(
-            title="Confusion matrices of the best and the worst condition",
-            parts=_confusion_pictures(run, predictions, [best, worst]),
-        ),
+        *results,
         Section(title="Training", parts=[Picture(png=curves, alt="loss and learning rate by step")]),
         Section(title="Ledger: planned rows of the first epoch", parts=[ledger]),
         Section(
@@ -102,24 +97,58 @@ def write_report(run: Run, predictions: pa.Table) -> None:
     write_whole(folder / "report.html", page(run.recipe.title, _lead(run), sections))
 
 
-def accuracy_table(run: Run, table: Accuracies) -> Table:
-    """Accuracy in each condition, and whether the model was trained on it."""
+def _accuracy_results(run: Run, predictions: pa.Table) -> tuple[Table, bytes, list[Section]]:
+    """The table, the heat map and the sections of a run that learned one label per clip."""
+    values = accuracies(predictions)
+    table, heat = _by_condition(run, values.conditions, values.means[0]), accuracy_map(values, {values.rows[0]: run.recipe.title})
+    best, worst = (values.conditions[int(column)] for column in (values.means[0].argmax(), values.means[0].argmin()))
+    sections = [
+        Section(title="Accuracy", parts=[table, Picture(png=heat, alt="heat map of the accuracies")]),
+        Section(
+            title="Confusion matrices of the best and the worst condition",
+            parts=_confusion_pictures(run, predictions, [best, worst]),
+        ),
+    ]
+    return table, heat, sections
+
+
+def _precision_results(run: Run, predictions: pa.Table) -> tuple[Table, bytes, list[Section]]:
+    """The same of a run that learned several labels per clip."""
+    values = precisions(predictions, run.store.manifest.labels)
+    table, heat = _by_condition(run, values.conditions, values.means), precision_map(values)
+    text = Text(
+        text="Mean average precision (mAP): the area under the curve of precision over recall, averaged over the labels. Guessing gives "
+        f"{values.shares[values.shares > 0].mean():.3f}, the mean share of the clips that have a label."
+    )
+    return (
+        table,
+        heat,
+        [
+            Section(title="Mean average precision", parts=[text, table]),
+            Section(title="Average precision of each label", parts=[Picture(png=heat, alt="heat map of the average precisions")]),
+        ],
+    )
+
+
+def _by_condition(run: Run, conditions: Sequence[str], values: Iterable[float]) -> Table:
+    """A number for each condition, and whether the model was trained on it."""
     return Table(
-        header=["", *table.conditions],
+        header=["", *conditions],
         rows=[
-            [run.recipe.title, *(f"{value:.3f}" for value in table.means[0])],
-            ["trained on it?", *(familiarity(name, run.recipe.conditions) for name in table.conditions)],
+            [run.recipe.title, *(f"{value:.3f}" for value in values)],
+            ["trained on it?", *(familiarity(name, run.recipe.conditions) for name in conditions)],
         ],
     )
 
 
 def ledger_table(plan: Plan, store: StoreLike) -> Table:
-    """Planned rows of the first epoch by condition and label."""
-    ledger = planned(plan, {"label": factorize(store.clips, "label")})
+    """Planned rows of the first epoch by condition and label; a row counts under each of its labels."""
+    ledger = planned(plan, label_columns(store))
     rows = [
-        [condition, *map(str, counts), str(sum(counts))] for condition, counts in zip(ledger.values[0], ledger.counts.tolist(), strict=True)
+        [condition, *map(str, counts), str(total)]
+        for condition, counts, total in zip(ledger.values[0], ledger.counts.tolist(), ledger.condition_rows.tolist(), strict=True)
     ]
-    return Table(header=["condition", *ledger.values[1], "all"], rows=rows)
+    return Table(header=["condition", *(label or "-" for label in ledger.values[1]), "all"], rows=rows)
 
 
 def _confusion_pictures(run: Run, predictions: pa.Table, conditions: Sequence[str]) -> list[Picture]:

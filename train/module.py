@@ -4,7 +4,6 @@ from typing import Any
 
 import lightning
 import torch
-import torch.nn.functional as F
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 
@@ -13,6 +12,7 @@ from train.errors import DivergedError
 from train.models import Classifier
 from train.resume import random_state, set_random_state
 from train.schedule import learning_rate
+from train.task import Task
 
 BN_RECALIBRATION_STEPS = 100
 """Steps at the end of a run, at most a quarter of it, over which batch normalisation's statistics
@@ -26,10 +26,11 @@ of a long run the two averages are the same.
 
 class Training(lightning.LightningModule):
     """Trains a classifier on batches of a stream: `logmel` (rows, [views,] 3, mels, frames),
-    `label` and `position` (rows,).
+    `position` (rows,), and `label` or `labels`.
 
     Args:
         model: The classifier.
+        task: What it learns.
         total: Training steps.
         cycles: Cosine cycles of the learning rate.
         max_lr: Learning rate at the start of each cycle.
@@ -39,24 +40,24 @@ class Training(lightning.LightningModule):
     """
 
     def __init__(
-        self, model: Classifier, *, total: int, cycles: int, max_lr: float, momentum: float, seed: int, consistency: float = 0.0
+        self, model: Classifier, task: Task, *, total: int, cycles: int, max_lr: float, momentum: float, seed: int, consistency: float = 0.0
     ) -> None:
         super().__init__()
-        self.model = model
+        self.model, self.task = model, task
         self.total, self.cycles, self.max_lr, self.momentum = total, cycles, max_lr, momentum
         self.seed, self.consistency = seed, consistency
 
     def training_step(self, batch: dict[str, Any]) -> Tensor:
         positions = batch["position"].tolist()
         views = batch["logmel"] if batch["logmel"].ndim == 5 else batch["logmel"][:, None]
-        targets = F.one_hot(batch["label"], self.model.classes).to(views)
+        targets = self.task.targets(batch, self.model.classes).to(views)
         # All views of a clip are masked, cropped and mixed in the same way, so that only their
         # conditions differ.
         mixed = [self._augment(view, targets, positions) for view in views.unbind(1)]
         logits = self.model(torch.cat([features for features, _ in mixed]))
-        loss = F.cross_entropy(logits, torch.cat([labels for _, labels in mixed]))
+        loss = self.task.loss(logits, torch.cat([labels for _, labels in mixed]))
         if self.consistency:
-            loss = loss + self.consistency * divergence(logits.view(len(mixed), -1, self.model.classes))
+            loss = loss + self.consistency * self.task.divergence(logits.view(len(mixed), -1, self.model.classes))
         if not loss.isfinite():
             raise DivergedError(
                 f"the loss is {loss.item()} at step {self.global_step}; lower learning_rate, or check the clips of this step "
@@ -106,18 +107,3 @@ class Training(lightning.LightningModule):
     def on_train_start(self) -> None:
         if hasattr(self, "_random"):
             set_random_state(self._random)
-
-
-def divergence(logits: Tensor) -> Tensor:
-    """Mean Kullback-Leibler divergence of each view's classes from the views' mean (Jensen-Shannon,
-    in nats).
-
-    Args:
-        logits: Of shape (views, rows, classes).
-
-    >>> round(divergence(torch.tensor([[[99.0, 0.0]], [[0.0, 99.0]]])).item(), 4)  # complete disagreement: ln 2
-    0.6931
-    """
-    logs = logits.log_softmax(-1)
-    mean = logs.exp().mean(0)
-    return (logs.exp() * (logs - mean.log())).sum(-1).mean()

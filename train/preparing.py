@@ -17,6 +17,7 @@ from train.config import RunConfig
 from train.errors import RunError
 from train.evaluate import check_labels, check_one_length
 from train.results import paper_order
+from train.task import Task, task_of
 
 CLIPS_PER_STEP = 64
 
@@ -55,6 +56,10 @@ class Run:
     def batch_size(self) -> int:
         """Rows of a step, over all ranks; see `rows_per_step`."""
         return rows_per_step(self.plan.views, self.config.devices)
+
+    @property
+    def task(self) -> Task:
+        return task_of(self.store)
 
     def stream(self) -> Stream:
         """The training stream of this rank, from the start of the plan.
@@ -96,7 +101,8 @@ def prepare(config: RunConfig) -> Run:
         config: The run's settings.
 
     Raises:
-        RunError: A split lacks a label, or the clips differ in length or are too short.
+        RunError: The store has no labels, a split lacks one, or the clips differ in length or are
+            too short.
         RecipeError: The recipe is wrong, or names a condition that the store lacks.
         StoreError: There is no such store, condition or split.
         StreamaugError: An epoch has fewer rows than one step.
@@ -109,6 +115,7 @@ def prepare(config: RunConfig) -> Run:
     conditions = tuple(paper_order(config.conditions or store.conditions))
     for condition in conditions:
         store.locations(condition)
+    task_of(store)
     for split in (config.train_on, config.evaluate_on):
         check_labels(store, split)
     plan = open_plan(recipe, store, split=config.train_on, seed=config.seed)

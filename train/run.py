@@ -75,6 +75,7 @@ def fit(run: Run, *, resume: bool = False, quiet: bool = False) -> Classifier:
     model = MODELS[config.model](len(run.store.manifest.labels), config.width)
     training = Training(
         model,
+        run.task,
         total=run.total,
         cycles=config.model_cycles,
         max_lr=config.learning_rate,
@@ -135,7 +136,7 @@ def run_training(config: RunConfig, *, row: str, fold: str | None = None, resume
         quiet: Show no progress bar.
 
     Returns:
-        The predictions (`train.predictions.SCHEMA`).
+        The predictions (`train.predictions.SCHEMA`, or `LABELS_SCHEMA`).
 
     Raises:
         StreamaugError: Whatever `prepare`, `create_run_folder`, `fit` and `finish_run` raise.

@@ -28,6 +28,7 @@ from train.errors import RunError
 from train.figures import curves, matrix
 from train.report import Picture, Section, Table, Text, page
 from train.results import ORIGINAL, paper_order
+from train.task import check_one_label
 
 PAPER = ("mp3_64", "aac_32", "he-aac_16", "he-aac_32")
 """Conditions that the paper picked."""
@@ -164,6 +165,7 @@ def main(
     if out.exists() and any(out.iterdir()):
         raise RunError(f"{out} is already in use; choose another folder with --out")
     opened = Store.open(store)
+    check_one_label(opened)
     candidates = [str(name) for name in parse_conditions(conditions)] if conditions else list(opened.conditions)
     complete = [name for name in candidates if len(opened.index(name)) == opened.clips.num_rows]
     names = paper_order({ORIGINAL, *complete})

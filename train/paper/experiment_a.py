@@ -35,6 +35,7 @@ from train.paper.fusion import COARSE, GROUPS, two_stage
 from train.predictions import correct, in_order, write_predictions
 from train.report import Picture, Section, Table, Text, page
 from train.results import ORIGINAL, confusion
+from train.task import check_one_label
 from train.versions import versions
 
 TABLE_2 = (ORIGINAL, "aac_64", "mp3_64", "opus_32", "he-aac_32", "sbc_64", "mp3_32")
@@ -175,6 +176,7 @@ def main(
     if out.exists() and any(path.name != "features" for path in out.iterdir()):
         raise RunError(f"{out} is already in use; choose another folder with --out")
     opened = Store.open(store)
+    check_one_label(opened)
     names = [str(name) for name in parse_conditions(conditions)]
     if ORIGINAL not in names:
         raise RunError("--conditions lacks 'original', which the others are compared with; add it")

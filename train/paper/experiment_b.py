@@ -36,6 +36,7 @@ from train.report import Picture, Section, Table, Text, page
 from train.results import TABLE_3, paper_order
 from train.run import run_training
 from train.run_folder import POSITION, PREDICTIONS, load_run_config, read_log
+from train.task import check_one_label
 from train.versions import versions
 
 TABLE_3_RECIPES = Path(__file__).parent / "recipes" / "table3"
@@ -170,6 +171,7 @@ def experiment(
         StreamaugError: Whatever a run raises.
     """
     store = Store.open(common["store"], snapshot=_snapshot(out))
+    check_one_label(store)
     common = {**common, "snapshot": store.snapshot}  # all runs train on the same, whatever is built in the meantime
     folds = folds_of(store, column)
     planned_jobs = list(jobs(recipes, seeds, folds, column, out, common))
