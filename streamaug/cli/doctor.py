@@ -82,7 +82,7 @@ def _try(condition: Condition, settings: "Settings", rate: int) -> tuple[str, st
 def _decoder(decoding: "Decoding") -> str:
     """Name of what decodes a codec on this machine."""
     from streamaug.codecs import FLAC
-    from streamaug.codecs.decoding import flac_decoder
+    from streamaug.codecs.flac import flac_decoder
 
     if decoding == FLAC:
         return flac_decoder().partition(" ")[0]

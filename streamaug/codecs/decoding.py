@@ -1,32 +1,25 @@
 """Decode a bitstream to the samples of its clip: without the codec's delay, at the store's rate, as
 long as the original.
 
-PyAV decodes, and is always given the format. Where miniaudio is installed, it decodes FLAC: the
-same samples as soundfile's, in two thirds of the time.
+PyAV decodes, and is always given the format. FLAC has a decoder of its own, see `flac.py`.
 """
 
 import io
-import os
-import threading
-from collections.abc import Iterator
+from collections.abc import Generator
+from contextlib import closing
 from functools import cache
 from importlib.metadata import version
 from typing import TypeVar
 
 import av
 import numpy as np
-import soundfile
 import soxr
 
 from streamaug import plugins
-from streamaug.codecs.base import FLAC, Audio, Codec, Decoding
+from streamaug.codecs.base import Audio, Codec, Decoding
+from streamaug.codecs.flac import decode_flac, flac_decoder, is_flac
 from streamaug.codecs.pcm import padded
 from streamaug.errors import CorruptError, PluginError
-
-try:
-    import miniaudio
-except ImportError:  # it has no wheel for this machine
-    miniaudio = None
 
 Samples = TypeVar("Samples", int, np.ndarray)
 """Numbers of samples."""
@@ -43,28 +36,6 @@ _SHORTAGE = 2
 """Samples that may be missing at the end after resampling, whose rounding decides about one."""
 
 
-def _renew_lock() -> None:
-    """Give a forked process a lock of its own: a thread of its parent, which does not exist in it,
-    may have held the one that soundfile opens every file under."""
-    if hasattr(soundfile.SoundFile, "_sf_error_lock"):  # soundfile 0.14 and newer
-        soundfile.SoundFile._sf_error_lock = threading.Lock()
-
-
-os.register_at_fork(after_in_child=_renew_lock)
-
-
-def _flac(payload: bytes, channels: int) -> Audio:
-    if payload[:4] != b"fLaC":
-        raise ValueError("the format is not FLAC")
-    if miniaudio is not None:
-        sound = miniaudio.flac_read_f32(payload)
-        samples = np.frombuffer(sound.samples, np.float32).reshape(-1, sound.nchannels)
-        return Audio(samples=_taken(samples.T, channels), rate=sound.sample_rate)
-    with soundfile.SoundFile(io.BytesIO(payload)) as file:
-        samples = file.read(dtype="float32", always_2d=True)
-        return Audio(samples=_taken(samples.T, channels), rate=file.samplerate)
-
-
 def _taken(samples: np.ndarray, channels: int) -> np.ndarray:
     """The first channel of some, of shape (samples,); or the first two, (2, samples)."""
     if channels == 1:
@@ -75,7 +46,7 @@ def _taken(samples: np.ndarray, channels: int) -> np.ndarray:
     return samples[:channels]
 
 
-def _frames(payload: bytes, demuxer: str) -> Iterator[av.AudioFrame]:
+def _frames(payload: bytes, demuxer: str) -> Generator[av.AudioFrame, None, None]:
     if demuxer in _BARE:
         codec = av.CodecContext.create(demuxer, "r")
         assert isinstance(codec, av.AudioCodecContext)
@@ -86,25 +57,31 @@ def _frames(payload: bytes, demuxer: str) -> Iterator[av.AudioFrame]:
         yield from container.decode(container.streams.audio[0])
 
 
-def decode_file(payload: bytes, decoding: Decoding) -> Audio:
+def decode_file(payload: bytes, decoding: Decoding, until: tuple[int, int] | None = None) -> Audio:
     """Decode a bitstream of one of FFmpeg's formats, the delay still in, at the rate that it has:
     the first channel of what comes out (HE-AAC in ADTS decodes to two equal ones), or the first two.
 
     Args:
         payload: The bitstream.
         decoding: Its format.
+        until: A sample rate and a number of samples: a bitstream of that rate is decoded no further
+            than it takes to have so many. Default: all of it.
 
     Raises:
         Exception: What the decoder raises, if the bytes are not in this format.
     """
     if is_flac(decoding):
-        return _flac(payload, decoding.channels)
+        samples, rate = decode_flac(payload)
+        return Audio(samples=_taken(samples, decoding.channels), rate=rate)
     assert decoding.demuxer is not None
     # Frames are joined before they become arrays: SBC has three thousand of them in ten seconds.
     joined = av.AudioFifo()
-    for frame in _frames(payload, decoding.demuxer):
-        frame.pts = None  # the queue would check it against the frame before
-        joined.write(frame)
+    with closing(_frames(payload, decoding.demuxer)) as frames:
+        for frame in frames:
+            frame.pts = None  # the queue would check it against the frame before
+            joined.write(frame)
+            if until is not None and frame.sample_rate == until[0] and joined.samples >= until[1]:
+                break
     whole = joined.read()
     if whole is None:
         raise ValueError("there is no sound in it")
@@ -115,21 +92,11 @@ def decode_file(payload: bytes, decoding: Decoding) -> Audio:
     return Audio(samples=taken.astype(np.float32, copy=False), rate=whole.sample_rate)
 
 
-def is_flac(decoding: Decoding) -> bool:
-    """Whether the bitstreams are FLAC, which has a decoder of its own."""
-    return (decoding.codec, decoding.demuxer) == (FLAC.codec, FLAC.demuxer)
-
-
 @cache
 def decoder_version() -> str:
     """Names what decodes on this machine, for caches of features: other versions may give other
     samples."""
     return f"av {version('av')}, {flac_decoder()}, soxr {soxr.__version__}"
-
-
-def flac_decoder() -> str:
-    """Name and version of what decodes FLAC on this machine."""
-    return f"soundfile {soundfile.__libsndfile_version__}" if miniaudio is None else f"miniaudio {version('miniaudio')}"
 
 
 @cache  # looking through the installed packages takes longer than decoding a clip
@@ -202,9 +169,12 @@ def resample_clip(samples: np.ndarray, source: int, target: int) -> np.ndarray:
     return padded(resampled, 0, length - resampled.shape[-1])
 
 
-def decode(payload: bytes, *, decoding: Decoding, rate: int, delay: int, samples: int) -> np.ndarray:
+def decode(payload: bytes, *, decoding: Decoding, rate: int, delay: int, samples: int, part: tuple[int, int] | None = None) -> np.ndarray:
     """Decode a clip: float32 of shape (samples,), of two channels (2, samples), sample-aligned with
     its original, nominally in [-1, 1].
+
+    A part has the bits that it has in the whole. What comes after it is not decoded, unless the
+    bitstream has another rate or a plug-in decodes it; nor is what comes before it in FLAC.
 
     Args:
         payload: The bitstream.
@@ -213,23 +183,37 @@ def decode(payload: bytes, *, decoding: Decoding, rate: int, delay: int, samples
         delay: The codec's delay in samples at that rate; it is cut off the start.
         samples: Length of the clip in samples at that rate; what a codec adds at the end is cut
             off.
+        part: First sample of the clip that is wanted, and the one after the last. Default: all.
 
     Raises:
         CorruptError: The bytes cannot be decoded, or hold too few samples.
         PluginError: A plug-in decodes this codec, and it is not installed or does not load.
     """
+    start, stop = part or (0, samples)
     try:
-        if decoding.demuxer is None:
-            audio = _decode_by_plugin(payload, decoding.codec, decoding.channels)
-        else:
-            audio = decode_file(payload, decoding)
+        audio, first = _decode_from(payload, decoding, rate, delay + start, delay + stop)
     except PluginError:
         raise
     except Exception as error:  # each decoder has its own kinds, all of them are about the bytes
         raise CorruptError(f"a bitstream '{decoding.codec}' of {len(payload)} bytes cannot be decoded: {error}") from error
-    needed = -(-(delay + samples) * audio.rate // rate)
-    decoded = resample(audio.samples[..., : needed + _MARGIN], audio.rate, rate)[..., delay : delay + samples]
-    missing = samples - decoded.shape[-1]
+    if audio.rate == rate:
+        decoded = audio.samples[..., delay + start - first : delay + stop - first]
+    else:  # all of it, for the resampler gives other bits to a part
+        needed = -(-(delay + samples) * audio.rate // rate)
+        decoded = resample(audio.samples[..., : needed + _MARGIN], audio.rate, rate)[..., delay + start : delay + stop]
+    missing = stop - start - decoded.shape[-1]
     if missing > _SHORTAGE:
-        raise CorruptError(f"a bitstream '{decoding.codec}' of {len(payload)} bytes holds {decoded.shape[-1]} samples of {samples}")
+        raise CorruptError(f"a bitstream '{decoding.codec}' of {len(payload)} bytes holds {start + decoded.shape[-1]} samples of {samples}")
     return padded(decoded, 0, missing) if missing else decoded
+
+
+def _decode_from(payload: bytes, decoding: Decoding, rate: int, start: int, stop: int) -> tuple[Audio, int]:
+    """Decode the samples between two of a bitstream of a rate, perhaps more around them, or all of
+    one of another rate; returns the number of the first one, too."""
+    if decoding.demuxer is None:
+        return _decode_by_plugin(payload, decoding.codec, decoding.channels), 0
+    if is_flac(decoding):
+        samples, actual = decode_flac(payload, start, stop)
+        if actual == rate:
+            return Audio(samples=_taken(samples, decoding.channels), rate=rate), start
+    return decode_file(payload, decoding, (rate, stop)), 0

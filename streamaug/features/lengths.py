@@ -52,7 +52,10 @@ def check_shapes(feature: Feature, key: str, rate: int, lengths: Lengths) -> Non
 def _shape(feature: Feature, key: str, rate: int, samples: int, lengths: Lengths) -> tuple[int, ...]:
     remedy = ""
     if samples == lengths.shortest < lengths.longest:
-        remedy = f"; the shortest is clip '{lengths.clip}'; fill short clips up with crop=Crop(seconds=..., pad='zeros'), or leave them out"
+        remedy = (
+            f"; the shortest is clip '{lengths.clip}'; fill short clips up with crop=Crop(seconds=..., pad='zeros') or --crop, "
+            "or leave them out"
+        )
     try:
         shape = feature.shape(samples)
     except FeatureError:

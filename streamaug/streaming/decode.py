@@ -121,17 +121,18 @@ def decode_row(task: DecodeTask, outs: Sequence[Tensor], *, is_alone: bool = Fal
     assert processing is not None
     if isinstance(task.payload, StoredForms):
         return _recall_row(task, task.payload, processing, outs, is_alone=is_alone)
-    asked = time.perf_counter()
+    span, asked = task.span, time.perf_counter()
     payload = task.payload.load() if isinstance(task.payload, LocalBitstream) else task.payload
     begun = time.perf_counter()
+    is_resampled = task.rate != task.row_rate
+    part = (0, task.samples) if is_resampled else (span.start, span.stop)  # the resampler gives other bits to a part
     try:
-        samples = decode(payload, decoding=task.decoding, rate=task.rate, delay=task.delay, samples=task.samples)
+        sound = decode(payload, decoding=task.decoding, rate=task.rate, delay=task.delay, samples=task.samples, part=part)
     except CorruptError as error:
         raise CorruptError(f"{error}; rebuild the condition with 'streamaug build --replace'") from error
-    samples = resample_clip(samples, task.rate, task.row_rate)
+    if is_resampled:
+        sound = resample_clip(sound, task.rate, task.row_rate)[..., span.start : span.stop]
     decoded = time.perf_counter()
-    span = task.span
-    sound = samples[..., span.start : span.stop]
     if processing.augmentation is not None and task.row is not None:
         sound = augment_waveform(processing.augmentation, sound, task.row_rate, task.row, is_alone=is_alone)
     waveform = torch.from_numpy(span.fill(sound))

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from streamaug.codecs import FLAC, Decoding, calibrate, decode, decode_file, decoder_version, decoding, load_settings
+from streamaug.codecs import FLAC, Decoding, calibrate, decode, decode_file, decoder_version, flac, load_settings
 from streamaug.codecs.pcm import encode_flac
 from streamaug.conditions import Condition
 from streamaug.errors import CorruptError, PluginError
@@ -57,7 +57,7 @@ def test_flac_gives_the_same_samples_with_and_without_miniaudio(monkeypatch, bit
     file = io.BytesIO()
     soundfile.write(file, signal, 44_100, format="FLAC", subtype=f"PCM_{bits}")
     fast = decode_file(file.getvalue(), FLAC)
-    monkeypatch.setattr(decoding, "miniaudio", None)
+    monkeypatch.setattr(flac, "miniaudio", None)
     slow = decode_file(file.getvalue(), FLAC)
     assert fast.rate == slow.rate == 44_100
     np.testing.assert_array_equal(fast.samples, slow.samples)
@@ -67,7 +67,7 @@ def test_flac_gives_the_same_samples_with_and_without_miniaudio(monkeypatch, bit
 @pytest.mark.parametrize("damage", ["cut", "altered"])
 def test_a_damaged_flac_is_refused(monkeypatch, damage, without_miniaudio):
     if without_miniaudio:
-        monkeypatch.setattr(decoding, "miniaudio", None)
+        monkeypatch.setattr(flac, "miniaudio", None)
     payload = bytearray(encode_flac(noise(), RATE))
     if damage == "cut":
         del payload[len(payload) // 2 :]
@@ -104,16 +104,16 @@ assert shift(samples, signal, 16_000) == 0
 
 def test_the_version_names_every_decoder(monkeypatch):
     assert [part.split()[0] for part in decoder_version.__wrapped__().split(", ")] == ["av", "miniaudio", "soxr"]
-    monkeypatch.setattr(decoding, "miniaudio", None)
+    monkeypatch.setattr(flac, "miniaudio", None)
     assert [part.split()[0] for part in decoder_version.__wrapped__().split(", ")] == ["av", "soundfile", "soxr"]
 
 
 FORKED = """
 import os, signal, soundfile, numpy as np
-from streamaug.codecs import FLAC, decode, decoding
+from streamaug.codecs import FLAC, decode, flac
 from streamaug.codecs.pcm import encode_flac
 payload = encode_flac(np.arange(8000, dtype=np.int16), 8000)
-decoding.miniaudio = None
+flac.miniaudio = None
 held = getattr(soundfile.SoundFile, "_sf_error_lock", None)
 if held is not None:
     held.acquire()  # as a thread that is opening a file
