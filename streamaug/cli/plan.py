@@ -109,7 +109,7 @@ def _padding_line(plan: "Plan", epoch: int) -> str:
     from streamaug.planning.padding import measure_padding
 
     padding = measure_padding(plan, epoch)
-    which = f"the first {padding.rows} rows of " if padding.rows < plan.epoch_size(epoch) else ""
+    which = "" if padding.whole else f"the first {padding.rows} rows of "
     shuffled, bucketed = (f"{each / (padding.samples + each):.1%}" for each in (padding.shuffled, padding.bucketed))
     return f"padding in {which}epoch {epoch}: {bucketed} of the samples, and {shuffled} in a full shuffle"
 

@@ -15,19 +15,21 @@ class Padding:
 
     Args:
         rows: Rows that were measured, from the first of the epoch on.
+        whole: Whether these are all batches of the epoch.
         samples: Samples of their clips.
         shuffled: Padding in a full shuffle, in samples.
         bucketed: Padding in the buckets of the plan, in samples.
     """
 
     rows: int
+    whole: bool
     samples: int
     shuffled: int
     bucketed: int
 
 
 def measure_padding(plan: Plan, epoch: int) -> Padding:
-    """Measure the padding of an epoch, or of its first 100 000 rows.
+    """Measure the padding of an epoch's whole batches, or of those in its first 100 000 rows.
 
     Args:
         plan: A plan with buckets.
@@ -36,12 +38,14 @@ def measure_padding(plan: Plan, epoch: int) -> Padding:
     opened, bucket = plan.epoch(epoch), plan.recipe.bucket
     if opened.buckets is None or bucket is None:
         raise ValueError("padding is measured for plans with buckets")
-    rows = min(opened.size, _MOST_ROWS // bucket.rows * bucket.rows or bucket.rows)
+    most = _MOST_ROWS // bucket.rows * bucket.rows or bucket.rows
+    rows = min(opened.size // bucket.batch * bucket.batch or opened.size, most)
     positions = np.arange(rows)
     shuffled, bucketed = (opened.buckets.lengths(each) for each in (positions, opened.buckets.sources(positions)))
     samples = int(shuffled.sum())
     return Padding(
         rows=rows,
+        whole=opened.size - rows < bucket.batch,
         samples=samples,
         shuffled=_padded(shuffled, bucket.batch) - samples,
         bucketed=_padded(bucketed, bucket.batch) - samples,

@@ -87,17 +87,18 @@ def test_padding_is_what_batches_need_beyond_their_clips() -> None:
     plan, full = plans_of(Bucket(rows=200, batch=20))
     padding = measure_padding(plan, 0)
     for measured, lengths in ((padding.bucketed, lengths_of(plan)), (padding.shuffled, lengths_of(full))):
-        batches = np.split(lengths, range(20, len(lengths), 20))
+        batches = lengths[: len(lengths) // 20 * 20].reshape(-1, 20)
         assert measured == sum(int(part.max()) * len(part) - int(part.sum()) for part in batches)
     assert padding.bucketed < 0.4 * padding.shuffled
-    assert (padding.rows, padding.samples) == (plan.epoch_size(0), lengths_of(plan).sum())
+    assert (padding.rows, padding.whole) == (plan.epoch_size(0) // 20 * 20, True)
+    assert padding.samples == lengths_of(plan)[: padding.rows].sum()
 
 
 def test_padding_of_a_long_epoch_is_measured_in_whole_buckets_of_its_beginning() -> None:
     held = Inventory(clips=range(60_000), available={"original": None}, lengths=np.arange(60_000) % 997)
     mixed = replace(recipe("union", {"original": 2}), bucket=Bucket(rows=3200, batch=64))
     padding = measure_padding(Plan(recipe=mixed, inventory=held), 0)
-    assert padding.rows == 31 * 3200
+    assert (padding.rows, padding.whole) == (31 * 3200, False)
     assert padding.bucketed < 0.1 * padding.shuffled
 
 
