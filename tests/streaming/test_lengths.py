@@ -15,8 +15,10 @@ from streamaug.building.build import build
 from streamaug.conditions import parse_conditions
 from streamaug.errors import FeatureError
 from streamaug.features import LogMel
+from streamaug.planning.open_plan import open_plan
+from streamaug.planning.padding import measure_padding
 from streamaug.planning.sequential import PlanLike
-from streamaug.recipes import Recipe
+from streamaug.recipes import Recipe, load_recipe
 from streamaug.store import Store
 from streamaug.store.location import Location
 from streamaug.streaming import Cache, Stream
@@ -62,6 +64,19 @@ def test_rows_are_the_decoded_clips_and_zeros_after_them(varied: Store, recipe: 
             assert np.array_equal(row[: len(sound)], sound)
             assert not row[len(sound) :].any()
         assert "frames" not in batch
+
+
+@pytest.mark.parametrize("tail", ["drop", "keep"])
+def test_buckets_save_the_padding_that_the_plan_promises(varied: Store, tail: str) -> None:
+    recipe = {"draw": "union", "shuffle": {"bucket": 24, "batch": 8}, "mixture": {"original": 1, "alaw_64": 1, "mp3_24": 1}}
+    bucketed, shuffled = (stream(each, varied, tail=tail) for each in (recipe, recipe | {"shuffle": "full"}))
+    served, full = ([batch for batch in each if len(batch["length"]) == 8] for each in (bucketed, shuffled))
+    padding = measure_padding(open_plan(load_recipe(recipe), varied), 0)
+    for batches, promised in ((served, padding.bucketed), (full, padding.shuffled)):
+        assert sum(batch["waveform"].numel() - int(batch["length"].sum()) for batch in batches) == promised
+    assert padding.bucketed < padding.shuffled / 2
+    rows = [sorted((clip, condition) for batch in each for clip, condition in pairs([batch])) for each in (served, full)]
+    assert rows[0] == rows[1]
 
 
 def test_features_are_computed_of_each_clips_own_samples(varied: Store, recipe: Recipe) -> None:
