@@ -16,6 +16,7 @@ import torch
 
 from streamaug.building.build import build
 from streamaug.codecs import Decoding, decode
+from streamaug.codecs.decoding import resample_clip
 from streamaug.conditions import parse_conditions
 from streamaug.features import LogMel
 from streamaug.features.lengths import Lengths
@@ -81,39 +82,40 @@ def payload_of(store: Store, bitstreams: BitstreamLocations, clip: int) -> bytes
     return store.folder.read_range(bitstreams.path(clip), start, start + int(bitstreams.size[clip]))
 
 
-def bare_loop(work: Path, features: str = "static", *, is_mixed: bool = False) -> float:
-    """Clips per second of one core that decodes bitstreams from memory and computes log-mel, over
+def bare_loop(work: Path, features: str = "static", *, is_mixed: bool = False, rate: int = RATE) -> float:
+    """Clips per second of one core that decodes bitstreams from memory and computes a feature, over
     the mixture's rows.
 
     Args:
         work: As `prepare` made it.
-        features: `static`, or `logmel` with its deltas.
+        features: `static`, `logmel` with its deltas, or `waveform`.
         is_mixed: Whether the rows come in random order, as they do in training. Otherwise one codec
             comes after the other: its code and tables then stay in the processor's cache.
+        rate: Sample rate in Hz that clips are resampled to.
     """
     torch.set_num_threads(1)
     rows = json.loads((work / "rows.json").read_text())[::4]
     if is_mixed:
         rows = [rows[number] for number in np.random.default_rng(0).permutation(len(rows))]
     payloads = [Path(row["audio"]).read_bytes() for row in rows]
-    lengths = Lengths(shortest=RATE * SECONDS, longest=RATE * SECONDS, clip="any")
-    feature = open_features(features, rate=RATE, lengths=lengths)[features]
-    out = torch.empty(feature.shape(RATE * SECONDS))
+    lengths = Lengths(shortest=rate * SECONDS, longest=rate * SECONDS, clip="any")
+    feature = open_features(features, rate=rate, lengths=lengths)[features]
+    out = torch.empty(feature.shape(rate * SECONDS))
     for _ in range(2):  # the second time everything is loaded, as for the stream and its peers
         begun = time.perf_counter()
         for row, payload in zip(rows, payloads, strict=True):
             decoding = Decoding(codec=row["codec"], demuxer=row["demuxer"])
             samples = decode(payload, decoding=decoding, rate=RATE, delay=row["delay"], samples=RATE * SECONDS)
-            feature.expand(feature.compute(torch.from_numpy(samples)), out)
-        rate = len(rows) / (time.perf_counter() - begun)
-    return rate
+            feature.expand(feature.compute(torch.from_numpy(resample_clip(samples, RATE, rate))), out)
+        seconds = time.perf_counter() - begun
+    return len(rows) / seconds
 
 
-def bare_loops(work: Path, count: int, features: str = "static", *, is_mixed: bool = False) -> float:
+def bare_loops(work: Path, count: int, features: str = "static", *, is_mixed: bool = False, rate: int = RATE) -> float:
     """The same in so many processes at the same time, together, with the settings of decode
     processes.
     """
-    call = f"bare_loop(Path({str(work)!r}), {features!r}, is_mixed={is_mixed})"
+    call = f"bare_loop(Path({str(work)!r}), {features!r}, is_mixed={is_mixed}, rate={rate})"
     code = f"from pathlib import Path; from tools.bench_stream_clips import bare_loop; print({call})"
     environment = {**os.environ, **ENVIRONMENT}
     running = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=environment) for _ in range(count)]

@@ -166,7 +166,8 @@ def resample_clip(samples: np.ndarray, source: int, target: int) -> np.ndarray:
     """
     length = resampled_length(samples.shape[-1], source, target)
     resampled = resample(samples, source, target)[..., :length]
-    return padded(resampled, 0, length - resampled.shape[-1])
+    missing = length - resampled.shape[-1]
+    return padded(resampled, 0, missing) if missing else resampled
 
 
 def decode(payload: bytes, *, decoding: Decoding, rate: int, delay: int, samples: int, part: tuple[int, int] | None = None) -> np.ndarray:
