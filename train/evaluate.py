@@ -9,7 +9,7 @@ import torch
 
 from streamaug.condition_names import split_store
 from streamaug.crop import Crop
-from streamaug.store.catalogue import StoreLike, split_rows
+from streamaug.store.catalogue import StoreLike, clip_rates, common_rate, split_rows
 from streamaug.store.joined_clips import STORE_COLUMN
 from streamaug.streaming import Cache, Stream
 from streamaug.streaming.cropping import Cropping
@@ -115,8 +115,8 @@ def _evaluated_rows(store: StoreLike, split: str, condition: str) -> np.ndarray:
 def check_one_length(store: StoreLike, crop: Crop | None) -> int:
     """Samples of every clip, or of its crop. Raises RunError if they differ: the models would take
     what fills the shorter ones up for sound."""
-    rate, samples = store.manifest.rate, store.clips["samples"].to_numpy()
-    rows = Cropping(samples=samples, store_rate=rate, rate=rate, crop=crop).row_samples(np.arange(len(samples)))
+    rate, samples = common_rate(store), store.clips["samples"].to_numpy()
+    rows = Cropping(samples=samples, rates=clip_rates(store), rate=rate, crop=crop).row_samples(np.arange(len(samples)))
     if rows.min() < rows.max():
         raise RunError(
             f"{store.url}: its clips have {samples.min() / rate:.2f} to {samples.max() / rate:.2f} s, but the models need one length; "

@@ -10,7 +10,7 @@ from streamaug.planning import Plan
 from streamaug.planning.open_plan import open_plan
 from streamaug.planning.open_stores import open_stores
 from streamaug.recipes import Recipe, load_recipe
-from streamaug.store.catalogue import StoreLike, on_snapshot
+from streamaug.store.catalogue import StoreLike, common_rate, on_snapshot
 from streamaug.streaming import Stream
 from train.augment import CROP_FRAMES
 from train.config import RunConfig
@@ -128,11 +128,11 @@ def prepare(config: RunConfig) -> Run:
 def check_length(store: StoreLike, crop: Crop | None) -> None:
     """Raise RunError if the store's clips, or their crops, differ in length or are too short for the
     models."""
-    samples = check_one_length(store, crop)
-    log_mel = LogMel(rate=store.manifest.rate)
+    samples, rate = check_one_length(store, crop), common_rate(store)
+    log_mel = LogMel(rate=rate)
     if log_mel.frames(samples) - 2 * EDGE - CROP_FRAMES < FEWEST_FRAMES:
-        needed = (FEWEST_FRAMES + 2 * EDGE + CROP_FRAMES - 1) * log_mel.hop / store.manifest.rate
+        needed = (FEWEST_FRAMES + 2 * EDGE + CROP_FRAMES - 1) * log_mel.hop / rate
         raise RunError(
-            f"{store.url}: clips have {samples / store.manifest.rate:.2f} s, but the models need {needed:.2f} s; give the run a 'crop' of "
+            f"{store.url}: clips have {samples / rate:.2f} s, but the models need {needed:.2f} s; give the run a 'crop' of "
             f"{math.ceil(100 * needed) / 100:.2f} seconds or more with 'pad: zeros', or build the store with --seconds of as many"
         )

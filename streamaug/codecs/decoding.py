@@ -142,7 +142,7 @@ def resample(samples: np.ndarray, source: int, target: int) -> np.ndarray:
     return resampled
 
 
-def resampled_length(samples: Samples, source: int, target: int) -> Samples:
+def resampled_length(samples: Samples, source: Samples, target: int) -> Samples:
     """Samples that a clip has at another rate: an incomplete last one counts.
 
     >>> resampled_length(441_001, 44_100, 16_000)
@@ -150,10 +150,11 @@ def resampled_length(samples: Samples, source: int, target: int) -> Samples:
 
     Args:
         samples: Samples of the clip; or of several, int64.
-        source: Their sample rate in Hz.
+        source: Their sample rate in Hz; or that of each, int64.
         target: The other rate in Hz.
     """
-    return -(-samples * target // source)
+    length: Samples = -(-samples * target // source)
+    return length
 
 
 def resample_clip(samples: np.ndarray, source: int, target: int) -> np.ndarray:

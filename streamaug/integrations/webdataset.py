@@ -302,7 +302,7 @@ class SampleSource(IterableDataset[dict[str, Any]]):
                 location = tables.store.locations[condition]
                 data = _loaded(requested.bitstreams[row * views + view], partial(source.where, condition, clip))
                 bitstream = Bitstream(data)
-                bitstream.decoding, bitstream.rate = location.meta.decoding, tables.store.manifest.rate
+                bitstream.decoding, bitstream.rate = location.meta.decoding, int(tables.store.rates[clip])
                 bitstream.delay, bitstream.samples = int(location.delay[clip]), int(described[row]["samples"])
                 sample.setdefault("__url__", f"{tables.store.folders[location.store].url}/{location.path(clip)}")
                 sample[f"{view}.{location.meta.extension}" if views > 1 else location.meta.extension] = bitstream

@@ -17,7 +17,7 @@ from streamaug.planning.leakage import Side, leaks, other_side
 from streamaug.planning.sequential import PlanLike, SequentialPlan
 from streamaug.recipes import Recipe
 from streamaug.splits import Split, text_column
-from streamaug.store.catalogue import StoreLike, split_rows
+from streamaug.store.catalogue import StoreLike, clip_lengths, split_rows
 from streamaug.store.format import TARGET_FIELDS
 from streamaug.store.targets import starts_of, target_columns
 
@@ -123,7 +123,7 @@ def load_inventory(recipe: Recipe, store: StoreLike, split: str) -> Inventory:
         columns=columns,
         shards=None if recipe.window is None else Grouping.of(clips["shard"].to_numpy()),
         groups=_groups(recipe, columns),
-        lengths=None if recipe.bucket is None else store.clips["samples"].to_numpy(),
+        lengths=None if recipe.bucket is None else clip_lengths(store),
         split=str(Split.parse(split)),
         digests=digests,
         clips_digest=digest_of(clips, names),

@@ -25,7 +25,7 @@ from streamaug.planning.sequential import PlanLike
 from streamaug.reading.cache import Cache, CacheBackend, CacheView
 from streamaug.reading.fetch import Fetcher
 from streamaug.reading.segments import CacheError
-from streamaug.store.catalogue import JoinedManifest, StoreLike, named_stores
+from streamaug.store.catalogue import JoinedManifest, StoreLike, clip_rates, common_rate, named_stores
 from streamaug.store.folder import Folder
 from streamaug.store.locations import BitstreamLocations
 from streamaug.store.manifest import Manifest
@@ -123,6 +123,7 @@ class OpenedStore:
         targets: What a model learns of each clip.
         samples: Of each clip.
         columns: Columns of the clips table that batches get.
+        rates: Sample rate of each clip in Hz.
     """
 
     store: StoreLike
@@ -131,6 +132,7 @@ class OpenedStore:
     targets: Targets
     samples: np.ndarray
     columns: Mapping[str, BatchColumn]
+    rates: np.ndarray
 
     @classmethod
     def of(cls, store: StoreLike, plan: PlanLike, columns: Sequence[str] = ()) -> "OpenedStore":
@@ -144,6 +146,7 @@ class OpenedStore:
             targets=open_targets(store.clips, store.manifest),
             samples=_compact(store.clips["samples"].to_numpy()),
             columns=open_columns(store.clips, columns, plan.clips),
+            rates=clip_rates(store),
         )
 
     @property
@@ -157,8 +160,11 @@ class OpenedStore:
         return {name: store.folder for name, store in named_stores(self.store).items()}
 
     def cropping(self, crop: Crop | None, rate: int | None) -> Cropping:
-        """A crop on the clips of this store, at another rate in Hz than the store's if it is given."""
-        return Cropping(samples=self.samples, store_rate=self.manifest.rate, rate=rate or self.manifest.rate, crop=crop)
+        """A crop on the clips of this store, at another rate in Hz than the store's if it is given.
+
+        Raises StoreError if none is given and several stores have different rates.
+        """
+        return Cropping(samples=self.samples, rates=self.rates, rate=rate or common_rate(self.store), crop=crop)
 
 
 def open_cache(cache: CacheBackend | str | os.PathLike[str] | None) -> CacheBackend | None:

@@ -63,7 +63,7 @@ def _provenance(opened: OpenedStore, condition: int, clip: int) -> dict[str, Any
         "condition": location.name,
         "shard": location.path(clip),
         "sha256": location.sha256[clip].tobytes().hex(),
-        "kbps": float(location.size[clip]) * 8e-3 * opened.manifest.rate / float(opened.samples[clip]),
+        "kbps": float(location.size[clip]) * 8e-3 * float(opened.rates[clip]) / float(opened.samples[clip]),
         "settings": location.meta.settings,
         "generations": Condition.parse(location.condition).generations,
         "steps": [step.model_dump() for step in steps],

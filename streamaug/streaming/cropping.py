@@ -16,13 +16,13 @@ class Cropping:
 
     Args:
         samples: Samples of each clip of the store, of shape (clips,).
-        store_rate: Their sample rate in Hz.
+        rates: Their sample rates in Hz, of shape (clips,).
         rate: Sample rate in Hz that clips are resampled to before they are cropped.
         crop: What is taken of each clip; None for all of it.
     """
 
     samples: np.ndarray
-    store_rate: int
+    rates: np.ndarray
     rate: int
     crop: Crop | None = None
 
@@ -33,7 +33,7 @@ class Cropping:
             clip: Its row number in the clips table.
             word: The row's random word.
         """
-        samples = resampled_length(int(self.samples[clip]), self.store_rate, self.rate)
+        samples = resampled_length(int(self.samples[clip]), int(self.rates[clip]), self.rate)
         if self.crop is None:
             return Span(start=0, stop=samples, samples=samples)
         return self.crop.span(samples, rate=self.rate, word=word)
@@ -44,7 +44,7 @@ class Cropping:
         Args:
             clips: Row numbers in the clips table, of shape (n,).
         """
-        samples: np.ndarray = resampled_length(self.samples[clips].astype(np.int64), self.store_rate, self.rate)
+        samples: np.ndarray = resampled_length(self.samples[clips].astype(np.int64), self.rates[clips], self.rate)
         if self.crop is None:
             return samples
         wanted = self.crop.samples(self.rate)

@@ -367,7 +367,7 @@ class Pipeline:
             if isinstance(source, dict)
             else StoredForms(entries=tuple(map(bytearray, source))),
             decoding=location.meta.decoding,
-            rate=self._cropping.store_rate,
+            rate=int(self._cropping.rates[clip]),
             row_rate=self._cropping.rate,
             delay=int(location.delay[clip]),
             samples=int(self._cropping.samples[clip]),

@@ -19,8 +19,9 @@ from torch.utils.data import DataLoader
 from torchdata.stateful_dataloader import StatefulDataLoader
 
 from streamaug.building.build import build
+from streamaug.codecs.decoding import resample_clip
 from streamaug.conditions import parse_conditions
-from streamaug.errors import CorruptError, RecipeError, StateError
+from streamaug.errors import CorruptError, RecipeError, StateError, StoreError
 from streamaug.planning.ledger import planned
 from streamaug.planning.open_plan import factorize
 from streamaug.recipes import Recipe, load_recipe
@@ -37,7 +38,7 @@ ROWS = {"esc:original": 8, "esc:mp3_64": 16, "tau:original": 32, "tau:mp3_64": 3
 """Of an epoch."""
 
 
-def sounds(folder: Path) -> Path:
+def sounds(folder: Path, rate: int = RATE) -> Path:
     """A store of 16 clips to train on and 4 to evaluate on, whose labels are partly those of the
     other store, and whose clips are shorter."""
     time = np.arange(3 * RATE // 4) / RATE
@@ -48,7 +49,7 @@ def sounds(folder: Path) -> Path:
         label, split = ("siren", "tramway")[number % 2], "train" if number < 16 else "evaluate"
         rows.append({"path": str(path), "label": label, "split": split, "group": f"g{number}", "take": number})
     pq.write_table(pa.Table.from_pylist(rows), folder / "clips.parquet")
-    build(folder / "clips.parquet", folder / "esc", conditions=parse_conditions("original,mp3_64"), clips_per_shard=8, workers=1)
+    build(folder / "clips.parquet", folder / "esc", conditions=parse_conditions("original,mp3_64"), rate=rate, clips_per_shard=8, workers=1)
     return folder / "esc"
 
 
@@ -267,6 +268,20 @@ def test_each_condition_of_each_store_is_evaluated_with_the_labels_of_training(b
     batches = list(Stream.evaluation(both, "esc:mp3_64", features="waveform", batch_size=3))
     assert keys(batches) == [("esc", f"sound{number}", "esc:mp3_64") for number in range(16, 20)]
     assert torch.cat([batch["label"] for batch in batches]).tolist() == [0, 1, 0, 1]
+
+
+def test_stores_of_different_rates_are_resampled_to_one(store: Store, recipe: Recipe, tmp_path: Path) -> None:
+    mixed = Catalogue.open({"esc": sounds(tmp_path, rate=11_025), "tau": store})
+    with pytest.raises(StoreError, match=r"'esc' has 11025 Hz and store 'tau' has 16000 Hz.*give Stream\(rate=\.\.\.\)"):
+        stream(recipe, mixed)
+    for rate in (RATE, 8_000):
+        batches = list(stream(recipe, mixed, rate=rate))
+        assert Counter(condition for _, _, condition in keys(batches)) == ROWS
+        for batch in batches[:3]:
+            for row, (name, clip, condition) in enumerate(keys([batch])):
+                sound = mixed.stores[name].read(condition.partition(":")[2], clip)
+                expected = resample_clip(sound.samples, sound.rate, rate)
+                assert torch.equal(batch["waveform"][row, : batch["length"][row]], torch.from_numpy(expected))
 
 
 def test_a_plan_and_a_mapping_are_taken_and_a_recipe_without_stores_is_refused(both: Catalogue, recipe: Recipe) -> None:
