@@ -113,6 +113,7 @@ def prepare(config: RunConfig) -> Run:
         store = on_snapshot(store, config.snapshot)
     config = config.model_copy(update={"snapshot": store.snapshot})
     conditions = tuple(paper_order(config.conditions or store.conditions))
+    check_channels(store)
     for condition in conditions:
         store.locations(condition)
     task_of(store)
@@ -123,6 +124,12 @@ def prepare(config: RunConfig) -> Run:
     run = Run(config=config, store=store, plan=plan, conditions=conditions, total=config.total(plan.epoch_size(0)))
     run.stream()  # raises now, before the folder is created, what it would raise in training
     return run
+
+
+def check_channels(store: StoreLike) -> None:
+    """Raise RunError if the store has more channels than the models take."""
+    if store.manifest.channels > 1:
+        raise RunError(f"{store.url}: the clips are stereo, but the models take one channel; build a store with --channels mono")
 
 
 def check_length(store: StoreLike, crop: Crop | None) -> None:

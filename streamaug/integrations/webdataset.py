@@ -75,7 +75,7 @@ def decoder(key: str, data: Any) -> tuple[torch.Tensor, int] | None:  # noqa: AR
         data: The member.
 
     Returns:
-        As webdataset's `torch_audio`: float32 of shape (1, samples), and the sample rate in Hz.
+        As webdataset's `torch_audio`: float32 of shape (channels, samples), and the sample rate in Hz.
         None for a member that is not a bitstream of `pipeline`.
 
     Raises:
@@ -84,7 +84,7 @@ def decoder(key: str, data: Any) -> tuple[torch.Tensor, int] | None:  # noqa: AR
     if not isinstance(data, Bitstream):
         return None
     samples = decode(data, decoding=data.decoding, rate=data.rate, delay=data.delay, samples=data.samples)
-    return torch.from_numpy(samples)[None], data.rate
+    return torch.from_numpy(np.atleast_2d(samples)), data.rate
 
 
 def pipeline(

@@ -1,6 +1,7 @@
 """Stores of two channels: what is kept, what is refused, and that mono stays what it was."""
 
 import json
+import shutil
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,14 @@ def test_the_same_build_gives_the_same_bytes(clips: Path, store: Store, tmp_path
 
 def test_a_store_of_two_channels_is_verified_sample_by_sample(store: Store):
     assert verify(store, decode=True, workers=1).findings == ()
+
+
+def test_a_manifest_of_other_channels_than_the_indexes_is_found(store: Store, tmp_path: Path):
+    copy = shutil.copytree(store.url, tmp_path / "store")
+    manifest = json.loads((copy / "store.json").read_text())
+    (copy / "store.json").write_text(json.dumps({**manifest, "channels": 1}))
+    messages = [finding.message for finding in verify(Store.open(copy), workers=1).findings]
+    assert sum("has clips of 2 channels, but the store of 1" in message for message in messages) == len(manifest["conditions"])
 
 
 def test_bitrates_count_both_channels(store: Store):

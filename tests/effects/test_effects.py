@@ -173,3 +173,30 @@ def test_a_folder_of_responses_is_named_by_the_environment_and_an_empty_one_is_r
     (tmp_path / "2" / "broken.wav").write_bytes(b"RIFF")
     with pytest.raises(ClipsError, match=r"broken\.wav: unreadable"):
         fitted(reverb_drc_2())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_two_channels_are_changed_with_one_draw_and_one_gain(name):
+    def load_stereo(clip_id):
+        return np.stack([load(clip_id), load(clip_id)[::-1]])
+
+    def applied(loads, signal):
+        table = pa.Table.from_pylist([*CLIPS, clip_of(8, device="b")])
+        effect = find_effect(Step(name=name)).fit(table, loads, RATE)
+        return effect.apply(signal, RATE, CLIPS[0], loads)
+
+    quiet = 0.01 * load_stereo("clip-100")
+    stereo = applied(load_stereo, quiet)
+    assert stereo.shape == quiet.shape
+    assert stereo.dtype == np.float32
+    if name not in ("noise", "spectrum-correction"):  # which draw, and measure, both channels together
+        apart = [applied(lambda clip_id, side=side: load_stereo(clip_id)[side], quiet[side]) for side in (0, 1)]
+        np.testing.assert_allclose(stereo, np.stack(apart), atol=1e-5)
+    if name == "spectrum-correction":
+        np.testing.assert_allclose(applied(load_stereo, quiet[[0, 0]])[0], applied(load_stereo, quiet[[0, 1]])[0], atol=1e-6)
+    if name in ("noise", "add", "pitch", "speed"):  # these are scaled down, as a whole, if a channel would be clipped
+        loud = np.stack([tone(level=0.999), tone(level=0.001)]) * np.float32(1.5)
+        changed = applied(load_stereo, loud)
+        assert np.abs(changed).max() <= 1
+        if name in ("pitch", "speed"):
+            assert np.abs(changed[0]).max() / np.abs(changed[1]).max() == pytest.approx(999, rel=0.02)

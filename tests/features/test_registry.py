@@ -192,3 +192,21 @@ def test_shapes_are_known_without_importing_torch():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[(3, 128, 423), (441000,)]"
+
+
+def test_a_feature_of_two_channels_is_that_of_each_and_has_settings_of_its_own():
+    lengths = Lengths(shortest=SAMPLES, longest=SAMPLES, clip="a")
+    sound = torch.randn(2, SAMPLES, generator=torch.Generator().manual_seed(1))
+    asked = {"mel": "logmel", "sound": "waveform", "energy": energy}
+    mono, stereo = (open_features(asked, rate=RATE, lengths=lengths, channels=channels) for channels in (1, 2))
+    for name, one in mono.items():
+        both = stereo[name]
+        assert both.shape(SAMPLES) == (2, *one.shape(SAMPLES))
+        assert both.stored_shape(SAMPLES) == (2, *one.stored_shape(SAMPLES))
+        rows = torch.zeros(both.shape(SAMPLES))
+        both.expand(both.compute(sound), rows)
+        for channel, row in zip(sound, rows, strict=True):
+            expected = torch.zeros(one.shape(SAMPLES))
+            one.expand(one.compute(channel), expected)
+            torch.testing.assert_close(row, expected)
+    assert cache_text(stereo["mel"]) == f"{mono['mel'].settings} channels=2 version=2"

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pyarrow as pa
 import pytest
+import soundfile
 import torch
 import yaml
 
@@ -19,6 +20,7 @@ from streamaug.errors import RecipeError, StoreError
 from streamaug.store import Store
 from streamaug.streaming import Stream
 from streamaug.testing import replace_tables
+from tests.train.conftest import RATE
 from tests.train.runs import config_of
 from train.checkpoint import load_model
 from train.config import read_config
@@ -226,6 +228,16 @@ def test_a_recipe_with_a_condition_that_the_store_lacks_is_refused(store, tmp_pa
     recipe.write_text("title: x\ndraw: union\nmixture: {original: 1, sbc_64: 1}\n")
     with pytest.raises(RecipeError, match="sbc_64"):
         prepare(config_of(store, recipe, tmp_path))
+
+
+def test_a_stereo_store_is_refused_with_what_to_build(recipe, tmp_path):
+    sound = np.random.default_rng(0).uniform(-0.3, 0.3, (2 * RATE, 2))
+    soundfile.write(tmp_path / "a.wav", sound, RATE)
+    (tmp_path / "clips.csv").write_text("path,label,split\na.wav,a,train\n")
+    with ThreadPoolExecutor(1) as executor:
+        build(tmp_path / "clips.csv", str(tmp_path / "store"), conditions=parse_conditions("original"), channels="keep", executor=executor)
+    with pytest.raises(RunError, match="the clips are stereo, but the models take one channel; build a store with --channels mono"):
+        prepare(config_of(tmp_path / "store", recipe, tmp_path))
 
 
 def test_a_label_missing_from_a_split_is_named(store, recipe, tmp_path):
