@@ -113,7 +113,7 @@ class TarWriter:
         shift = alignment.shift(decoded, encoded.source, chain.rate)
         if shift is None:  # too quiet or too plain to tell
             return
-        if shift == 0:
+        if abs(shift) <= alignment.tolerance(chain.last.encoder.name, chain.channels, chain.rate):
             self._is_aligned = True
             return
         self._misaligned.append(f"'{recording.clip_id}' by {shift} samples")

@@ -102,6 +102,10 @@ class _Listener:
         self._references = {str(reference_of(Condition.parse(index.meta.condition))) for index in task.shards}
         self._excerpts: dict[tuple[str, str], np.ndarray] = {}
         self._measured: dict[str, list[tuple[str, int]]] = defaultdict(list)
+        self._tolerances = {
+            index.meta.condition: sum(alignment.tolerance(step.encoder, task.manifest.channels, self._rate) for step in index.meta.steps)
+            for index in task.shards
+        }
 
     def problems(self, condition: str, location: Location, payload: bytes) -> Iterator[str]:
         """What is wrong with the sound of a clip: its length, for an original its samples; its
@@ -123,6 +127,8 @@ class _Listener:
         reference = self._excerpts.get((str(reference_of(Condition.parse(condition))), clip_id))
         if reference is not None:
             shift = alignment.shift(signal, reference, self._rate)
+            if shift is not None and abs(shift) <= self._tolerances[condition]:
+                shift = 0
             if shift is not None:
                 self._measured[condition].append((clip_id, shift))
 

@@ -17,13 +17,14 @@ from streamaug.building.mixdown import MixDown
 from streamaug.building.problems import BrokenSourcesError
 from streamaug.cli.main import app
 from streamaug.codecs import load_settings
-from streamaug.codecs.alignment import measure_delay
+from streamaug.codecs.alignment import measure_delay, shift
 from streamaug.conditions import parse_conditions
 from streamaug.errors import ClipsError, ConditionError, EncoderError, StoreError
 from streamaug.store import Store
 from streamaug.verifying.verify import verify
 from tests.building.clips import RATE, Log, content, write_clips, write_table
 from tests.building.test_same_bytes import Quieter
+from tests.codecs.signals import noise
 
 CODED = "original,mp3_64,aac_64,opus_64,sbc_128+aac_64"
 
@@ -187,6 +188,22 @@ def test_effects_change_both_channels_in_the_same_way(clips: Path, tmp_path: Pat
         added = stereo.read("noise", clip_id).samples - stereo.read("original", clip_id).samples
         assert abs(np.corrcoef(added)[0, 1]) < 0.1  # noise of its own in each channel
     assert verify(stereo, decode=True, workers=1).findings == ()
+
+
+def test_opus_may_be_early_where_it_takes_both_channels_for_speech_and_nothing_else_may(tmp_path: Path):
+    rows = []
+    for number in range(9):
+        common, apart = (noise(2.0, seed=seed).astype(float) for seed in (number, number + 100))
+        soundfile.write(
+            tmp_path / f"clip{number}.wav", np.stack([0.8 * common + 0.2 * apart, 0.8 * common - 0.2 * apart], 1) / 32_768, 44_100
+        )
+        rows.append((f"clip{number}.wav", "ab"[number % 2], "train", f"clip{number}", number))
+    table = write_table(tmp_path / "clips.csv", rows)
+    make(table, tmp_path / "store", "original,opus_32,mp3_64", channels="keep")
+    store = Store.open(tmp_path / "store")
+    original, coded = (store.read(name, "clip0").samples for name in ("original", "opus_32"))
+    assert shift(coded, original, 44_100) in (-3, -2, -1)
+    assert verify(store, decode=True, workers=1).findings == ()
 
 
 def test_a_shard_of_stereo_has_half_as_many_clips(tmp_path: Path):

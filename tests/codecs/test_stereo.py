@@ -8,7 +8,7 @@ import pytest
 
 from streamaug.building.chains import Chain, encode_clip
 from streamaug.codecs import FLAC, Audio, CalibratedEncoder, Decoding, calibrate, decode, load_settings
-from streamaug.codecs.alignment import calibration_signal, measure_delay, shift
+from streamaug.codecs.alignment import calibration_signal, measure_delay, shift, tolerance
 from streamaug.codecs.encoders import fdkaac
 from streamaug.codecs.pcm import digest, encode_flac, padded, to_float
 from streamaug.conditions import Condition
@@ -123,6 +123,15 @@ def test_opus_makes_equal_channels_at_16_kbps_and_is_taken_for_what_it_is():
     view = view_of("opus_16", UNRELATED)
     assert np.corrcoef(view)[0, 1] > 0.99
     assert shift(view, UNRELATED, RATE) == 0
+
+
+def test_opus_is_early_by_the_tolerance_where_it_takes_both_channels_for_speech():
+    common, apart = noise(4.0, seed=3) * 0.8, noise(4.0, seed=4) * 0.2
+    signal = np.stack([common + apart, common - apart]).astype(np.int16)
+    early = shift(view_of("opus_32", signal), signal, RATE)
+    assert -tolerance("libopus", 2, RATE) <= early < 0
+    assert shift(view_of("opus_64", signal), signal, RATE) == 0
+    assert tolerance("libopus", 1, RATE) == tolerance("libmp3lame", 2, RATE) == 0
 
 
 @pytest.mark.parametrize("dtype", [np.int16, np.int32])

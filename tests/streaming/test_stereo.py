@@ -12,6 +12,7 @@ from torchaudio.transforms import MelSpectrogram
 
 from streamaug import Catalogue, Crop
 from streamaug.building.build import build
+from streamaug.codecs.decoding import resample_clip
 from streamaug.conditions import parse_conditions
 from streamaug.errors import StoreError
 from streamaug.features import LogMel
@@ -112,6 +113,13 @@ def test_the_cache_keeps_both_channels(stereo: Store, recipe: Recipe, tmp_path: 
     assert all(map(same, warm, cold))
     assert not warm.metrics.decoded_clips
     assert cold[0]["logmel"].shape[1:-1] == (2, 3, 128)
+
+
+def test_another_rate_resamples_each_channel(stereo: Store, recipe: Recipe) -> None:
+    found = rows(Stream(recipe, stereo, batch_size=8, features="waveform", rate=8_000, tail="keep", threads=2))
+    for (clip, condition), waveform in found.items():
+        for channel, samples in zip(waveform.numpy(), stereo.read(condition, clip).samples, strict=True):
+            np.testing.assert_array_equal(channel, resample_clip(np.ascontiguousarray(samples), RATE, 8_000))
 
 
 def test_crops_and_views_keep_the_channels_together(stereo: Store, tmp_path: Path) -> None:
