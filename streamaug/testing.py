@@ -226,7 +226,7 @@ def build_store(
         label, tone = ("high", 900) if number % 2 else ("low", 300)
         sound = 0.3 * np.sin(2 * np.pi * (tone + 11 * number) * time) + 0.1 * rng.standard_normal(len(time))
         soundfile.write(source / f"clip{number:02d}.wav", sound, rate, subtype="PCM_16")
-        lines.append(f"clip{number:02d}.wav,{label},{'evaluate' if number % 4 == 3 else 'train'}")
+        lines.append(f"clip{number:02d}.wav,{label},{'evaluate' if number % 8 in (3, 6) else 'train'}")
     (source / "clips.csv").write_text("\n".join(lines) + "\n")
     build(source / "clips.csv", str(folder / "store"), conditions=parse_conditions(conditions), clips_per_shard=5, workers=1)
     return Store.open(folder / "store")

@@ -62,10 +62,12 @@ class Buffers:
         True
         """
         count = math.prod(shape)
-        free = self._free.setdefault(_capacity(count), [])
-        memory = free.pop() if free else self._fresh(_capacity(count))
+        capacity = _capacity(count)
+        # Memory that is up to twice as large does, too: so there is little more than is in use together.
+        larger = min((size for size, free in self._free.items() if free and capacity <= size <= 2 * capacity), default=None)
+        memory = self._fresh(capacity) if larger is None else self._free[larger].pop()
         lease = memory[:count].reshape(shape)  # lives as long as any tensor on it
-        weakref.finalize(lease, free.append, memory).atexit = False
+        weakref.finalize(lease, self._free.setdefault(len(memory), []).append, memory).atexit = False
         with torch.inference_mode(False):  # the consumer may be in that mode; the threads that fill the batch are not
             return torch.from_numpy(lease)
 

@@ -9,7 +9,7 @@ from torch.utils.tensorboard import SummaryWriter
 from typer.testing import CliRunner
 
 from streamaug.cli.main import app
-from streamaug.errors import CorruptError
+from streamaug.errors import CorruptError, StreamaugError
 from streamaug.recipes import Recipe
 from streamaug.store import Store
 from streamaug.streaming import Stream, log_metrics
@@ -80,3 +80,19 @@ def test_the_figures_reach_tensorboard(store: Store, recipe: Recipe, tmp_path: P
     assert len(events.Scalars("stream/clips_per_second")) == 6
     assert events.Scalars("stream/decode_milliseconds/mp3_64")[-1].value > 0
     assert stream.metrics.clips == 96
+
+
+def test_stream_and_warm_take_crops(varied: Store, tmp_path: Path) -> None:
+    recipe = tmp_path / "varied.yaml"
+    recipe.write_text("draw: union\nmixture: {original: 1, mp3_24: 1}\n")
+    told = streamaug("stream", recipe, varied.url, "--crop", 1.5, "--pad", "repeat")
+    assert cells(told, "batches")[1] == "36 of 36 clips"
+    told = streamaug("warm", recipe, varied.url, "--cache", tmp_path / "cache", "--crop", 1.5, "--pad", "repeat")
+    assert "features of 36 of 36 clips" in told
+    cached = ("stream", recipe, varied.url, "--cache", tmp_path / "cache", "--features", "static", "--crop", 1.5)
+    told = streamaug(*cached, "--where", "centre", "--pad", "repeat")
+    assert cells(told, "from the cache")[1] == "36 clips"
+    with pytest.raises(StreamaugError, match="a feature cache cannot keep random crops"):
+        streamaug(*cached)
+    with pytest.raises(StreamaugError, match="add --crop SECONDS"):
+        streamaug("stream", recipe, varied.url, "--where", "start")

@@ -118,8 +118,9 @@ def measure(store: Store, conditions: Sequence[str], split: str, clips: int, *, 
     labels = store.manifest.labels
     squared, counts = None, np.zeros(len(labels), np.int64)
     for batch in stream:
-        for static, names, label in zip(batch["static"], batch["condition"], batch["label"].tolist(), strict=True):
-            ordered = static[[names.index(name) for name in conditions]]
+        rows = zip(batch["static"], batch["frames"].tolist(), batch["condition"], batch["label"].tolist(), strict=True)
+        for static, frames, names, label in rows:
+            ordered = static[[names.index(name) for name in conditions], :, :frames]
             squares = pairwise_squares(ordered).double().numpy()
             squared = np.zeros((len(labels), *squares.shape)) if squared is None else squared
             counts[label] += 1
