@@ -31,6 +31,7 @@ def stream(
     crop: Seconds = None,
     where: Annotated[Where | None, typer.Option(help="Place of the crop in the clip: random, start or centre. Default: random.")] = None,
     pad: Padding = None,
+    rate: Annotated[int | None, typer.Option(min=1, help="Sample rate in Hz to resample clips to. Default: the store's.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Number of decode processes. Default: one per core.")] = None,
     cache: Annotated[Path | None, typer.Option(help="Local cache folder for features and, with a remote store, bitstreams.")] = None,
     cache_gb: Annotated[float, typer.Option(min=0, help="Size limit of the cache folder in gigabytes.")] = 100.0,
@@ -56,8 +57,8 @@ def stream(
     plan = open_plan(loaded, opened, split=split, seed=seed)
     folder = None if cache is None else Cache(folder=cache, bound=int(cache_gb * 1e9))
     running = Stream(
-        plan, opened, batch_size=batch_size, features=features, crop=crop_of(crop, where, pad), workers=workers, tail="keep",
-        feature_cache=folder, byte_cache=folder, on_corrupt="replace" if replace else "raise",
+        plan, opened, batch_size=batch_size, features=features, crop=crop_of(crop, where, pad), rate=rate, workers=workers,
+        tail="keep", feature_cache=folder, byte_cache=folder, on_corrupt="replace" if replace else "raise",
     )  # fmt: skip
     expected = planned(plan, label_columns(opened), range(epochs))
     served, replaced = Counter[tuple[str, str]](), Counter[str]()

@@ -20,6 +20,7 @@ def warm(
         typer.Option(help="Place of the crop in the clip: start or centre; a random one cannot be cached. Default: centre."),
     ] = None,
     pad: Padding = None,
+    rate: Annotated[int | None, typer.Option(min=1, help="Sample rate in Hz to resample clips to. Default: the store's.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Number of decode processes. Default: one per core.")] = None,
 ) -> None:
     """Put all that a recipe may draw into a cache: features and, with a remote store, bitstreams."""
@@ -31,7 +32,7 @@ def warm(
 
     loaded, taken = load_recipe(recipe), crop_of(crop, where, pad, default="centre")
     opened, folder = open_stores(loaded, store), Cache(folder=cache, bound=int(cache_gb * 1e9))
-    stream, course = warming(loaded, opened, folder, split=split, crop=taken, workers=workers)
+    stream, course = warming(loaded, opened, folder, split=split, crop=taken, rate=rate, workers=workers)
     total = stream.plan.epoch_size(0)
     with ProgressBar() as progress:
         progress.begin("warming", total)

@@ -15,7 +15,14 @@ from streamaug.streaming.stream import Stream
 
 
 def warming(
-    recipe: Recipe, store: StoreLike, cache: Cache, *, split: str = "train", crop: Crop | None = None, workers: int | None = None
+    recipe: Recipe,
+    store: StoreLike,
+    cache: Cache,
+    *,
+    split: str = "train",
+    crop: Crop | None = None,
+    rate: int | None = None,
+    workers: int | None = None,
 ) -> tuple[Stream, Iterator[int]]:
     """A stream that fills a cache with all that a recipe may draw in any epoch, and its progress:
     clips done with each step.
@@ -29,6 +36,7 @@ def warming(
         cache: Where to keep everything.
         split: Clips to draw from.
         crop: What will be taken of each clip, at the `start` or in the `centre`. Default: all of it.
+        rate: Sample rate in Hz that clips will be resampled to. Default: the store's.
         workers: Number of decode processes. Default: one per core.
 
     Raises:
@@ -38,7 +46,16 @@ def warming(
     plan = open_plan(recipe, store, split=split)
     every = SequentialPlan.of(store, plan.conditions, split, by_shard=True)
     stream = Stream(
-        every, store, batch_size=32, features="static", crop=crop, tail="keep", workers=workers, feature_cache=cache, byte_cache=cache
+        every,
+        store,
+        batch_size=32,
+        features="static",
+        crop=crop,
+        rate=rate,
+        tail="keep",
+        workers=workers,
+        feature_cache=cache,
+        byte_cache=cache,
     )
     return stream, (len(batch["clip_id"]) for batch in stream)
 

@@ -29,9 +29,10 @@ from streamaug.store import Store
 from streamaug.store.catalogue import Catalogue
 from streamaug.streaming import Cache, Stream
 from streamaug.testing import replace_tables
-from tests.servers import s3_server
-from tests.streaming.conftest import RATE
+from tests.servers import python_web_server, s3_server
+from tests.streaming.conftest import RATE, write_recipe
 from tests.streaming.test_stream import same
+from tests.streaming.test_stream_commands import cells, streamaug
 
 MIXTURE = {"esc:original": 0.5, "esc:mp3_64": 1, "tau:original": 1, "tau:mp3_64": 1}
 ROWS = {"esc:original": 8, "esc:mp3_64": 16, "tau:original": 32, "tau:mp3_64": 32}
@@ -234,6 +235,25 @@ def test_both_caches_serve_a_warm_epoch_without_reading(both: Catalogue, recipe:
     bytes_alone = stream(whole, both, byte_cache=cache)
     assert len(list(bytes_alone)) == 12
     assert set(bytes_alone.metrics.decoded_clips) == set(MIXTURE)
+
+
+def test_the_commands_stream_and_warm_take_the_stores_of_the_recipe(
+    local: Path, store_path: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    with python_web_server(local) as url:
+        write_recipe(
+            Path("recipe.yaml"),
+            f"draw: union\nstores: {{esc: '{url}', tau: {store_path}}}\n"
+            "mixture: {esc:original: 0.5, esc:mp3_64: 1, tau:original: 1, tau:mp3_64: 1}\n",
+        )
+        warmed = streamaug("warm", "recipe.yaml", "--cache", "cache", "--rate", 11_025)
+        assert "the features of 96 of 96 clips" in warmed
+        assert "the bitstreams of 32 of 32 clips" in warmed
+        assert "the rest is decoded" not in warmed
+        streamed = streamaug("stream", "recipe.yaml", "--cache", "cache", "--rate", 11_025)
+    assert cells(streamed, "from the cache")[1] == "88 clips"
+    assert {name: cells(streamed, name)[1:3] for name in ROWS} == {name: [str(rows), str(rows)] for name, rows in ROWS.items()}
 
 
 def test_provenance_names_store_and_condition(both: Catalogue, recipe: Recipe) -> None:
