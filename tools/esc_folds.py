@@ -69,5 +69,6 @@ def build_by_fold(table: pa.Table, name: str, store: str, *, conditions: str | N
             seconds=SECONDS,
             shard_by="fold",
             skip_bad=skip_bad,
+            columns={"label": "label"},  # ESC-50 has class numbers in a column called target
         )
         run_build(job, workers)

@@ -14,7 +14,16 @@ from streamaug.building.excerpts import SECONDS_COLUMNS, Excerpt, excerpt_name
 from streamaug.building.near_names import misspelt, same_but_for_blanks_and_case
 from streamaug.building.problems import BrokenSourcesError, Problem
 from streamaug.building.table_files import read_file, text_array
-from streamaug.building.targets import EMPTY_LABELS, label_values, read_labels, read_numbers, target_of, target_problems, value_problem
+from streamaug.building.targets import (
+    EMPTY_LABELS,
+    kept_aside,
+    label_values,
+    read_labels,
+    read_numbers,
+    target_of,
+    target_problems,
+    value_problem,
+)
 from streamaug.errors import ClipsError
 from streamaug.files import absolute_path
 from streamaug.hints import nearest
@@ -60,6 +69,7 @@ def read_table(path: Path, shard_by: str, columns: Mapping[str, str] | None = No
     table, line_problems = read_file(path)
     names = {name: own for name, own in (columns or {}).items() if own != name}
     table, column_problems = _rename(table, names)
+    table = table.rename_columns(kept_aside(table.column_names, (columns or {}).keys()))
     shard_by = renamed(shard_by, names)
     known = table.column_names
     needed = dict.fromkeys(("path", shard_by, *(name for name in TARGET_FIELDS if name in known)))

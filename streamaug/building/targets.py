@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -39,9 +39,24 @@ def target_problems(names: Sequence[str]) -> list[str]:
     targets = [name for name in TARGET_FIELDS if name in names]
     if len(targets) > 1:
         several = " and ".join(f"'{name}'" for name in targets)
-        return [f"the columns {several}, but a store has one of label, labels and target; remove the others, or rename them"]
+        remedy = " or ".join(f"--{name}-column" for name in targets)
+        return [f"the columns {several}, but a store has one of label, labels and target; name the one that is meant with {remedy}"]
     near = [(name, own) for own in names for name in TARGET_FIELDS if not targets and _is_near(name, own)]
     return [f"no column '{name}', but '{own}'; rename it, or name it with --{name}-column" for name, own in near[:1]]
+
+
+def kept_aside(names: Sequence[str], named: Collection[str]) -> list[str]:
+    """Names of a table's columns, in which what could be another target is an ordinary column.
+
+    Args:
+        names: The columns.
+        named: What the user has named columns for; a target among them is the one that is meant.
+
+    >>> kept_aside(["path", "label", "target"], ["path", "label"]), kept_aside(["path", "label", "target"], [])
+    (['path', 'label', 'source_target'], ['path', 'label', 'target'])
+    """
+    chosen = [name for name in TARGET_FIELDS if name in named]
+    return [f"source_{name}" if len(chosen) == 1 and name in TARGET_FIELDS and name not in chosen else name for name in names]
 
 
 def _is_near(name: str, own: str) -> bool:

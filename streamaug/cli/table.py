@@ -199,7 +199,7 @@ def named_rows(rows: Sequence["Row"], named: Mapping[str, str | None]) -> list["
         named: The rows' own names of label, labels, target and group; None where no option says so.
     """
     from streamaug.building.table_reading import RESERVED
-    from streamaug.building.targets import target_problems
+    from streamaug.building.targets import kept_aside, target_problems
     from streamaug.hints import nearest
     from streamaug.store.format import TARGET_FIELDS
 
@@ -216,6 +216,8 @@ def named_rows(rows: Sequence["Row"], named: Mapping[str, str | None]) -> list["
         known[name] = None
         if name in TARGET_FIELDS and column in TARGET_FIELDS and column != name:
             del known[column]
+    aside = dict(zip(known, kept_aside(list(known), [name for name, column in named.items() if column]), strict=True))
+    rows, known = [{aside[name]: row.get(name) for name in known} for row in rows], dict.fromkeys(aside.values())
     for problem in target_problems(list(known)):
         raise ClipsError(problem)
     if "labels" in known:

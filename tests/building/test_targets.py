@@ -126,6 +126,18 @@ def test_targets_that_cannot_be_are_refused_with_the_remedy(tmp_path: Path, colu
     assert not (tmp_path / "store" / "store.json").exists()
 
 
+def test_the_target_that_is_named_is_meant_and_another_becomes_an_own_column(tmp_path: Path) -> None:
+    """ESC-50's own table has category, and class numbers in a column target."""
+    table = with_targets(tmp_path, category=["dog", "rain"] * 2, target=[0, 10] * 2)
+    small_build(table, tmp_path / "store", columns={"label": "category"})
+    store = Store.open(tmp_path / "store")
+    assert (store.manifest.target, store.manifest.labels) == ("label", ("dog", "rain"))
+    assert store.clips["source_target"].to_pylist() == [0, 10] * 2
+    table = with_targets(tmp_path, label=["dog", "rain"] * 2, target=[0, 10] * 2)
+    small_build(table, tmp_path / "numbers", columns={"target": "target"})
+    assert Store.open(tmp_path / "numbers").clips["source_label"].to_pylist() == ["dog", "rain"] * 2
+
+
 def test_a_clip_with_a_wrong_target_can_be_skipped(tmp_path: Path) -> None:
     small_build(with_targets(tmp_path, target=["1", "two", "3", "4"]), tmp_path / "store", skip_bad=True)
     assert Store.open(tmp_path / "store").clips["target"].to_pylist() == [1.0, 3.0, 4.0]

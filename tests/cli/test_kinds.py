@@ -158,6 +158,9 @@ def test_a_table_takes_labels_and_targets_from_columns_of_other_names(tmp_path: 
     assert ["largest", "7", "7"] in lines_of(output)
     output = streamaug("table", tmp_path / "list.csv", tmp_path / "clips.csv")
     assert "if it is one of tags, mos, name it with --label-column, --labels-column or --target-column" in output
+    (tmp_path / "esc50.csv").write_text("path,category,target\n" + "".join(f"{number}.wav,dog,{number}\n" for number in range(4)))
+    streamaug("table", tmp_path / "esc50.csv", tmp_path / "clips.csv", "--label-column", "category")
+    assert next(csv.reader((tmp_path / "clips.csv").open())) == ["path", "label", "category", "source_target"]
     with pytest.raises(ClipsError, match="'label' and 'target', but a store has one of"):
         streamaug("table", tmp_path / "list.csv", tmp_path / "clips.csv", "--label-column", "tags", "--target-column", "mos")
 

@@ -36,14 +36,14 @@ def test_the_published_table_gives_label_fold_group_and_the_own_columns(tmp_path
     assert (store.manifest.name, store.manifest.shard_by, store.manifest.labels) == ("esc50", "fold", ("dog", "pouring_water"))
     assert len(Split.parse("evaluate").rows(store.clips)) == len(Split.parse("fold=5").rows(store.clips)) == 2
     (clip,) = (clip for clip in store.clips.to_pylist() if clip["clip_id"] == "3-317-A-17")
-    assert {name: clip[name] for name in ("label", "fold", "split", "group", "esc10", "take", "target")} == {
+    assert {name: clip[name] for name in ("label", "fold", "split", "group", "esc10", "take", "source_target")} == {
         "label": "pouring_water",
         "fold": 3,
         "split": "train",
         "group": "317",
         "esc10": "False",
         "take": "A",
-        "target": "17",
+        "source_target": "17",
     }
 
 
