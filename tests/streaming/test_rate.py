@@ -4,9 +4,12 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import soundfile
 import soxr
 import torch
 
+from streamaug.building.build import build
+from streamaug.conditions import parse_conditions
 from streamaug.crop import Crop
 from streamaug.errors import StreamaugError
 from streamaug.features import LogMel
@@ -97,3 +100,36 @@ def test_clips_of_any_length_are_cropped_out_of_the_resampled_clip(varied: Store
             sound = whole[clip, condition]
             span = crop.span(len(sound), rate=11_025, word=word)
             assert np.array_equal(row, span.fill(sound[span.start : span.stop]))
+
+
+@pytest.fixture(scope="session")
+def stereo(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """Six clips of two channels at 16 kHz, of 0.5 to 0.7 s."""
+    folder = tmp_path_factory.mktemp("stereo")
+    lines = ["path,label,split"]
+    for number in range(6):
+        time, rng = np.arange(8_000 + 700 * number)[:, None], np.random.default_rng(number)
+        sound = 0.2 * np.sin(time * np.array([0.1, 0.15]) + number) + 0.02 * rng.standard_normal((len(time), 2))
+        soundfile.write(folder / f"{number}.wav", sound, RATE, subtype="PCM_16")
+        lines.append(f"{number}.wav,{'ab'[number % 2]},train")
+    (folder / "clips.csv").write_text("\n".join(lines) + "\n")
+    build(folder / "clips.csv", str(folder / "store"), conditions=parse_conditions("original,mp3_64"), channels="keep", workers=1)
+    return Store.open(folder / "store")
+
+
+def test_both_channels_are_resampled_and_augmented(stereo: Store) -> None:
+    def halved(waveform: np.ndarray, rate: int, generator: np.random.Generator, row: object) -> np.ndarray:
+        return waveform * np.array([[0.5], [0.25]], np.float32)
+
+    recipe = {"draw": "union", "mixture": {"original": 1, "mp3_64": 1}}
+    settings = {"batch_size": 4, "features": "waveform", "rate": 8_000, "augment": halved, "threads": 2}
+    for batch in Stream(recipe, stereo, **settings):
+        assert batch["waveform"].shape == (4, 2, max(batch["length"]))
+        for clip, condition, length, row in zip(
+            batch["clip_id"], batch["condition"], batch["length"].tolist(), batch["waveform"], strict=True
+        ):
+            sound = stereo.read(condition, clip).samples
+            for channel, scale in ((0, 0.5), (1, 0.25)):
+                expected = scale * soxr.resample(sound[channel], RATE, 8_000, quality="HQ")
+                assert np.array_equal(row[channel, : len(expected)], expected)
+                assert not row[channel, length:].any()
