@@ -88,7 +88,7 @@ def test_threads_and_processes_give_the_same_bits_and_another_seed_others(store:
     assert not any(torch.equal(row, other[name]) for name, row in by_clip(expected).items())
 
 
-@pytest.mark.parametrize(("stop", "workers_before", "workers_after"), [(1, 0, 0), (5, 2, 0), (8, 0, 1), (11, 1, 0)])
+@pytest.mark.parametrize(("stop", "workers_before", "workers_after"), [(1, 0, 0), (5, 2, 0), (11, 0, 1)])
 def test_a_row_is_the_same_after_a_resume(store: Store, recipe: Recipe, stop: int, workers_before: int, workers_after: int) -> None:
     expected = epochs(stream(recipe, store, augment=noise))
     before, served = stream(recipe, store, augment=noise), []
@@ -108,7 +108,7 @@ def test_a_row_is_the_same_after_a_resume(store: Store, recipe: Recipe, stop: in
 
 def test_ranks_make_the_rows_that_one_rank_makes(store: Store, recipe: Recipe) -> None:
     whole = stream(recipe, store, augment=noise)
-    ranks = zip(*(stream(recipe, store, augment=noise, rank=rank, world=3) for rank in range(3)), strict=True)
+    ranks = zip(*(stream(recipe, store, augment=noise, rank=rank, world=2) for rank in range(2)), strict=True)
     for batch, parts in zip(whole, ranks, strict=True):
         assert torch.equal(batch["waveform"], waveforms(list(parts)))
 
@@ -151,10 +151,9 @@ def mask(features: dict[str, torch.Tensor], rate: int, generator: np.random.Gene
     return {"static": features["static"], "sound": features["sound"] * generator.uniform(0.5, 1)}
 
 
-@pytest.mark.parametrize("recipe", [VIEWS, {"draw": "union", "mixture": {"original": 1, "mp3_64": 1}}])
-def test_features_are_augmented_after_the_cache_with_the_same_bits(store: Store, tmp_path: Path, recipe: dict) -> None:
+def test_features_are_augmented_after_the_cache_with_the_same_bits(store: Store, tmp_path: Path) -> None:
     def opened(**settings: Any) -> Stream:
-        return stream(recipe, store, features={"static": "static", "sound": "waveform"}, **settings)
+        return stream(VIEWS, store, features={"static": "static", "sound": "waveform"}, **settings)
 
     def check(plain: list[dict], masked: list[dict]) -> None:
         for before, after in zip(plain, masked, strict=True):
