@@ -75,8 +75,8 @@ def decoder(key: str, data: Any) -> tuple[torch.Tensor, int] | None:  # noqa: AR
         data: The member.
 
     Returns:
-        As webdataset's `torch_audio`: float32 of shape (channels, samples), and the sample rate in Hz.
-        None for a member that is not a bitstream of `pipeline`.
+        As webdataset's `torch_audio`: float32 of shape (channels, samples), and the sample rate in
+        Hz. None for a member that is not a bitstream of `pipeline`.
 
     Raises:
         CorruptError: The bytes cannot be decoded, or hold too few samples.

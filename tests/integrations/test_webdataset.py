@@ -219,6 +219,22 @@ def test_rows_of_several_stores_name_their_store(folder, tmp_path):
     assert all(source.labels[sample["cls"]] == sample["json"]["label"] for sample in samples)
 
 
+def test_excerpts_of_two_channels_and_several_lengths_come_as_they_are(tmp_path):
+    sound = np.stack([noise(1, 32_000), noise(2, 32_000)], axis=1)
+    (tmp_path / "rec.wav").write_bytes(by_soundfile(sound, "WAV"))
+    times = {"a": (0, 0.5), "b": (0.75, 2), "c": (0.5, 0.875)}
+    lines = [f"rec.wav,{name},x,train,{start},{stop}" for name, (start, stop) in times.items()]
+    (tmp_path / "clips.csv").write_text("\n".join(["path,clip_id,label,split,start,stop", *lines]) + "\n")
+    build(tmp_path / "clips.csv", str(tmp_path / "store"), conditions=parse_conditions("original"), channels="keep", workers=1)
+    source = pipeline({"draw": "union", "mixture": {"original": 1}}, tmp_path / "store")
+    seen = {sample["json"]["clip_id"]: sample["flac"] for sample in wds.FluidWrapper(source).decode(decoder)}
+    assert seen.keys() == times.keys()
+    for name, (start, stop) in times.items():
+        expected = torch.from_numpy(sound[round(start * 16_000) : round(stop * 16_000)].T / np.float32(32_768))
+        assert torch.equal(seen[name][0], expected)
+        assert seen[name][1] == 16_000
+
+
 def test_tars_become_a_store_whose_samples_are_the_tars_audio(tmp_path):
     sounds = {f"{shard}/{number}": noise(10 * shard + number, 8000) for shard in range(2) for number in range(6)}
     for shard in range(2):
