@@ -319,7 +319,7 @@ def common_rate(store: StoreLike) -> int:
     name, other = next((name, each) for name, each in others if each.manifest.rate != one.manifest.rate)
     raise StoreError(
         f"store '{first}' has {one.manifest.rate} Hz and store '{name}' has {other.manifest.rate} Hz, but a batch has one sample rate; "
-        "give Stream(rate=...), or build one of them again with --rate"
+        "resample both with Stream(rate=...) or --rate, or build one of them again at the other's"
     )
 
 

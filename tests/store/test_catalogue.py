@@ -111,7 +111,9 @@ def test_stores_of_different_rates_have_none_in_common_and_both_are_named(tmp_pa
     mixed = Catalogue.open({"tau": one, "esc": other.reopen()})
     assert clip_rates(mixed).tolist() == [11_025] * 20 + [44_100] * 32
     assert clip_lengths(mixed).tolist() == [4 * 441_000] * 20 + [441_000] * 32
-    with pytest.raises(StoreError, match=r"store 'esc' has 11025 Hz and store 'tau' has 44100 Hz, .* give Stream\(rate=\.\.\.\)"):
+    with pytest.raises(
+        StoreError, match=r"store 'esc' has 11025 Hz and store 'tau' has 44100 Hz, .* resample both with Stream\(rate=\.\.\.\)"
+    ):
         common_rate(mixed)
 
 

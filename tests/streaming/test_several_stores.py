@@ -292,7 +292,7 @@ def test_each_condition_of_each_store_is_evaluated_with_the_labels_of_training(b
 
 def test_stores_of_different_rates_are_resampled_to_one(store: Store, recipe: Recipe, tmp_path: Path) -> None:
     mixed = Catalogue.open({"esc": sounds(tmp_path, rate=11_025), "tau": store})
-    with pytest.raises(StoreError, match=r"'esc' has 11025 Hz and store 'tau' has 16000 Hz.*give Stream\(rate=\.\.\.\)"):
+    with pytest.raises(StoreError, match=r"'esc' has 11025 Hz and store 'tau' has 16000 Hz.*resample both with Stream\(rate=\.\.\.\)"):
         stream(recipe, mixed)
     for rate in (RATE, 8_000):
         batches = list(stream(recipe, mixed, rate=rate))
