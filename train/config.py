@@ -12,11 +12,32 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from streamaug.crop import Crop
+from streamaug.features import LogMel
 from streamaug.streaming import Cache
 from train.errors import RunError
 from train.models import MODELS
 
 Positive = Annotated[int, Field(ge=1)]
+
+
+class LogMelConfig(BaseModel):
+    """Settings of the log-mel that the model takes, as in `streamaug.features.LogMel`.
+
+    Args:
+        n_fft: Samples of a window.
+        hop: Samples between two windows.
+        mels: Number of bands.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    n_fft: Positive = LogMel.n_fft
+    hop: Positive = LogMel.hop
+    mels: Annotated[int, Field(ge=32)] = LogMel.mels
+
+    @property
+    def feature(self) -> LogMel:
+        return LogMel(n_fft=self.n_fft, hop=self.hop, mels=self.mels)
 
 
 class RunConfig(BaseModel):
@@ -47,6 +68,8 @@ class RunConfig(BaseModel):
         crop: What is taken of each clip: `seconds`, `where` and `pad`, as in `streamaug.Crop`. A random
             crop is taken in the centre for evaluation. Default: all of it; all clips then need one
             length.
+        log_mel: `n_fft`, `hop` and `mels` of the log-mel. Default: those of Hu et al., which suit
+            scenes of some seconds; short sounds and low sample rates need smaller ones.
         checkpoint_every: Steps from one saved position to the next.
         threads: Threads to decode in. Default: one process per core instead.
         cache: Local folder for features. Default: no cache.
@@ -75,6 +98,7 @@ class RunConfig(BaseModel):
     devices: Positive = 1
     precision: Literal["32-true", "bf16-mixed", "16-mixed"] = "32-true"
     crop: Crop | None = None
+    log_mel: LogMelConfig = LogMelConfig()
     checkpoint_every: Positive = 500
     threads: Positive | None = None
     cache: Path | None = None
@@ -123,14 +147,32 @@ def read_config(path: Path | None, overrides: Sequence[str] = ()) -> RunConfig:
             if not isinstance(loaded, dict):
                 raise RunError(f"{path}: not a mapping of keys to values; known keys: {', '.join(RunConfig.model_fields)}")
             values.update(loaded)
-        for override in overrides:
-            key, sign, value = override.partition("=")
-            if not sign:
-                raise RunError(f"'{override}' is not a setting; write key=value, such as seed=1")
-            values[key] = yaml.safe_load(value)
+        values.update(settings(overrides))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
         raise RunError(f"{path or 'command line'}: not readable as YAML: {error}") from error
     return validated(values, os.fspath(path) if path is not None else "command line")
+
+
+def settings(overrides: Sequence[str]) -> dict[str, Any]:
+    """Settings from the command line.
+
+    Args:
+        overrides: `key=value` pairs, values in YAML.
+
+    Raises:
+        RunError: One is not such a pair.
+        YAMLError: A value is not YAML.
+
+    >>> settings(["seed=1", "crop={seconds: 1}"])
+    {'seed': 1, 'crop': {'seconds': 1}}
+    """
+    values = {}
+    for override in overrides:
+        key, sign, value = override.partition("=")
+        if not sign:
+            raise RunError(f"'{override}' is not a setting; write key=value, such as seed=1")
+        values[key] = yaml.safe_load(value)
+    return values
 
 
 def validated(values: dict[str, Any], source: str) -> RunConfig:

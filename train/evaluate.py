@@ -9,6 +9,7 @@ import torch
 
 from streamaug.condition_names import split_store
 from streamaug.crop import Crop
+from streamaug.features import LogMel
 from streamaug.store.catalogue import StoreLike, clip_rates, common_rate, split_rows
 from streamaug.store.joined_clips import STORE_COLUMN
 from streamaug.streaming import Cache, Stream
@@ -27,6 +28,7 @@ def probabilities_of(
     condition: str,
     split: str,
     *,
+    features: LogMel | None = None,
     crop: Crop | None = None,
     threads: int | None = None,
     cache: Cache | None = None,
@@ -39,6 +41,7 @@ def probabilities_of(
         store: The opened store.
         condition: Condition to evaluate.
         split: Split to evaluate.
+        features: The log-mel that the classifier takes. Default: that of Hu et al.
         crop: What is taken of each clip; a random crop is taken in the centre. Default: all of it.
         threads: Threads to decode in. Default: one process per core instead.
         cache: Local cache of features. Default: none.
@@ -50,7 +53,9 @@ def probabilities_of(
     expected = len(_evaluated_rows(store, split, condition))
     if crop is not None and crop.where == "random":
         crop = replace(crop, where="centre")
-    stream = Stream.evaluation(store, condition, split=split, batch_size=BATCH, crop=crop, threads=threads, feature_cache=cache)
+    stream = Stream.evaluation(
+        store, condition, split=split, batch_size=BATCH, features=features or LogMel(), crop=crop, threads=threads, feature_cache=cache
+    )
     if (available := stream.plan.epoch_size(0)) != expected:
         raise RunError(
             f"condition '{condition}' of {store.url} has {available} of the {expected} clips of split '{split}', so tables would compare "

@@ -57,7 +57,14 @@ def evaluate(run: Run, model: Classifier, *, row: str, fold: str | None = None) 
     tables = []
     for condition in run.conditions:
         probabilities = probabilities_of(
-            model, run.store, condition, config.evaluate_on, crop=config.crop, threads=config.threads, cache=config.feature_cache
+            model,
+            run.store,
+            condition,
+            config.evaluate_on,
+            features=config.log_mel.feature,
+            crop=config.crop,
+            threads=config.threads,
+            cache=config.feature_cache,
         )
         tables.append(predictions_of(run.store, config.evaluate_on, condition, probabilities, row=row, seed=config.seed, fold=fold))
     return pa.concat_tables(tables)

@@ -74,6 +74,7 @@ class Run:
             seed=self.config.seed,
             batch_size=self.batch_size,
             tail="drop",
+            features=self.config.log_mel.feature,
             crop=self.config.crop,
             threads=self.config.threads,
             feature_cache=self.config.feature_cache,
@@ -120,7 +121,7 @@ def prepare(config: RunConfig) -> Run:
     for split in (config.train_on, config.evaluate_on):
         check_labels(store, split)
     plan = open_plan(recipe, store, split=config.train_on, seed=config.seed)
-    check_length(store, config.crop)
+    check_length(store, config.crop, config.log_mel.feature)
     run = Run(config=config, store=store, plan=plan, conditions=conditions, total=config.total(plan.epoch_size(0)))
     run.stream()  # raises now, before the folder is created, what it would raise in training
     return run
@@ -132,14 +133,15 @@ def check_channels(store: StoreLike) -> None:
         raise RunError(f"{store.url}: the clips are stereo, but the models take one channel; build a store with --channels mono")
 
 
-def check_length(store: StoreLike, crop: Crop | None) -> None:
+def check_length(store: StoreLike, crop: Crop | None, feature: LogMel) -> None:
     """Raise RunError if the store's clips, or their crops, differ in length or are too short for the
     models."""
     samples, rate = check_one_length(store, crop), common_rate(store)
-    log_mel = LogMel(rate=rate)
+    log_mel = feature.at_rate(rate)
     if log_mel.frames(samples) - 2 * EDGE - CROP_FRAMES < FEWEST_FRAMES:
         needed = (FEWEST_FRAMES + 2 * EDGE + CROP_FRAMES - 1) * log_mel.hop / rate
         raise RunError(
             f"{store.url}: clips have {samples / rate:.2f} s, but the models need {needed:.2f} s; give the run a 'crop' of "
-            f"{math.ceil(100 * needed) / 100:.2f} seconds or more with 'pad: zeros', or build the store with --seconds of as many"
+            f"{math.ceil(100 * needed) / 100:.2f} seconds or more with 'pad: zeros', build the store with --seconds of as many, or lower "
+            "the 'hop' of 'log_mel'"
         )

@@ -23,9 +23,9 @@ from streamaug.store.targets import class_numbers, target_columns
 from streamaug.store.tars import Member, members
 from streamaug.verifying.findings import Finding, named
 
-_NEAR, _FEW = 2, 0.1
+_NEAR, _FEW = 3, 0.1
 """Up to so many samples are an error of the measurement, if it makes it in at most that share of a
-shard's clips: AMR at 4.75 kbps seems to be a sample or two early in one spoken digit of a hundred."""
+shard's clips: AMR at 4.75 kbps seems to be one to three samples early in one spoken digit of a hundred."""
 
 _CHUNK = 8 << 20
 """Bytes per read; a worker keeps no more of a shard in memory than this and one clip."""

@@ -27,7 +27,7 @@ from streamaug.files import write_whole
 from streamaug.planning.open_plan import open_plan
 from streamaug.recipes import load_recipe
 from streamaug.store import Store
-from train.config import RunConfig, validated
+from train.config import RunConfig, settings, validated
 from train.errors import RunError
 from train.figures import learning_curves
 from train.paper.tables import Row, Tables, write_rows, write_tables
@@ -262,6 +262,9 @@ def main(
     precision: Annotated[str, typer.Option(help="Precision: 32-true, bf16-mixed or 16-mixed.")] = "32-true",
     threads: Annotated[int | None, typer.Option(help="Number of threads to decode in. Default: one process per core instead.")] = None,
     cache: Annotated[Path | None, typer.Option(help="Folder for cached features. Default: <out>/features.")] = None,
+    overrides: Annotated[
+        list[str] | None, typer.Option("--set", help="Another setting of all runs, such as 'crop={seconds: 1}'. May be repeated.")
+    ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,  # noqa: ARG001  # read by streamaug.cli.main.run
 ) -> None:
     """Experiment B: train the rows of Table 3 and evaluate each in every condition."""
@@ -282,6 +285,7 @@ def main(
         "precision": precision,
         "threads": threads,
         "cache": cache or out / "features",
+        **settings(overrides or ()),
     }
     console: Terminal = stdout
     tables = experiment(recipes, range(seeds), cross_validate, out, common, console)
