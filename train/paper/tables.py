@@ -182,11 +182,8 @@ def make_tables(predictions: pa.Table, rows: Sequence[Row]) -> Tables:
         )
     base = next((row for row in table.rows if row.split("_")[0] == BASE), table.rows[0])
     gains = [gain(predictions, row, base, table.conditions) for row in table.rows if row != base]
-    headline = (
-        gain(predictions, gains[-1].row, base, [name for name in TABLE_3 if name in table.conditions])
-        if gains and ORIGINAL in table.conditions
-        else None
-    )
+    of_paper = [name for name in TABLE_3 if name in table.conditions]
+    headline = gain(predictions, gains[-1].row, base, of_paper) if gains and ORIGINAL in of_paper and len(of_paper) > 1 else None
     titles: Mapping[str, str] = {row.name: f"{row.name}: {row.title}" for row in rows}
     return Tables(
         table=table,

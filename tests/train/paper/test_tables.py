@@ -60,6 +60,13 @@ def test_one_row_needs_no_comparison():
     assert made.main.rows[0][4:] == ["0.750"]
 
 
+def test_without_the_papers_coded_conditions_there_is_no_summary_of_them():
+    right = {(name, 0, condition): [1, 0, 1, 1] for name in ("1", "telephone") for condition in ("original", "opus_6")}
+    made = make_tables(predictions(right), (row("1", "original"), row("telephone", "original")))
+    assert made.summary == ""
+    assert "nan" not in made.markdown()
+
+
 def test_predictions_of_other_rows_are_refused():
     with pytest.raises(RunError, match="are of rows 2, 7, not of 7, 2"):
         make_tables(papers_predictions(), ROWS[::-1])
