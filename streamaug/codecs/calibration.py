@@ -32,6 +32,9 @@ _EXCHANGED = 2.0
 """Correlation of each channel with the other one of the calibration signal, over that with itself,
 from which on an encoder exchanges the channels. Opus at 16 kbps makes two equal ones: 1."""
 
+_APART = 4
+"""Samples at 48 kHz by which the delays of two channels may seem to differ."""
+
 _DELIVERED = (0.6, 1.5)
 """Measured kbps over those of the condition, on the calibration signal: outside, the encoder took
 another bitrate."""
@@ -257,9 +260,16 @@ def _delay(payload: bytes, calibrated: CalibratedEncoder, reference: np.ndarray)
     reach = round(_REACH * max(1, rate / _CODING_RATE))
     decoded = resample(audio.samples, audio.rate, rate)
     delay, peak = measure_delay(decoded, reference, reach)
-    if reference.ndim > 1 and measure_delay(decoded[::-1], reference, reach)[1] > _EXCHANGED * peak:
-        raise EncoderError(
-            f"condition step '{step}': {calibrated.encoder.name} exchanges the left and the right channel; "
-            "choose another encoder in the settings"
-        )
+    if reference.ndim > 1:
+        _check_channels(calibrated, decoded, reference, reach, peak)
     return delay, peak
+
+
+def _check_channels(calibrated: CalibratedEncoder, decoded: np.ndarray, reference: np.ndarray, reach: int, peak: float) -> None:
+    """Raise EncoderError if two channels are exchanged, or delayed by different times."""
+    name, remedy = f"condition step '{calibrated.step}': {calibrated.encoder.name}", "choose another encoder in the settings"
+    if measure_delay(decoded[::-1], reference, reach)[1] > _EXCHANGED * peak:
+        raise EncoderError(f"{name} exchanges the left and the right channel; {remedy}")
+    left, right = (measure_delay(*pair, reach)[0] for pair in zip(decoded, reference, strict=True))
+    if abs(left - right) > _APART * -(-calibrated.rate // _CODING_RATE):
+        raise EncoderError(f"{name} delays the left channel by {left} samples and the right one by {right}; {remedy}")

@@ -109,6 +109,19 @@ def test_rates_and_depths_are_converted_channel_by_channel(tmp_path: Path):
         np.testing.assert_array_equal(store.read("original", clip_id).samples, np.stack(apart))
 
 
+def test_excerpts_of_a_recording_keep_both_channels(tmp_path: Path):
+    sound = np.random.default_rng(0).uniform(-0.5, 0.5, (3 * RATE, 2))
+    soundfile.write(tmp_path / "long.flac", sound, RATE)
+    whole = soundfile.read(tmp_path / "long.flac", dtype="float32")[0].T
+    (tmp_path / "clips.csv").write_text(
+        "clip_id,path,label,split,start,stop\na,long.flac,a,train,0,0.5\nb,long.flac,a,train,1.25,2\nc,long.flac,b,train,2,\n"
+    )
+    make(tmp_path / "clips.csv", tmp_path / "store", "original", channels="keep")
+    store = Store.open(tmp_path / "store")
+    for clip_id, start, stop in (("a", 0, 0.5), ("b", 1.25, 2), ("c", 2, 3)):
+        np.testing.assert_array_equal(store.read("original", clip_id).samples, whole[:, round(start * RATE) : round(stop * RATE)])
+
+
 def test_mono_stays_the_default(clips: Path, tmp_path: Path):
     make(clips, tmp_path / "store", "original,mp3_64")
     store = Store.open(tmp_path / "store")

@@ -103,6 +103,23 @@ def test_an_encoder_that_exchanges_the_channels_is_refused(monkeypatch):
         calibrate(Condition.parse("exchanging_512").steps[0], load_settings(), 16_000, 2)
 
 
+class Staggering(Exchanging):
+    """An encoder that delays the right channel alone."""
+
+    name = "staggering"
+
+    def encode(self, pcm, *, rate, kbps, tail):
+        right = padded(pcm[1], 100, 0)[: pcm.shape[1]]
+        return super().encode(np.stack([right, pcm[0]]), rate=rate, kbps=kbps, tail=tail)
+
+
+def test_an_encoder_that_delays_one_channel_alone_is_refused(monkeypatch):
+    monkeypatch.setattr("streamaug.codecs.calibration.find_codec", lambda step, settings: ExchangingCodec())
+    monkeypatch.setattr(ExchangingCodec, "encoder", lambda self: Staggering())
+    with pytest.raises(EncoderError, match="staggering delays the left channel by 0 samples and the right one by 100"):
+        calibrate(Condition.parse("exchanging_512").steps[0], load_settings(), 16_000, 2)
+
+
 class FirstChannel(ExchangingCodec):
     """A codec that loses a channel."""
 

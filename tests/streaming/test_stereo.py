@@ -20,6 +20,7 @@ from streamaug.integrations.webdataset import decoder, pipeline
 from streamaug.recipes import Recipe
 from streamaug.store import Store
 from streamaug.streaming import Stream
+from streamaug.streaming.device import compute_rows, split_features
 from tests.streaming.conftest import RATE, write_recipe
 from tests.streaming.test_stream import same
 
@@ -113,6 +114,18 @@ def test_the_cache_keeps_both_channels(stereo: Store, recipe: Recipe, tmp_path: 
     assert all(map(same, warm, cold))
     assert not warm.metrics.decoded_clips
     assert cold[0]["logmel"].shape[1:-1] == (2, 3, 128)
+
+
+def test_what_a_device_computes_of_waveforms_is_what_workers_compute(stereo: Store, recipe: Recipe) -> None:
+    asked = {"mel": LogMel(n_fft=512, hop=256), "waveform": "waveform"}
+    stream = Stream(recipe, stereo, batch_size=8, features=asked, tail="keep", threads=2)
+    on_workers, on_device = split_features(stream._features.by_key, torch.device("cuda"), channels=2)
+    assert list(on_device) == ["mel", "waveform"]
+    assert [feature.shape(RATE) for feature in on_workers.values()] == [(2, RATE)]
+    batch = next(iter(stream))
+    computed, frames = compute_rows(on_device["mel"], batch["waveform"][:, None], batch["length"].numpy())
+    torch.testing.assert_close(computed[:, 0], batch["mel"])
+    assert frames.tolist() == batch["frames"]["mel"].tolist()
 
 
 def test_another_rate_resamples_each_channel(stereo: Store, recipe: Recipe) -> None:
