@@ -73,9 +73,10 @@ def test_numbers_become_tensors_of_their_kind_and_all_else_lists(copied: Store, 
 
 
 @pytest.mark.parametrize("context", ["fork", "spawn"])
-def test_workers_of_a_dataloader_serve_the_same_columns(copied: Store, recipe: Recipe, context: str) -> None:
-    stream = Stream(recipe, copied, batch_size=24, features="waveform", columns=["take", "city"])
-    alone = list(Stream(recipe, copied, batch_size=24, features="waveform", columns=["take", "city"]))
+def test_workers_of_a_dataloader_serve_the_same_columns_and_labels(kinds: dict[str | None, Path], context: str) -> None:
+    settings = {"batch_size": 9, "features": "waveform", "columns": ["device", "group"]}
+    recipe = {"draw": "union", "mixture": {"original": 1, "mp3_64": 1}}
+    alone, stream = list(Stream(recipe, kinds["labels"], **settings)), Stream(recipe, kinds["labels"], **settings)
     loaded = list(DataLoader(stream, batch_size=None, num_workers=2, multiprocessing_context=context))
     assert len(loaded) == len(alone) == 4
     assert all(map(same, alone, loaded))

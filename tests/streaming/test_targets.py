@@ -52,7 +52,7 @@ def test_a_batch_has_the_targets_of_its_clips_under_the_key_of_the_store(kinds: 
 @pytest.mark.parametrize("target", ["labels", "target", None])
 def test_workers_of_a_dataloader_serve_the_same(kinds: dict[str | None, Path], target: str | None) -> None:
     alone, loaded = list(Stream(RECIPE, kinds[target], **SETTINGS)), Stream(RECIPE, kinds[target], **SETTINGS)
-    loader = DataLoader(loaded, batch_size=None, num_workers=2, multiprocessing_context="spawn")
+    loader = DataLoader(loaded, batch_size=None, num_workers=2)
     assert all(same(one, other) for one, other in zip(alone, loader, strict=True))
 
 
