@@ -159,8 +159,6 @@ def run(
         note("stream, threads", decoding(work, workers="threads"))
         note("bare loops, logmel", bare_loops(work, CORES, "logmel", is_mixed=True))
         note("stream, decoding logmel", decoding(work, "logmel"))
-        note("bare loops, 16 kHz", bare_loops(work, CORES, "waveform", is_mixed=True, rate=16_000))
-        note("stream, 16 kHz", decoding(work, "waveform", rate=16_000))
         if not decoding_only:
             note("stream, cached static", cached(work, "static"))
             note("stream, cached logmel", cached(work, "logmel"))
@@ -209,8 +207,6 @@ def report_decoding(medians: dict[str, float], versions: dict[str, str]) -> None
     table(["decoding epoch, row 6", "clips/s", "streamaug / this"], lines)
     deltas, bare = medians["stream, decoding logmel"], medians["bare loops, logmel"]
     print(f"`logmel` with deltas: streamaug {deltas:.0f} clips/s, bare loops in random order {bare:.0f}, ratio {deltas / bare:.2f}\n")
-    ours, bare = medians["stream, 16 kHz"], medians["bare loops, 16 kHz"]
-    print(f"waveforms at 16 kHz: streamaug {ours:.0f} clips/s, bare loops in random order {bare:.0f}, ratio {ours / bare:.2f}\n")
 
 
 def report_later_epochs(medians: dict[str, float], versions: dict[str, str]) -> None:

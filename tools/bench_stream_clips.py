@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -56,25 +57,45 @@ def prepare(work: Path, recordings: Path) -> None:
     build(work / "clips.parquet", str(work / "store"), conditions=parse_conditions(CONDITIONS))
     (work / "row_6.yaml").write_text("title: row 6\ndraw: union\nmixture: {original: 1, mp3_64: 1, he-aac_16: 1, aac_32: 1}\n")
     (work / "windowed.yaml").write_text((work / "row_6.yaml").read_text() + "shuffle: {window: 8}\n")
-    store = Store.open(work / "store")
-    labels = {label: number for number, label in enumerate(store.manifest.labels)}
-    module, rows = LogMel(rate=RATE), []
+    module, rows = LogMel(rate=RATE), rows_of(Store.open(work / "store"), work / "files")
+    for row in rows:
+        decoding = Decoding(codec=row["codec"], demuxer=row["demuxer"])
+        audio = Path(row["audio"])
+        samples = decode(audio.read_bytes(), decoding=decoding, delay=row["delay"], rate=RATE, samples=row["samples"])
+        features = audio.with_suffix(".f16")
+        features.write_bytes(module(torch.from_numpy(samples)).half().contiguous().numpy().tobytes())
+        row["features"] = str(features)
+    (work / "rows.json").write_text(json.dumps(rows))
+
+
+def rows_of(store: Store, folder: Path) -> list[dict[str, Any]]:
+    """Write each clip of a store in each condition into a file of its own, and describe them.
+
+    Args:
+        store: The opened store.
+        folder: Folder to write, which does not exist.
+    """
+    labels, rows = {label: number for number, label in enumerate(store.manifest.labels)}, []
     for condition in store.conditions:
         bitstreams = store.locations(condition)
-        (work / "files" / condition).mkdir(parents=True)
-        for number, (clip, label) in enumerate(zip(store.clips["clip_id"].to_pylist(), store.clips["label"].to_pylist(), strict=True)):
-            payload = payload_of(store, bitstreams, number)
-            audio = work / "files" / condition / f"{clip}.{bitstreams.meta.extension}"
-            audio.write_bytes(payload)
-            decoding, delay = bitstreams.meta.decoding, int(bitstreams.delay[number])
-            metadata = {"codec": decoding.codec, "demuxer": decoding.demuxer, "delay": delay}
-            samples = decode(payload, decoding=decoding, delay=delay, rate=RATE, samples=RATE * SECONDS)
-            features = audio.with_suffix(".f16")
-            features.write_bytes(module(torch.from_numpy(samples)).half().contiguous().numpy().tobytes())
+        (folder / condition).mkdir(parents=True)
+        for number, clip in enumerate(store.clips.select(["clip_id", "label", "samples"]).to_pylist()):
+            audio = folder / condition / f"{clip['clip_id']}.{bitstreams.meta.extension}"
+            audio.write_bytes(payload_of(store, bitstreams, number))
+            decoding = bitstreams.meta.decoding
             rows.append(
-                {"clip": clip, "condition": condition, "label": labels[label], "audio": str(audio), "features": str(features), **metadata}
+                {
+                    "clip": clip["clip_id"],
+                    "condition": condition,
+                    "label": labels[clip["label"]],
+                    "samples": clip["samples"],
+                    "audio": str(audio),
+                    "codec": decoding.codec,
+                    "demuxer": decoding.demuxer,
+                    "delay": int(bitstreams.delay[number]),
+                }
             )
-    (work / "rows.json").write_text(json.dumps(rows))
+    return rows
 
 
 def payload_of(store: Store, bitstreams: BitstreamLocations, clip: int) -> bytes:
@@ -115,8 +136,17 @@ def bare_loops(work: Path, count: int, features: str = "static", *, is_mixed: bo
     """The same in so many processes at the same time, together, with the settings of decode
     processes.
     """
-    call = f"bare_loop(Path({str(work)!r}), {features!r}, is_mixed={is_mixed}, rate={rate})"
-    code = f"from pathlib import Path; from tools.bench_stream_clips import bare_loop; print({call})"
+    return in_processes(f"bench_stream_clips.bare_loop(Path({str(work)!r}), {features!r}, is_mixed={is_mixed}, rate={rate})", count)
+
+
+def in_processes(call: str, count: int) -> float:
+    """The sum of what a call gives in so many processes at the same time.
+
+    Args:
+        call: Of a function in a module of `tools`, such as `bench_stream_clips.bare_loop(...)`.
+        count: Number of processes.
+    """
+    code = f"from pathlib import Path; from tools import {call.partition('.')[0]}; print({call})"
     environment = {**os.environ, **ENVIRONMENT}
     running = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True, env=environment) for _ in range(count)]
     return sum(float(process.communicate()[0]) for process in running)

@@ -4,8 +4,9 @@ this and reads the line it prints.
     PEER/bin/python tools/bench_stream_peers.py PEER KIND WORK
 
 KIND `audio`: bitstreams in the peer's own format, decoded and converted to log-mel by streamaug's
-functions. KIND `features`: static matrices as float16 in the peer's own format, converted to
-float32. Both use batches of 64 in a shuffled order, over all conditions, and two worker processes;
+functions. KIND `rate`: the same as waveforms at 16 kHz. KIND `crop`: clips of 1 to 10 s, of which a
+random second is decoded. KIND `features`: static matrices as float16 in the peer's own format,
+converted to float32. Both use batches of 64 in a shuffled order, over all conditions, and two worker processes;
 each peer is set up as its documentation recommends. The second epoch is timed.
 """
 
@@ -24,6 +25,7 @@ import torch
 from torch.utils.data import DataLoader, Dataset
 
 from streamaug.codecs import FLAC, Decoding, decode
+from streamaug.codecs.decoding import resample_clip
 from streamaug.features import LogMel
 
 BATCH, WORKERS, SAMPLES, RATE = 64, 2, 441_000, 44_100
@@ -38,6 +40,20 @@ def from_audio(payload: bytes, row: dict[str, Any]) -> torch.Tensor:
     return features
 
 
+def from_audio_at_16_khz(payload: bytes, row: dict[str, Any]) -> torch.Tensor:
+    samples = decode(
+        payload, decoding=Decoding(codec=row["codec"], demuxer=row["demuxer"]), rate=RATE, delay=int(row["delay"]), samples=SAMPLES
+    )
+    return torch.from_numpy(resample_clip(samples, RATE, 16_000))
+
+
+def from_crop(payload: bytes, row: dict[str, Any]) -> torch.Tensor:
+    decoding, samples = Decoding(codec=row["codec"], demuxer=row["demuxer"]), int(row["samples"])
+    start = int(np.random.default_rng().integers(samples - RATE + 1))
+    part = (start, start + RATE)
+    return torch.from_numpy(decode(payload, decoding=decoding, rate=RATE, delay=int(row["delay"]), samples=samples, part=part))
+
+
 def from_features(payload: bytes, _: dict[str, Any]) -> torch.Tensor:
     return torch.from_numpy(np.frombuffer(payload, np.float16).astype(np.float32).reshape(128, 431))
 
@@ -48,7 +64,7 @@ class Task:
 
     Args:
         rows: Rows of the mixture, one dictionary each.
-        kind: `audio` or `features`.
+        kind: Key of the row's file: `audio` or `features`.
         finish: Computes a row's features from its bytes and its dictionary.
         folder: Folder for the peer's own format.
     """
@@ -109,7 +125,7 @@ def mosaicml(task: Task) -> Iterable[Any]:
     from streaming.base.util import clean_stale_shared_memory  # type: ignore[import-not-found]  # as above
 
     conditions = sorted({row["condition"] for row in task.rows})
-    columns = {"data": "bytes", "codec": "str", "demuxer": "str", "delay": "int", "label": "int"}
+    columns = {"data": "bytes", "codec": "str", "demuxer": "str", "delay": "int", "label": "int", "samples": "int"}
     if not task.folder.exists():
         for condition in conditions:
             with MDSWriter(out=str(task.folder / condition), columns=columns, size_limit=1 << 24) as writer:
@@ -127,7 +143,7 @@ def mosaicml(task: Task) -> Iterable[Any]:
 
 
 def _metadata(row: dict[str, Any]) -> dict[str, Any]:
-    return {name: row[name] for name in ("codec", "demuxer", "delay", "label")}
+    return {name: row[name] for name in ("codec", "demuxer", "delay", "label", "samples")}
 
 
 def _chunk(row: dict[str, Any]) -> dict[str, Any]:
@@ -183,9 +199,9 @@ def lhotse(task: Task) -> Iterable[Any]:
     from lhotse.dataset import DynamicCutSampler  # type: ignore[import-not-found]  # as above
 
     def cut(row: dict[str, Any]) -> Any:
-        name, seconds = f"{row['clip']}-{row['condition']}", SAMPLES / RATE
+        name, seconds = f"{row['clip']}-{row['condition']}", row["samples"] / RATE
         source = AudioSource(type="file", channels=[0], source=row["audio"])
-        recording = Recording(id=name, sources=[source], sampling_rate=RATE, num_samples=SAMPLES, duration=seconds, channel_ids=[0])
+        recording = Recording(id=name, sources=[source], sampling_rate=RATE, num_samples=row["samples"], duration=seconds, channel_ids=[0])
         return MonoCut(id=name, start=0, duration=seconds, channel=0, recording=recording, custom=_metadata(row))
 
     class Decoded(Dataset[tuple[torch.Tensor, torch.Tensor]]):
@@ -239,10 +255,11 @@ def features_of(batch: Any) -> torch.Tensor:
 def main() -> None:
     peer, kind, work = sys.argv[1], sys.argv[2], Path(sys.argv[3])
     package, make = PEERS[peer]
+    rows = json.loads((work / ("rows_crop.json" if kind == "crop" else "rows.json")).read_text())
     task = Task(
-        rows=json.loads((work / "rows.json").read_text()),
-        kind=kind,
-        finish=from_audio if kind == "audio" else from_features,
+        rows=[{"samples": SAMPLES, **row} for row in rows],
+        kind="features" if kind == "features" else "audio",
+        finish={"audio": from_audio, "rate": from_audio_at_16_khz, "crop": from_crop, "features": from_features}[kind],
         folder=work / "peers" / f"{peer}-{kind}",
     )
     loader = make(task)
