@@ -26,7 +26,7 @@ def stream(
     split: Annotated[str, typer.Option(help="Clips to draw from: train, or a choice on a column such as fold=1,2.")] = "train",
     seed: Annotated[int, typer.Option(help="Seed for all shuffles. Default: 0.")] = 0,
     epochs: Annotated[int, typer.Option(min=1, help="Epochs to run.")] = 1,
-    batch_size: Annotated[int, typer.Option(min=1, help="Rows per batch.")] = 64,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Rows per batch. Default: what the recipe is made for, else 64.")] = None,
     features: Annotated[str, typer.Option(help="Feature to compute: logmel, static, waveform, or one of a plug-in.")] = "logmel",
     crop: Seconds = None,
     where: Annotated[Where | None, typer.Option(help="Place of the crop in the clip: random, start or centre. Default: random.")] = None,
@@ -57,7 +57,7 @@ def stream(
     plan = open_plan(loaded, opened, split=split, seed=seed)
     folder = None if cache is None else Cache(folder=cache, bound=int(cache_gb * 1e9))
     running = Stream(
-        plan, opened, batch_size=batch_size, features=features, crop=crop_of(crop, where, pad), rate=rate, workers=workers,
+        plan, opened, batch_size=batch_size or loaded.batch or 64, features=features, crop=crop_of(crop, where, pad), rate=rate, workers=workers,
         tail="keep", feature_cache=folder, byte_cache=folder, on_corrupt="replace" if replace else "raise",
     )  # fmt: skip
     expected = planned(plan, label_columns(opened), range(epochs))

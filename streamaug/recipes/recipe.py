@@ -120,6 +120,11 @@ class Recipe:
         return "step" if by_step else "epoch"
 
     @property
+    def batch(self) -> int | None:
+        """Global batch size that the order of the rows is made for; None if any will do."""
+        return self.stratify if self.bucket is None else self.bucket.batch
+
+    @property
     def views(self) -> int | None:
         """Conditions per row; None for a draw that shows a single one."""
         views: int | None = self.options.get("views")

@@ -177,9 +177,10 @@ def _array(name: str, given: Any, shape: tuple[int, ...], what: str) -> np.ndarr
         raise AugmentError(f"{name} gives {array.dtype} as {what}; it must give float32")
     if array.shape != shape:
         raise AugmentError(f"{name} gives {what} of shape {array.shape}; it must keep the shape {shape}")
-    if not np.isfinite(array).all():
+    copied = np.array(array, np.float32)  # the callable may write into its own memory again for the next row
+    if not np.isfinite(copied).all():
         raise AugmentError(f"{name} gives {what} with NaN or infinite values; it must give finite ones")
-    return np.ascontiguousarray(array, np.float32)
+    return copied
 
 
 def _draw(

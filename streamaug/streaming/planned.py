@@ -65,12 +65,19 @@ def plan_of(
     """
     if not isinstance(recipe, Recipe):
         check_plan(recipe, store, split=split, seed=seed)
+        if isinstance(recipe, Plan):
+            _check_batch(recipe.recipe, batch_size)
         return recipe
-    bucket_batch = None if recipe.bucket is None else recipe.bucket.batch
-    for key_path, key, planned in ((("stratify",), "stratify", recipe.stratify), (("shuffle", "batch"), "batch", bucket_batch)):
-        if planned not in (None, batch_size):
-            raise recipe.error_at(key_path, f"'{key}: {planned}' needs a batch_size of {planned}, not {batch_size}; make them equal")
+    _check_batch(recipe, batch_size)
     return open_plan(recipe, store, split=split or "train", seed=seed or 0)
+
+
+def _check_batch(recipe: Recipe, batch_size: int) -> None:
+    """Raise RecipeError if a recipe is made for batches of another size: none would hold its mixture,
+    and weights by step would change at other times."""
+    key_path, key = (("stratify",), "stratify") if recipe.bucket is None else (("shuffle", "batch"), "batch")
+    if recipe.batch not in (None, batch_size):
+        raise recipe.error_at(key_path, f"'{key}: {recipe.batch}' needs a batch_size of {recipe.batch}, not {batch_size}; make them equal")
 
 
 def windows_of(plan: PlanLike, epoch: int) -> int | None:

@@ -3,6 +3,7 @@ after whatever stop; what would make it differ is an error."""
 
 import json
 import shutil
+import time
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -143,6 +144,25 @@ def test_what_keeps_something_from_row_to_row_is_noticed(store: Store, recipe: R
 
 
 # Features
+
+
+def test_what_a_callable_gives_is_copied_before_it_writes_there_again(store: Store, recipe: Recipe) -> None:
+    memory = np.empty(0, np.float32)
+
+    def loud(waveform: np.ndarray, rate: int, generator: np.random.Generator, row: AugmentRow) -> np.ndarray:
+        nonlocal memory
+        if len(memory) != len(waveform):
+            memory = np.empty_like(waveform)
+        np.multiply(waveform, 2, out=memory)
+        return memory
+
+    def slow(waveform: torch.Tensor) -> torch.Tensor:
+        time.sleep(1e-3)
+        return waveform.clone()
+
+    settings = {"threads": 4, "features": {"sound": slow}}
+    plain, doubled = (waveforms(list(stream(recipe, store, augment=augment, **settings)), "sound") for augment in (None, loud))
+    assert torch.equal(doubled, 2 * plain)
 
 
 def mask(features: dict[str, torch.Tensor], rate: int, generator: np.random.Generator, row: AugmentRow) -> dict[str, torch.Tensor]:

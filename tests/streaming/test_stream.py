@@ -9,6 +9,7 @@ import torch
 from streamaug.codecs import decode
 from streamaug.errors import RecipeError, StreamaugError
 from streamaug.features import LogMel, with_deltas
+from streamaug.planning.open_plan import open_plan
 from streamaug.recipes import Recipe
 from streamaug.store import Store
 from streamaug.streaming import Cache, Stream
@@ -154,8 +155,9 @@ def test_provenance_tells_how_a_bitstream_was_made(store: Store, recipe: Recipe)
 
 def test_a_stratified_recipe_refuses_another_batch(store: Store, tmp_path) -> None:
     recipe = write_recipe(tmp_path / "r.yaml", "draw: union\nstratify: 12\nmixture: {original: 1, mp3_64: 1, opus_32: 1}\n")
-    with pytest.raises(RecipeError, match="12"):
-        Stream(recipe, store, batch_size=16)
+    for given in (recipe, open_plan(recipe, store)):
+        with pytest.raises(RecipeError, match="'stratify: 12' needs a batch_size of 12, not 16"):
+            Stream(given, store, batch_size=16)
     for batch in Stream(recipe, store, batch_size=12, features="waveform"):
         assert set(Counter(batch["condition"]).values()) == {4}
 

@@ -40,6 +40,12 @@ def test_stream_runs_an_epoch_and_tells_planned_against_served(store_path: Path,
     assert cells(told, "batches")[3] in ("bottleneck: decode", "bottleneck: fetch", "bottleneck: training loop")
 
 
+def test_stream_takes_the_batches_that_the_recipe_is_made_for(store_path: Path, tmp_path: Path) -> None:
+    path = tmp_path / "even.yaml"
+    path.write_text("title: even\ndraw: union\nstratify: 12\nmixture: {original: 1, mp3_64: 1, opus_32: 1}\n")
+    assert cells(streamaug("stream", path, store_path), "all") == ["all", "96", "96", "0"]
+
+
 @pytest.mark.usefixtures("recipe")
 def test_stream_says_what_stood_in_for_broken_clips(store_path: Path, tmp_path: Path) -> None:
     shutil.copytree(store_path, tmp_path / "copy")
