@@ -57,9 +57,18 @@ def stream(
     plan = open_plan(loaded, opened, split=split, seed=seed)
     folder = None if cache is None else Cache(folder=cache, bound=int(cache_gb * 1e9))
     running = Stream(
-        plan, opened, batch_size=batch_size or loaded.batch or 64, features=features, crop=crop_of(crop, where, pad), rate=rate, workers=workers,
-        tail="keep", feature_cache=folder, byte_cache=folder, on_corrupt="replace" if replace else "raise",
-    )  # fmt: skip
+        plan,
+        opened,
+        batch_size=batch_size or loaded.batch or 64,
+        features=features,
+        crop=crop_of(crop, where, pad),
+        rate=rate,
+        workers=workers,
+        tail="keep",
+        feature_cache=folder,
+        byte_cache=folder,
+        on_corrupt="replace" if replace else "raise",
+    )
     expected = planned(plan, label_columns(opened), range(epochs))
     served, replaced = Counter[tuple[str, str]](), Counter[str]()
     with Live(console=stderr, refresh_per_second=4, transient=True) as live:
