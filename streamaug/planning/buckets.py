@@ -1,11 +1,16 @@
 """The shuffle in buckets: batches of clips of similar length, so that little of a batch is padding.
 
 The epoch is shuffled as always, and its positions are cut into buckets. Inside a bucket, rows are
-sorted by the length of their clips and cut into batches, and the batches are shuffled:
+sorted by the length of their clips and cut into batches, the batches are shuffled, and so are the
+rows of each:
 
     shuffled lengths   7 2 9 3 | 8 1 4 6 | 5 2 7      buckets of 4, batches of 2
     sorted             2 3 7 9 | 1 4 6 8 | 2 5 7
     batches shuffled   7 9 2 3 | 1 4 6 8 | 2 5 7
+    rows shuffled      7 9 3 2 | 4 1 8 6 | 5 2 7
+
+Ranks take slices of a batch. If its rows stayed sorted, the first rank would always have the
+shortest clips and the last rank the longest.
 
 So it is a bijection of the positions: what an epoch has does not change. Rows that fill no batch
 stay where they are, at the end, whatever their length: a stream that drops the last batch must not
@@ -38,7 +43,7 @@ class Buckets:
     >>> lengths = np.array([7, 2, 9, 3, 8, 1, 4, 6, 5, 2, 7])
     >>> buckets = Buckets(rows=11, size=4, batch=2, key=3, lengths=lengths.__getitem__)
     >>> lengths[buckets.sources(np.arange(11))].tolist()
-    [7, 9, 2, 3, 1, 4, 6, 8, 2, 5, 7]
+    [7, 9, 3, 2, 4, 1, 8, 6, 5, 2, 7]
     """
 
     rows: int
@@ -59,8 +64,10 @@ class Buckets:
             rows = inside[by_bucket[bounds[number] : bounds[number + 1]]]
             batch, index = np.divmod(positions[rows] - bucket * self.size, self.batch)
             batches, order = self._batches(bucket), self._order(bucket)
-            sorted_place = permute(batch, batches, derived_key(self.key, bucket)) * self.batch + index
-            sources[rows] = bucket * self.size + order[sorted_place]
+            key = derived_key(self.key, bucket)
+            sorted_batch = permute(batch, batches, key)
+            sorted_index = permute(index, self.batch, derived_key(key, sorted_batch))
+            sources[rows] = bucket * self.size + order[sorted_batch * self.batch + sorted_index]
         return sources
 
     def source(self, position: int) -> int:
@@ -69,7 +76,9 @@ class Buckets:
             return position
         bucket, place = divmod(position, self.size)
         batch, index = divmod(place, self.batch)
-        batch = permute_one(batch, self._batches(bucket), derived_key(self.key, bucket))
+        key = derived_key(self.key, bucket)
+        batch = permute_one(batch, self._batches(bucket), key)
+        index = permute_one(index, self.batch, derived_key(key, batch))
         return bucket * self.size + int(self._order(bucket)[batch * self.batch + index])
 
     def _batches(self, bucket: int) -> int:

@@ -15,6 +15,7 @@ from streamaug.planning.open_plan import open_plan
 from streamaug.planning.padding import measure_padding
 from streamaug.recipes import load_recipe
 from streamaug.recipes.recipe import Bucket
+from streamaug.streaming.partition import RankPartition
 from streamaug.testing import replace_tables, write_store
 from tests.planning.inventories import all_rows, inventory, recipe
 from tests.planning.settings import few
@@ -63,6 +64,25 @@ def test_the_batches_of_a_bucket_come_in_another_order_in_each_epoch() -> None:
     plan, _ = plans_of(Bucket(rows=200, batch=10))
     orders = {tuple(np.argsort(lengths_of(plan, epoch)[:200].reshape(20, 10).max(axis=1)).tolist()) for epoch in range(8)}
     assert len(orders) == 8
+
+
+def test_every_rank_gets_short_and_long_rows_of_a_batch() -> None:
+    plan, _ = plans_of(Bucket(rows=200, batch=10))
+    ranks = RankPartition(batch_size=10, world=2), RankPartition(batch_size=10, world=2, rank=1)
+    lengths = lengths_of(plan)
+    first, last = (
+        np.array([lengths[rank.positions(batch, 0, len(lengths))].sum() for batch in range(len(lengths) // 10)]) for rank in ranks
+    )
+    assert 0.25 < np.mean(first < last) < 0.75
+    assert abs(first.sum() / last.sum() - 1) < 0.02
+
+
+def test_the_rows_of_a_batch_come_in_another_order_in_each_epoch_bucket_and_batch() -> None:
+    orders = set()
+    for epoch_key in (1, 2):
+        buckets = Buckets(rows=320, size=80, batch=8, key=epoch_key, lengths=np.arange(320).__getitem__)
+        orders |= {tuple((batch % 8).tolist()) for batch in buckets.sources(np.arange(320)).reshape(-1, 8)}
+    assert len(orders) == 80
 
 
 def test_rows_that_fill_no_batch_are_those_of_the_full_shuffle_at_its_end() -> None:

@@ -67,11 +67,11 @@ CASES: dict[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "union, equal": ({"draw": "union", "weights": UNEQUAL, "by_column": {"label": "equal"}}, {}, "ffd5e8aa d2400d98"),
     "weighted, weights": ({"draw": "weighted", "weights": EQUAL, "rows": 301, "by_column": LOUD}, {}, "7b994718 da67c481"),
     "weighted, equal": ({"draw": "weighted", "weights": EQUAL, "rows": 301, "by_column": {"label": "equal"}}, {}, "6ebd263a 7e8b38b2"),
-    "union, bucket": ({"draw": "union", "weights": UNEQUAL, "bucket": Bucket(rows=64, batch=16)}, {}, "10bf02be b6e862b0"),
+    "union, bucket": ({"draw": "union", "weights": UNEQUAL, "bucket": Bucket(rows=64, batch=16)}, {}, "10bf02be 3bdaf84b"),
     "weighted, bucket": (
         {"draw": "weighted", "weights": EQUAL, "rows": 301, "bucket": Bucket(rows=100, batch=10)},
         {},
-        "1e53fc36 cdbce099",
+        "1e53fc36 5301999d",
     ),
 }
 
