@@ -15,7 +15,7 @@ from streamaug.errors import RecipeError
 from streamaug.recipes.checks import check_bucket, check_column_weights, check_schedules, check_weights
 from streamaug.recipes.column_weights import ColumnWeights
 from streamaug.recipes.draws import draw_names, find_draw
-from streamaug.recipes.schedule import Schedule, Unit, times_to_check
+from streamaug.recipes.schedule import Schedule, Unit
 from streamaug.recipes.store_names import store_problem
 from streamaug.recipes.yaml_lines import KeyPath
 
@@ -175,12 +175,6 @@ class Recipe:
         if self.shared_groups:
             content["shared_groups"] = True
         return content
-
-    @staticmethod
-    def times_to_check(shares: Mapping[str, Share]) -> list[int]:
-        """The times at which to look at the weights of some shares, ascending; the first is 0. See
-        `streamaug.recipes.schedule.times_to_check`."""
-        return times_to_check(share.weight for share in shares.values())
 
     def error_at(self, key_path: KeyPath, problem: str) -> RecipeError:
         """The error for a part of the recipe, with the file and line of that part.

@@ -17,7 +17,7 @@ from streamaug.planning.permutation import named_key, permute
 from streamaug.recipes.checks import check_weights
 from streamaug.recipes.draws import NoOptions
 from streamaug.recipes.recipe import Recipe, Share
-from streamaug.recipes.schedule import Schedule
+from streamaug.recipes.schedule import Schedule, times_to_check
 
 
 class OnePerClipDraw:
@@ -122,7 +122,7 @@ def _check_shares(recipe: Recipe, drawn: dict[str, Share], views: int) -> None:
         drawn: The conditions of a store that are drawn, that is, all but the anchor.
         views: Conditions that are drawn per row.
     """
-    for epoch in recipe.times_to_check(drawn):
+    for epoch in times_to_check(share.weight for share in drawn.values()):
         weights = {name: share.weight.at(epoch) for name, share in drawn.items()}
         total = sum(weights.values())
         for name, weight in weights.items():
@@ -137,7 +137,7 @@ def _check_shares(recipe: Recipe, drawn: dict[str, Share], views: int) -> None:
 
 def _check_views(recipe: Recipe, inventory: Inventory, strata: Sequence[Stratum], views: int, anchors: Sequence[int]) -> None:
     """Check that every clip has as many conditions as a row has views. Raises RecipeError."""
-    for epoch in recipe.times_to_check(recipe.mixture):
+    for epoch in times_to_check(share.weight for share in recipe.mixture.values()):
         weighted = {number for number, share in enumerate(recipe.mixture.values()) if share.weight.at(epoch)}
         for stratum in strata:
             lacks_anchor = bool(anchors) and not set(anchors) & set(stratum.conditions)
