@@ -98,6 +98,11 @@ def _split(text: str, delimiter: str, has_blanks: bool, quoting: Literal[0, 3]) 
         raise csv.Error(f"line {reader.line_num}: {error}") from None
 
 
+def is_text(kind: pa.DataType) -> bool:
+    """Whether a column of this type has text."""
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
 def text_array(cells: Sequence[str | None], *, has_nulls: bool = True) -> pa.StringArray:
     """Cells as an Arrow array, by default null where they are empty; `pa.array` would import pandas.
 

@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 from streamaug.building.excerpts import SECONDS_COLUMNS, Excerpt, excerpt_name
 from streamaug.building.near_names import misspelt, same_but_for_blanks_and_case
 from streamaug.building.problems import BrokenSourcesError, Problem
-from streamaug.building.table_files import read_file, text_array
+from streamaug.building.table_files import is_text, read_file, text_array
 from streamaug.building.targets import (
     EMPTY_LABELS,
     kept_aside,
@@ -152,7 +152,7 @@ def _convert(table: pa.Table, shard_by: str) -> tuple[pa.Table, dict[str, str]]:
             column, problem = _as_text(column, is_path=name == "path")
             if problem:
                 problems[name] = problem
-            elif name not in NAMED_COLUMNS and not _is_text(kind):
+            elif name not in NAMED_COLUMNS and not is_text(kind):
                 column = _without_nan(_decoded(table[name]))  # keeps its type: folds are numbers
         table = table.set_column(number, name, column)
     return table, problems
@@ -170,15 +170,11 @@ def _decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column
 
 
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
-
-
 def _as_text(column: pa.ChunkedArray, *, is_path: bool) -> tuple[pa.ChunkedArray, str | None]:
     """A column as text, null where it is empty or not a number, or why it cannot be text."""
     kind, count = column.type, len(column)
     nothing = pa.chunked_array([pa.nulls(count, pa.string())])
-    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or _is_text(kind):
+    if pa.types.is_binary(kind) or pa.types.is_large_binary(kind) or is_text(kind):
         try:
             text = pc.cast(column, pa.string())
         except pa.ArrowInvalid:
@@ -200,7 +196,7 @@ def _as_seconds(column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, str | None]:
     """A column as float64, null where it is empty and NaN where it is not a number, or why it cannot
     be numbers."""
     kind = column.type
-    if _is_text(kind):
+    if is_text(kind):
         return pa.chunked_array([pa.array([_seconds(cell) for cell in column.to_pylist()], pa.float64())]), None
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind) or pa.types.is_null(kind):
         return pc.cast(_without_nan(column), pa.float64()), None

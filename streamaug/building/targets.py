@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from streamaug.building.near_names import misspelt, same_but_for_blanks_and_case
+from streamaug.building.table_files import is_text
 from streamaug.store.format import TARGET_FIELDS, Target
 
 SEPARATOR = ";"
@@ -74,7 +75,7 @@ def read_labels(column: pa.ChunkedArray) -> tuple[pa.Array, str | None]:
     cells: list[Any] = column.to_pylist()
     if is_list:
         lists = [None if cell is None else ["" if label is None else label for label in cell] for cell in cells]
-    elif _is_text(kind):
+    elif is_text(kind):
         lists = [cell.split(SEPARATOR) if cell and cell.strip() else None for cell in cells]
     elif pa.types.is_null(kind):
         lists = [None] * len(cells)
@@ -92,15 +93,11 @@ def read_numbers(column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, str | None]:
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         numbers = pc.cast(column, pa.float64())
         return pc.if_else(pc.is_nan(numbers), pa.nulls(len(numbers), pa.float64()), numbers), None
-    if _is_text(kind):
+    if is_text(kind):
         cells = [cell.strip() if cell and cell.strip().lower() != "nan" else None for cell in column.to_pylist()]
         return pa.chunked_array([pa.array([cell or None for cell in cells], pa.string())]), None
     empty = pa.chunked_array([pa.nulls(len(column), pa.float64())])
     return empty, None if pa.types.is_null(kind) else f"values of type {kind}, not numbers; write numbers"
-
-
-def _is_text(kind: pa.DataType) -> bool:
-    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
 
 
 def value_problem(target: Target, value: Any) -> str | None:
@@ -172,6 +169,20 @@ def label_values(table: pa.Table) -> list[str]:
     return labels
 
 
+def no_target_note(names: Sequence[str]) -> str:
+    """What to say about a table without any target.
+
+    Args:
+        names: Its columns.
+
+    >>> no_target_note(["path", "split"])
+    'no column label, labels or target, so there is nothing to learn but the audio itself'
+    """
+    own = [name for name in names if name not in ("clip_id", "path", "start", "stop", "split", "group")]
+    named = f"; if it is one of {', '.join(own[:10])}, name it with --label-column, --labels-column or --target-column" if own else ""
+    return f"no column label, labels or target, so there is nothing to learn but the audio itself{named}"
+
+
 def target_warnings(table: pa.Table) -> Iterator[str]:
     """What somebody may have meant otherwise, one line each, for people.
 
@@ -180,9 +191,7 @@ def target_warnings(table: pa.Table) -> Iterator[str]:
     """
     target = target_of(table)
     if target is None:
-        own = [name for name in table.column_names if name not in ("clip_id", "path", "start", "stop", "split", "group")]
-        named = f"; if it is one of {', '.join(own[:10])}, name it with --label-column, --labels-column or --target-column" if own else ""
-        yield f"warning: no column label, labels or target, so there is nothing to learn but the audio itself{named}"
+        yield f"warning: {no_target_note(table.column_names)}"
     if target == "label":
         joined = [label for label in label_values(table) if SEPARATOR in label]
         if joined:

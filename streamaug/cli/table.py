@@ -282,7 +282,7 @@ def _labels(row: "Row") -> list[str | None]:
 def _summarise(output: Path, rows: Sequence["Row"]) -> None:
     import pyarrow as pa
 
-    from streamaug.building.targets import as_number
+    from streamaug.building.targets import as_number, no_target_note
     from streamaug.cli.console import stdout
     from streamaug.cli.tables import print_lines, split_by_label
 
@@ -298,8 +298,6 @@ def _summarise(output: Path, rows: Sequence["Row"]) -> None:
     stdout.print(f"{output}: {len(rows)} clips")
     print_lines(split_by_label(pa.table(columns), sorted({label for own in labels for label in own})))
     if not {"label", "labels", "target"} & rows[0].keys():
-        own = [name for name in rows[0] if name not in ("path", "clip_id", "start", "stop", "split", "group")]
-        named = f"; if it is one of {', '.join(own[:10])}, name it with --label-column, --labels-column or --target-column" if own else ""
-        stdout.print(f"no column label, labels or target, so there is nothing to learn but the audio itself{named}")
+        stdout.print(no_target_note(list(rows[0])))
     if not any(row.get("split") for row in rows):
         stdout.print("no splits: add --split 0.8,0.1,0.1, or build with --shard-by and a column of your own")
