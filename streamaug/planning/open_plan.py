@@ -66,7 +66,8 @@ def replan(plan: PlanLike, store: StoreLike) -> PlanLike:
         StoreError: The split does not fit the snapshot.
     """
     if not isinstance(plan, Plan):
-        return SequentialPlan.of(store, plan.conditions, plan.identity.split)
+        by_shard = isinstance(plan, SequentialPlan) and plan.by_shard
+        return SequentialPlan.of(store, plan.conditions, plan.identity.split, by_shard=by_shard)
     return Plan(recipe=plan.recipe, inventory=load_inventory(plan.recipe, store, plan.inventory.split), seed=plan.seed)
 
 

@@ -43,12 +43,14 @@ class SequentialPlan:
         conditions: Names of the conditions.
         clips_by_condition: For each condition, its clips as row numbers in the store's clips table.
         identity: What decides the rows.
+        by_shard: Whether the clips are in the order of their shards. Default: of their names.
         views: Conditions per row, 1.
     """
 
     conditions: tuple[str, ...]
     clips_by_condition: tuple[np.ndarray, ...]
     identity: Identity
+    by_shard: bool = False
     views: int = 1
 
     @classmethod
@@ -85,7 +87,7 @@ class SequentialPlan:
             conditions=digests,
             labels=labels_digest(store.manifest.labels),
         )
-        return cls(conditions=tuple(conditions), clips_by_condition=tuple(clips_by_condition), identity=identity)
+        return cls(conditions=tuple(conditions), clips_by_condition=tuple(clips_by_condition), identity=identity, by_shard=by_shard)
 
     @property
     def clips(self) -> np.ndarray:

@@ -168,9 +168,8 @@ class Stream(IterableDataset[dict[str, Any]]):
         self._cursor = Cursor(RankPartition(batch_size=batch_size, tail=tail), rank=rank, world=world, stores=len(named_stores(opened)))
         self._cursor.rank_slice()  # refuses a batch that the ranks cannot share
         self._tables = SharedArrays((plan, OpenedStore.of(opened, plan, check_columns(columns, opened.clips))))
-        self._features = OpenedFeatures.of(
-            features, self._opened.cropping(crop, rate), plan.clips, self._opened.clip_ids, channels=opened.manifest.channels
-        )
+        self._features_argument = features
+        self._features = self._open_features(self._opened, plan)
         check_distinct(self._opened.columns, self._features.by_key)
         if self._settings.feature_cache is not None:
             for feature in self._features.by_key.values():
@@ -417,6 +416,7 @@ class Stream(IterableDataset[dict[str, Any]]):
         Raises:
             StateError: It belongs to another recipe, store, split or seed, or to a snapshot that
                 was pruned; the difference is named.
+            FeatureError: A feature does not fit the clips of that snapshot.
         """
         self._follow()
         try:
@@ -439,7 +439,13 @@ class Stream(IterableDataset[dict[str, Any]]):
     def _go_over(self, store: StoreLike, plan: PlanLike) -> None:
         self.close()
         columns = check_columns(tuple(self._opened.columns), store.clips)
-        self._tables = SharedArrays((plan, OpenedStore.of(store, plan, columns)))
+        opened = OpenedStore.of(store, plan, columns)
+        self._features = self._open_features(opened, plan)  # the clips of this snapshot may have other lengths
+        self._tables = SharedArrays((plan, opened))
+
+    def _open_features(self, opened: OpenedStore, plan: PlanLike) -> OpenedFeatures:
+        cropping = opened.cropping(self._settings.crop, self._settings.rate)
+        return OpenedFeatures.of(self._features_argument, cropping, plan.clips, opened.clip_ids, channels=opened.manifest.channels)
 
     def _on_snapshot(self, state: Mapping[str, Any], error: StateError) -> tuple[StoreLike, PlanLike]:
         """The snapshot that a position names, and the plan on it; raises `error` if there is

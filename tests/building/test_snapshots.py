@@ -20,11 +20,15 @@ from streamaug.building.prune import find_prunable
 from streamaug.cli.main import app
 from streamaug.codecs import Settings, load_settings
 from streamaug.conditions import parse_conditions
-from streamaug.errors import StateError, StoreError
+from streamaug.errors import FeatureError, StateError, StoreError
+from streamaug.features import LogMel
+from streamaug.planning.open_plan import replan
+from streamaug.planning.sequential import SequentialPlan
 from streamaug.progress import Silent
 from streamaug.store import Store
 from streamaug.store.manifest import read_manifest
 from streamaug.streaming import Stream, StreamLoader
+from streamaug.testing import build_store
 from streamaug.verifying.verify import verify
 from tests.building.clips import write_clips
 
@@ -308,3 +312,47 @@ def test_facts_about_sources_are_kept_until_a_file_changes(tmp_path: Path) -> No
 def test_a_size_that_is_none_is_refused_before_shards_are_joined(clips: Path, tmp_path: Path, size: float) -> None:
     with pytest.raises(StoreError, match="is not a size of shards"):
         compact(make(clips, tmp_path / "store", "original"), shard_mb=size, workers=1)
+
+
+def lengths_of_two_snapshots(folder: Path) -> tuple[Store, Store]:
+    """A store whose clips with `use=yes` were of 0.1 to 2 s and are of 0.5 to 1 s now."""
+    built = build_store(folder, clips=12, seconds=(0.1, 2.0), conditions="original,alaw_64")
+    table = folder / "recordings" / "clips.csv"
+    seconds = {f"{clip['clip_id']}.wav": clip["samples"] / 8_000 for clip in built.clips.to_pylist()}
+    header, *lines = table.read_text().splitlines()
+    snapshots = []
+    for shortest, longest in ((0.0, 2.0), (0.5, 1.0)):
+        used = [f"{line},{'yes' if shortest <= seconds[line.split(',')[0]] <= longest else 'no'}" for line in lines]
+        table.write_text("\n".join([f"{header},use", *used]) + "\n")
+        build(table, str(folder / "store"), conditions=parse_conditions("original,alaw_64"), clips_per_shard=5, workers=1)
+        snapshots.append(Store.open(folder / "store"))
+    return snapshots[0], snapshots[1]
+
+
+def test_a_position_on_a_snapshot_with_shorter_and_longer_clips_resumes_with_features_of_their_lengths(tmp_path: Path) -> None:
+    def opened(store: Store, features: Any) -> Stream:
+        recipe = {"draw": "union", "mixture": {"original": 1, "alaw_64": 1}}
+        return Stream(recipe, store, split="use=yes", batch_size=4, tail="keep", threads=1, features=features)
+
+    first, second = lengths_of_two_snapshots(tmp_path)
+    state = opened(first, "waveform").state_dict()
+    resumed = opened(second, "waveform")
+    assert max(int(batch["length"].max()) for batch in resumed) <= 8_000
+    resumed.load_state_dict(state)
+    assert max(int(batch["length"].max()) for batch in resumed) == 16_000
+    picky = opened(second, LogMel(n_fft=2048, hop=512, deltas=False))
+    before = [batch["clip_id"] for batch in picky]
+    with pytest.raises(FeatureError, match=r"needs 1025 samples or more; the shortest is clip '"):
+        picky.load_state_dict(state)
+    picky.set_epoch(0)  # it stays on its own snapshot
+    assert [batch["clip_id"] for batch in picky] == before
+
+
+def test_a_plan_in_the_order_of_the_shards_keeps_it_on_another_snapshot(clips: Path, other_settings: Settings, tmp_path: Path) -> None:
+    first = make(clips, tmp_path / "store")
+    plan = SequentialPlan.of(first, ["mp3_32"], "train", by_shard=True)
+    second = make(clips, tmp_path / "store", settings=other_settings, replace=True)
+    assert replan(plan, first).identity == plan.identity
+    opened = Stream(SequentialPlan.of(second, ["mp3_32"], "train", by_shard=True), second, batch_size=4, features="waveform", threads=1)
+    opened.load_state_dict(Stream(plan, first, batch_size=4, features="waveform", threads=1).state_dict())
+    assert opened.plan.identity == plan.identity
