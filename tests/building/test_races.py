@@ -66,6 +66,7 @@ def test_two_builds_that_publish_the_same_in_the_same_second_leave_one_manifest(
     changes = Changes(
         base=entry,
         name=entry.name,
+        target=entry.target,
         labels=entry.labels,
         rate=entry.rate,
         channels=entry.channels,
