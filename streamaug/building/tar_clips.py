@@ -24,9 +24,14 @@ _ENDINGS = (".tar", ".tar.gz", ".tgz")
 _PROGRAMS = frozenset(("pyd", "pkl", "pickle", "pth", "pt"))
 """Endings of members that Python would run code of to read them."""
 
-_MOST_BYTES, _MOST_TEXT = 4 << 30, 16 << 20
-"""Largest sizes of an audio member and of any other that is read, so that a hostile header does not
-take all memory."""
+_MOST_BYTES, _MOST_TEXT, _MOST_TEXTS = 4 << 30, 16 << 20, 64 << 20
+"""Largest sizes of an audio member, of any other, and of all others of a sample with their names and
+headers, so that a hostile tar does not take all memory."""
+
+_MOST_NAME = 1 << 20
+"""Largest size of a member that only names or describes the next one; tarfile reads it whole."""
+
+_DESCRIPTIONS = frozenset((tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK))
 
 
 def tar_paths(source: str) -> list[str]:
@@ -81,7 +86,7 @@ def tar_clips(paths: Sequence[str], left_out: Counter[str]) -> Iterator[Clip]:
         try:
             with fsspec.open(path, "rb") as file, tarfile.open(fileobj=file, mode="r|*", tarinfo=_Member) as tar:
                 for key, members in _samples(tar, path, left_out):
-                    clip = _clip(path, key, members, left_out)
+                    clip = _clip(members, left_out)
                     if clip is None:
                         continue
                     extension, audio, columns = clip
@@ -95,8 +100,15 @@ def tar_clips(paths: Sequence[str], left_out: Counter[str]) -> Iterator[Clip]:
 
 
 class _Member(tarfile.TarInfo):
-    """A member of a tar that must end as tars do. To tarfile, one that was cut off or damaged between
-    two members is a shorter one."""
+    """A member of a tar that must end as tars do, and whose name and description are of limited size.
+    To tarfile, a tar that was cut off or damaged between two members is a shorter one."""
+
+    @classmethod
+    def frombuf(cls, buf: bytes | bytearray, encoding: str, errors: str) -> Self:
+        info = super().frombuf(buf, encoding, errors)
+        if info.type in _DESCRIPTIONS and not 0 <= info.size <= _MOST_NAME:
+            raise tarfile.ReadError(f"a header of {info.size} bytes; one may have {_MOST_NAME}")
+        return info
 
     @classmethod
     def fromtarfile(cls, tar: tarfile.TarFile) -> Self:
@@ -119,8 +131,9 @@ def _split_of(name: str) -> str | None:
 
 def _samples(tar: tarfile.TarFile, path: str, left_out: Counter[str]) -> Iterator[tuple[str, dict[str, bytes]]]:
     """Members by extension, for each run of members with the same key."""
-    key, members = "", dict[str, bytes]()
-    for member in tar:
+    key, members, texts = "", dict[str, bytes](), 0
+    while (member := tar.next()) is not None:
+        tar.members.clear()  # type: ignore[attr-defined]  # tarfile would keep all of them, with their descriptions
         if not member.isfile():
             continue
         folder, _, name = member.name.rpartition("/")
@@ -128,7 +141,7 @@ def _samples(tar: tarfile.TarFile, path: str, left_out: Counter[str]) -> Iterato
         current = f"{folder}/{stem}" if folder else stem
         if current != key and members:
             yield key, members
-            members = {}
+            members, texts = {}, 0
         key, kind = current, extension.lower()
         if kind.rpartition(".")[2] in _PROGRAMS:
             left_out[f".{kind} members, which are programs"] += 1
@@ -138,6 +151,16 @@ def _samples(tar: tarfile.TarFile, path: str, left_out: Counter[str]) -> Iterato
             continue
         if kind in members:
             raise ClipsError(f"{path}: the member '{member.name}' is there twice; remove one")
+        if _is_audio(kind):
+            first = next(filter(_is_audio, members), None)
+            if first is not None:
+                raise ClipsError(f"{path}: clip '{key}' has several audio members ({first}, {kind}); a clip of a table has one")
+        else:
+            size = tarfile.BLOCKSIZE + len(member.name) + member.size
+            if texts + size > _MOST_TEXTS:
+                left_out[f".{kind} members, of samples with more than {_MOST_TEXTS >> 20} MB next to the audio"] += 1
+                continue
+            texts += size
         file = tar.extractfile(member)
         assert file is not None, "it is a file"
         members[kind] = file.read()
@@ -149,12 +172,10 @@ def _is_audio(extension: str) -> bool:
     return extension.rpartition(".")[2] in AUDIO_EXTENSIONS
 
 
-def _clip(path: str, key: str, members: Mapping[str, bytes], left_out: Counter[str]) -> tuple[str, bytes, dict[str, Any]] | None:
+def _clip(members: Mapping[str, bytes], left_out: Counter[str]) -> tuple[str, bytes, dict[str, Any]] | None:
     """Extension, audio and columns of a sample; None if it has no audio."""
-    audio = [extension for extension in members if _is_audio(extension)]
-    if len(audio) > 1:
-        raise ClipsError(f"{path}: clip '{key}' has several audio members ({', '.join(audio)}); a clip of a table has one")
-    if not audio:
+    audio = next(filter(_is_audio, members), None)
+    if audio is None:
         left_out["samples without audio"] += 1
         return None
     columns: dict[str, Any] = {}
@@ -162,13 +183,13 @@ def _clip(path: str, key: str, members: Mapping[str, bytes], left_out: Counter[s
         if extension == "json":
             loaded = json.loads(data)
             columns |= loaded if isinstance(loaded, dict) else {"json": loaded}
-        elif extension not in audio:
+        elif extension != audio:
             text = _text(data)
             if text is None:
                 left_out[f".{extension} members, which are not text"] += 1
             else:
                 columns[extension] = text
-    return audio[0], members[audio[0]], columns
+    return audio, members[audio], columns
 
 
 def _text(data: bytes) -> str | None:

@@ -4,6 +4,7 @@ import io
 import json
 import pickle
 import tarfile
+import tracemalloc
 from collections import Counter
 
 import fsspec
@@ -102,6 +103,67 @@ def test_a_member_that_claims_to_be_huge_takes_no_memory(tmp_path):
     clips, left_out = read(str(tmp_path / "s.tar"))
     assert [name for name, _, _ in clips] == ["a.wav"]
     assert left_out == {".wav members, which are too large": 1}
+
+
+def test_the_texts_of_a_sample_have_a_limit_together(tmp_path, monkeypatch):
+    monkeypatch.setattr(module, "_MOST_TEXTS", 1 << 20)
+    texts = [(f"a.t{number}", b"x" * (300 << 10)) for number in range(5)]
+    many = [(f"b.n{number}", b"") for number in range(2100)]
+    path = write_tar(tmp_path / "s.tar", [*texts, ("a.wav", SOUND[0]), ("b.wav", SOUND[1]), *many, ("c.wav", SOUND[2]), ("c.cls", b"1")])
+    clips, left_out = read(path)
+    assert [(name, len(columns)) for name, _, columns in clips[::2]] == [("a.wav", 3), ("c.wav", 1)]
+    assert clips[1][0] == "b.wav"
+    assert len(clips[1][2]) < 2048
+    assert left_out[".t3 members, of samples with more than 1 MB next to the audio"] == 1
+
+
+def test_a_second_audio_member_is_refused_before_it_is_read(tmp_path):
+    path = write_tar(tmp_path / "s.tar", [("a.wav", SOUND[0])])
+    second = tarfile.TarInfo("a.flac")
+    second.size = 4 << 30  # of which there is nothing
+    data = (tmp_path / "s.tar").read_bytes()
+    (tmp_path / "s.tar").write_bytes(
+        data[: tarfile.BLOCKSIZE * (1 + -(-len(SOUND[0]) // tarfile.BLOCKSIZE))] + second.tobuf(tarfile.GNU_FORMAT)
+    )
+    with pytest.raises(ClipsError, match=r"clip 'a' has several audio members \(wav, flac\)"):
+        read(path)
+
+
+@pytest.mark.parametrize("kind", [tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK])
+@pytest.mark.parametrize("size", [(1 << 20) + 1, 1 << 40, -1024])
+def test_a_header_of_any_size_is_refused_before_it_is_read(tmp_path, kind, size):
+    info = tarfile.TarInfo("name")
+    info.type, info.size = kind, size
+    (tmp_path / "s.tar").write_bytes(info.tobuf(tarfile.GNU_FORMAT) + b"x" * (2 << 20))
+    with pytest.raises(ClipsError, match=f"a header of {size} bytes; one may have 1048576"):
+        read(str(tmp_path / "s.tar"))
+
+
+def test_members_and_their_descriptions_are_not_kept(tmp_path):
+    with tarfile.open(tmp_path / "s.tar", "w", format=tarfile.PAX_FORMAT) as tar:
+        for number in range(40):
+            info = tarfile.TarInfo(f"{number}.wav")
+            info.size, info.pax_headers = len(SOUND[0]), {"comment": "x" * 500_000}
+            tar.addfile(info, io.BytesIO(SOUND[0]))
+    tracemalloc.start()
+    try:
+        count = sum(1 for _ in tar_clips([str(tmp_path / "s.tar")], Counter()))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert count == 40
+    assert peak < 10 << 20
+
+
+def test_long_names_are_read(tmp_path):
+    names = [f"{'long/' * 60}{number}.wav" for number in range(3)]
+    for number, kind in enumerate((tarfile.GNU_FORMAT, tarfile.PAX_FORMAT)):
+        with tarfile.open(tmp_path / f"{number}.tar", "w", format=kind) as tar:
+            for name in names:
+                info = tarfile.TarInfo(name)
+                info.size = len(SOUND[0])
+                tar.addfile(info, io.BytesIO(SOUND[0]))
+        assert [name for name, _, _ in read(str(tmp_path / f"{number}.tar"))[0]] == names
 
 
 def test_links_devices_and_names_that_lead_outside_write_nothing_there(tmp_path):
