@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from streamaug.errors import RecipeError
 from streamaug.planning import Plan
 from streamaug.planning.ledger import planned
+from streamaug.planning.ramp import ramp_counts
 from streamaug.recipes import Recipe, Schedule
 from tests.planning.inventories import all_rows, by_step, inventory, recipe, store_column
 from tests.planning.settings import few, some
@@ -112,6 +113,35 @@ def test_a_late_epoch_continues_where_the_earlier_ones_ended_without_counting_ea
     assert cells.count.sum() == 4 * BATCH
     assert cells.first.sum() == 4 * BATCH * 10**9
     assert cells.first[1] == 50 * 10 + (4 * 10**9 - 50) * 4  # half of the rows, then a fifth
+
+
+def test_epochs_in_order_divide_each_batch_of_a_ramp_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where an epoch ends is where the next one begins."""
+    divided = []
+
+    def counted(*args: Any, batches: int, **settings: Any) -> np.ndarray:
+        divided.append(batches)
+        return ramp_counts(*args, batches=batches, **settings)
+
+    monkeypatch.setattr("streamaug.planning.draws.weighted_cells.ramp_counts", counted)
+    mixed = weighted({"original": 1, "mp3_64": scheduled({0: 0, 1000: 1}, ramp=True)}, 10)
+    in_order, late = (Plan(recipe=mixed, inventory=inventory(50)) for _ in range(2))
+    for epoch in range(8):
+        in_order.epoch(epoch)
+    assert divided == [10] * 8
+    assert np.array_equal(in_order.epoch(7).cells.first, late.epoch(7).cells.first)
+
+
+def test_an_epoch_of_more_batches_than_memory_is_refused_before_they_are_counted() -> None:
+    ramp = {"original": 1, "mp3_64": scheduled({0: 0, 10**10: 1}, ramp=True)}
+    with pytest.raises(RecipeError, match=r"has 10000000000 batches of 20 along ramps .* the most is 1048576; write 'rows: 20971520' or"):
+        weighted(ramp, 5 * 10**10)
+    assert weighted(ramp, 1 << 20).options["rows"] == 20 << 20
+
+
+def test_a_long_epoch_may_have_a_short_ramp() -> None:
+    mixed = weighted({"original": 1, "mp3_64": scheduled({0: 0, 10: 1}, ramp=True)}, 1 << 30)
+    assert Plan(recipe=mixed, inventory=inventory(50)).epoch_size(0) == BATCH << 30
 
 
 def test_a_late_epoch_of_a_union_is_a_closed_form() -> None:

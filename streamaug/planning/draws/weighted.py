@@ -1,6 +1,7 @@
 """The draw `weighted`: a fixed number of rows per epoch, divided by weight."""
 
 from collections.abc import Sequence
+from itertools import pairwise
 
 from pydantic import BaseModel, Field
 
@@ -11,6 +12,9 @@ from streamaug.planning.draws.group_weights import GroupWeights, check_equal
 from streamaug.planning.draws.weighted_cells import WeightedCells
 from streamaug.planning.inventory import Inventory
 from streamaug.recipes.recipe import Recipe
+
+_MOST_RAMP_BATCHES = 1 << 20
+"""Batches of an epoch along ramps by step: each has counts of its own, in memory."""
 
 
 class WeightedOptions(BaseModel):
@@ -29,14 +33,24 @@ class WeightedDraw:
     takes = ("weights", "by_step")
 
     def check(self, recipe: Recipe) -> None:
-        """Check that an epoch has whole batches, if weights are by step. Raises RecipeError."""
+        """Check that an epoch has whole batches, and not too many along ramps, if weights are by
+        step. Raises RecipeError."""
         rows, batch = recipe.options["rows"], recipe.stratify
-        if recipe.unit == "step" and batch is not None and rows % batch:
+        if recipe.unit != "step" or batch is None:
+            return
+        if rows % batch:
             lower, upper = rows // batch * batch, -(-rows // batch) * batch
             raise recipe.error_at(
                 ("rows",),
                 f"weights by step need epochs of whole batches, and {rows} rows are not a multiple of {batch}; "
                 f"write 'rows: {upper}'{f' or {lower}' if lower else ''}",
+            )
+        ramping = min(rows // batch, _ramp_steps(recipe))
+        if ramping > _MOST_RAMP_BATCHES:
+            raise recipe.error_at(
+                ("rows",),
+                f"an epoch of {rows} rows has {ramping} batches of {batch} along ramps by step, and the most is {_MOST_RAMP_BATCHES}; "
+                f"write 'rows: {_MOST_RAMP_BATCHES * batch}' or fewer, since steps count on over the epochs",
             )
 
     def open(self, recipe: Recipe, inventory: Inventory, seed: int) -> tuple[CandidateSets, CellsOfEpoch]:
@@ -60,6 +74,13 @@ class WeightedDraw:
             seed=seed,
         )
         return builder.build(), cells.cells
+
+
+def _ramp_steps(recipe: Recipe) -> int:
+    """Steps at which weights go along ramps."""
+    weights = [share.weight for share in recipe.mixture.values()]
+    edges = sorted({time for weight in weights for time, _ in weight.points})
+    return sum(stop - start for start, stop in pairwise(edges) if any(weight.slope(start) for weight in weights))
 
 
 def _lacking(strata: Sequence[Sequence[Stratum]], sizes: Sequence[int]) -> Stratum | None:

@@ -54,6 +54,7 @@ class WeightedCells:
         """The cells of an epoch."""
         stretches = list(self._stretches(epoch))
         counts, firsts = _sums(stretches), self._rows_before(epoch)
+        self._remember(epoch + 1, [first + count for first, count in zip(firsts, counts, strict=True)])
         strata = [(condition, stratum) for condition, groups in enumerate(self.strata) for stratum in groups]
         cells = [
             Cell((condition,), stratum.candidate_set, first, count, named_key(self.seed, "passes", *stratum.name))
@@ -100,10 +101,15 @@ class WeightedCells:
         for start, end in self._runs(last, epoch):
             counts = _sums(self._stretches(start))
             total = [rows + (end - start) * count for rows, count in zip(total, counts, strict=True)]
+        self._remember(epoch, total)
+        return total
+
+    def _remember(self, epoch: int, total: list[int]) -> None:
+        """Keep the rows of each cell in all epochs before one: those that follow begin there."""
+        self._known.pop(epoch, None)
         while len(self._known) >= _EPOCHS_KEPT:
             self._known.pop(next(iter(self._known)), None)
         self._known[epoch] = total
-        return total
 
     def _runs(self, first: int, stop: int) -> Iterator[tuple[int, int]]:
         """Runs of epochs with the same counts, as first epoch and end."""
