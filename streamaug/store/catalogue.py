@@ -163,11 +163,12 @@ class Catalogue:
         """One row per clip, store by store and in each as in its own table: the columns of all
         stores, and `store`.
 
-        A store has no values in a column that only others have. A column that is not of one type in
-        all stores is text. Shards are numbered on from store to store.
+        A store has no values in a column that only others have. A column is text if no type holds
+        its values of all stores exactly. Shards are numbered on from store to store.
 
         Raises:
-            StoreError: A store's own table has a column `store`.
+            StoreError: A store's own table has a column `store`, or a column has types that do not go
+                together.
             CorruptError: A table is damaged or missing.
             FetchError: It could not be read.
         """
