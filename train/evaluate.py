@@ -49,16 +49,16 @@ def probabilities_of(
     Raises:
         RunError: The condition lacks clips of the split, or clips differ in length.
     """
-    check_one_length(store, crop)
-    expected = len(_evaluated_rows(store, split, condition))
+    rows = evaluated_rows(store, split, condition)
+    check_one_length(store, crop, rows)
     if crop is not None and crop.where == "random":
         crop = replace(crop, where="centre")
     stream = Stream.evaluation(
         store, condition, split=split, batch_size=BATCH, features=features or LogMel(), crop=crop, threads=threads, feature_cache=cache
     )
-    if (available := stream.plan.epoch_size(0)) != expected:
+    if (available := stream.plan.epoch_size(0)) != len(rows):
         raise RunError(
-            f"condition '{condition}' of {store.url} has {available} of the {expected} clips of split '{split}', so tables would compare "
+            f"condition '{condition}' of {store.url} has {available} of the {len(rows)} clips of split '{split}', so tables would compare "
             "different clips; leave it out of the evaluated conditions, or build it for all clips"
         )
     task = task_of(store)
@@ -86,7 +86,7 @@ def predictions_of(
         seed: Seed of the run.
         fold: Fold that was held out, if folds were.
     """
-    clips = store.clips.take(pa.array(_evaluated_rows(store, split, condition)))
+    clips = store.clips.take(pa.array(evaluated_rows(store, split, condition)))
     count = len(clips)
     groups = pc.coalesce(clips["group"], clips["clip_id"])
     if name := split_store(condition)[0]:
@@ -110,24 +110,31 @@ def predictions_of(
     return table.cast(schema_of(table))
 
 
-def _evaluated_rows(store: StoreLike, split: str, condition: str) -> np.ndarray:
+def evaluated_rows(store: StoreLike, split: str, condition: str) -> np.ndarray:
     """Row numbers of a split's clips; of several stores, in that of the condition."""
     rows = split_rows(store, split)
     name = split_store(condition)[0]
     return rows[np.asarray(pc.equal(store.clips[STORE_COLUMN], name))[rows]] if name else rows
 
 
-def check_one_length(store: StoreLike, crop: Crop | None) -> int:
-    """Samples of every clip, or of its crop. Raises RunError if they differ: the models would take
-    what fills the shorter ones up for sound."""
-    rate, samples = common_rate(store), store.clips["samples"].to_numpy()
-    rows = Cropping(samples=samples, rates=clip_rates(store), rate=rate, crop=crop).row_samples(np.arange(len(samples)))
-    if rows.min() < rows.max():
+def check_one_length(store: StoreLike, crop: Crop | None, clips: np.ndarray) -> int:
+    """Samples of each of some clips, or of its crop. Raises RunError if they differ: the models
+    would take what fills the shorter ones up for sound.
+
+    Args:
+        store: The store.
+        crop: What is taken of each clip; None for all of it.
+        clips: Row numbers of the clips that are trained on or evaluated.
+    """
+    rate, samples, rates = common_rate(store), store.clips["samples"].to_numpy(), clip_rates(store)
+    lengths = Cropping(samples=samples, rates=rates, rate=rate, crop=crop).row_samples(clips)
+    if lengths.min() < lengths.max():
+        seconds = samples[clips] / rates[clips]
         raise RunError(
-            f"{store.url}: its clips have {samples.min() / rate:.2f} to {samples.max() / rate:.2f} s, but the models need one length; "
+            f"{store.url}: clips have {seconds.min():.2f} to {seconds.max():.2f} s, but the models need one length; "
             "give the run a crop such as 'crop: {seconds: 1, where: random, pad: zeros}', or build the store with --seconds"
         )
-    return int(rows[0])
+    return int(lengths[0])
 
 
 def check_labels(store: StoreLike, split: str) -> None:

@@ -4,6 +4,8 @@ import math
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
+
 from streamaug.crop import Crop
 from streamaug.features import EDGE, LogMel
 from streamaug.planning import Plan
@@ -15,7 +17,7 @@ from streamaug.streaming import Stream
 from train.augment import CROP_FRAMES
 from train.config import RunConfig
 from train.errors import RunError
-from train.evaluate import check_labels, check_one_length
+from train.evaluate import check_labels, check_one_length, evaluated_rows
 from train.results import paper_order
 from train.task import Task, task_of
 
@@ -121,7 +123,8 @@ def prepare(config: RunConfig) -> Run:
     for split in (config.train_on, config.evaluate_on):
         check_labels(store, split)
     plan = open_plan(recipe, store, split=config.train_on, seed=config.seed)
-    check_length(store, config.crop, config.log_mel.feature)
+    evaluated = (evaluated_rows(store, config.evaluate_on, condition) for condition in conditions)
+    check_length(store, config.crop, config.log_mel.feature, np.unique(np.concatenate([plan.clips, *evaluated])))
     run = Run(config=config, store=store, plan=plan, conditions=conditions, total=config.total(plan.epoch_size(0)))
     run.stream()  # raises now, before the folder is created, what it would raise in training
     return run
@@ -133,10 +136,10 @@ def check_channels(store: StoreLike) -> None:
         raise RunError(f"{store.url}: the clips are stereo, but the models take one channel; build a store with --channels mono")
 
 
-def check_length(store: StoreLike, crop: Crop | None, feature: LogMel) -> None:
-    """Raise RunError if the store's clips, or their crops, differ in length or are too short for the
-    models."""
-    samples, rate = check_one_length(store, crop), common_rate(store)
+def check_length(store: StoreLike, crop: Crop | None, feature: LogMel, clips: np.ndarray) -> None:
+    """Raise RunError if some clips of the store, or their crops, differ in length or are too short
+    for the models."""
+    samples, rate = check_one_length(store, crop, clips), common_rate(store)
     log_mel = feature.at_rate(rate)
     if log_mel.frames(samples) - 2 * EDGE - CROP_FRAMES < FEWEST_FRAMES:
         needed = (FEWEST_FRAMES + 2 * EDGE + CROP_FRAMES - 1) * log_mel.hop / rate

@@ -5,7 +5,7 @@ import torch
 
 from streamaug.crop import Crop
 from streamaug.errors import StreamaugError
-from streamaug.testing import build_store
+from streamaug.testing import build_store, replace_tables, write_store
 from tests.train.runs import config_of
 from train.errors import RunError
 from train.evaluate import probabilities_of
@@ -30,6 +30,22 @@ def recipe(tmp_path):
 def test_clips_that_give_rows_of_different_lengths_are_refused(varied, recipe, tmp_path, overrides):
     with pytest.raises(RunError, match=r"clips have 0.10 to 4.00 s, but the models need one length; give the run a crop such as"):
         prepare(config_of(varied.url, recipe, tmp_path, *overrides))
+
+
+@pytest.mark.parametrize("odd", ["train", "evaluate", "spare"])
+def test_only_clips_that_are_trained_on_or_evaluated_need_one_length(odd, recipe, tmp_path):
+    split = ["train"] * 80 + ["evaluate"] * 14 + ["spare"] * 2
+    columns = {"clip_id": [f"c{n}" for n in range(96)], "label": [f"l{n % 2}" for n in range(96)], "split": split, "group": [None] * 96}
+    store = write_store(tmp_path / "store", columns, {"original": None}, labels=("l0", "l1"))
+    samples = [44_100 if number == split.index(odd) else 441_000 for number in range(96)]
+    number = store.clips.schema.get_field_index("samples")
+    store = replace_tables(store, clips=store.clips.set_column(number, store.clips.field(number), [samples]))
+    config = config_of(store.url, recipe, tmp_path, "evaluate_on=evaluate")
+    if odd == "spare":
+        assert prepare(config).conditions == ("original",)
+    else:
+        with pytest.raises(RunError, match=r"clips have 1.00 to 10.00 s, but the models need one length"):
+            prepare(config)
 
 
 def test_a_crop_that_is_too_short_for_the_models_is_refused_with_the_length_they_need(varied, recipe, tmp_path):
