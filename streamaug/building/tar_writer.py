@@ -20,6 +20,10 @@ is refused. The alignment of a single clip, of noise or silence say, can be meas
 4.75 kbps moves the peak by a sample for one word in twelve, and more often for a deep voice. Clips
 that are truly one sample late are found to be so nearly always, in other codecs without exception."""
 
+_CLEARLY_MISALIGNED_CLIPS = 3
+"""As many are enough in a shard without an aligned clip, if all are off by the same number of
+samples, or by more than three, at the encoder's rate; never if by one, which may be chance."""
+
 
 class TarWriter:
     """A shard of one condition while it is written; `close` it before `index` is read.
@@ -44,7 +48,7 @@ class TarWriter:
             shards=(),
         )
         self._file = ShardFile(meta, number, path)
-        self._misaligned: list[str] = []
+        self._misaligned: dict[str, int] = {}
         self._is_aligned = False
 
     def add(self, recording: Recording, encoded: EncodedClip) -> None:
@@ -86,7 +90,13 @@ class TarWriter:
         self._file.add(row, payload, member_json(metadata))
 
     def close(self) -> None:
-        """Write what ends a tar, and close the file."""
+        """Write what ends a tar, and close the file.
+
+        Raises:
+            EncoderError: No decoded clip is aligned with its original, and several are clearly not.
+        """
+        if self._is_clearly_misaligned():
+            raise self._misaligned_error()
         self._file.close()
 
     @property
@@ -116,10 +126,23 @@ class TarWriter:
         if abs(shift) <= alignment.tolerance(chain.last.encoder.name, chain.channels, chain.rate):
             self._is_aligned = True
             return
-        self._misaligned.append(f"'{recording.clip_id}' by {shift} samples")
+        self._misaligned[recording.clip_id] = shift
         if len(self._misaligned) == _MISALIGNED_CLIPS:
-            raise EncoderError(
-                f"condition '{chain.name}': decoded clips are not aligned with their originals: {', '.join(self._misaligned)}; "
-                f"{chain.last.encoder.name} has another delay than on the calibration signal ({chain.delay} samples); "
-                "choose another encoder in the settings"
-            )
+            raise self._misaligned_error()
+
+    def _is_clearly_misaligned(self) -> bool:
+        last, shifts = self.chain.last, self._misaligned.values()
+        if last is None or self._is_aligned or len(shifts) < _CLEARLY_MISALIGNED_CLIPS:
+            return False
+        one = -(-last.rate // last.coding_rate)  # sample of the encoder, in samples of the store
+        least = min(map(abs, shifts))
+        return least > one and (len(set(shifts)) == 1 or least > 3 * one)
+
+    def _misaligned_error(self) -> EncoderError:
+        chain, shifts = self.chain, [f"'{clip_id}' by {shift} samples" for clip_id, shift in self._misaligned.items()]
+        assert chain.last is not None, "only what a codec has made is compared"
+        return EncoderError(
+            f"condition '{chain.name}': decoded clips are not aligned with their originals: {', '.join(shifts)}; "
+            f"{chain.last.encoder.name} has another delay than on the calibration signal ({chain.delay} samples); "
+            "choose another encoder in the settings"
+        )
