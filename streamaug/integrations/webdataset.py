@@ -24,15 +24,13 @@ from torch.utils.data import IterableDataset
 
 from streamaug.building.member_json import member_json
 from streamaug.codecs import Decoding, decode
-from streamaug.conditions import Condition
-from streamaug.errors import CorruptError, FetchError, StateError, StreamaugError
+from streamaug.errors import CorruptError, FetchError, StateError, StoreError, StreamaugError
 from streamaug.planning import Rows
 from streamaug.planning.sequential import PlanLike
 from streamaug.reading.cache import CacheBackend
 from streamaug.reading.local import LocalBitstream
 from streamaug.recipes import Recipe
-from streamaug.store.catalogue import StoreArgument, named_stores
-from streamaug.store.locations import BitstreamLocations
+from streamaug.store.catalogue import StoreArgument, StoreLike, named_stores
 from streamaug.streaming.assembly import OpenedStore, open_bitstream_cache, open_cache, open_source
 from streamaug.streaming.callers import loads_out_of_order
 from streamaug.streaming.cursor import Cursor, Iteration
@@ -40,6 +38,7 @@ from streamaug.streaming.joined_source import JoinedSource
 from streamaug.streaming.metrics import Counters
 from streamaug.streaming.partition import LastBatch, RankPartition
 from streamaug.streaming.planned import plan_of, read_recipe, store_of
+from streamaug.streaming.provenance import provenance
 from streamaug.streaming.shared_arrays import SharedArrays
 from streamaug.streaming.source import Pending, Source
 from streamaug.streaming.state import State
@@ -49,6 +48,11 @@ _AHEAD = 4
 
 _NOT_IN_JSON = ("shard", "depth", "sha256")
 """Columns of the clips table that say nothing about a bitstream."""
+
+_JSON_KEYS = (
+    "condition", "generations", "codec", "rate", "delay", "kbps", "settings", "steps", "views", "epoch", "position", "consumed",
+)  # fmt: skip
+"""Keys of a sample's JSON that no column of the clips table can have."""
 
 
 class Bitstream(bytes):
@@ -116,10 +120,12 @@ def pipeline(
         deadline: Seconds that a remote read may take, all tries together.
 
     Raises:
-        RecipeError, LeakageError, StoreError: The arguments do not fit together.
+        RecipeError, LeakageError, StoreError: The arguments do not fit together, or the clips table
+            has a column with the name of something else in the samples' JSON.
     """
     recipe = read_recipe(recipe)
     opened = store_of(recipe, store)
+    _check_columns(opened)
     plan = plan_of(recipe, opened, split, seed, batch_size)
     columns = opened.clips.select([name for name in opened.clips.column_names if name not in _NOT_IN_JSON])
     cursor = Cursor(RankPartition(batch_size=batch_size, tail=tail), rank=rank, world=world, stores=len(named_stores(opened)))
@@ -195,11 +201,6 @@ class SampleSource(IterableDataset[dict[str, Any]]):
     def labels(self) -> tuple[str, ...]:
         """The store's labels; `cls` is an index into them."""
         return self._tables.value.store.manifest.labels
-
-    def rank_rows(self, epoch: int) -> int:
-        """Samples of this rank in an epoch, over all its workers."""
-        partition, rows = self._cursor.rank_slice(), self.plan.epoch_size(epoch)
-        return sum(len(partition.positions(number, 0, rows)) for number in range(partition.batches(0, rows)))
 
     def set_epoch(self, epoch: int) -> None:
         """Let the next iteration be an epoch, whole.
@@ -306,12 +307,24 @@ class SampleSource(IterableDataset[dict[str, Any]]):
                 bitstream.delay, bitstream.samples = int(location.delay[clip]), int(described[row]["samples"])
                 sample.setdefault("__url__", f"{tables.store.folders[location.store].url}/{location.path(clip)}")
                 sample[f"{view}.{location.meta.extension}" if views > 1 else location.meta.extension] = bitstream
-                members.append(_provenance(bitstream, location, clip))
+                alignment = {"rate": bitstream.rate, "delay": bitstream.delay, "samples": bitstream.samples}
+                codec = location.meta.decoding.codec
+                members.append({**provenance(tables.store, condition, clip), "codec": codec, **alignment})
             if (label := tables.store.targets.entries(np.array([clip])).get("label")) is not None:
                 sample["cls"] = str(int(label[0])).encode()
             place = {"epoch": epoch, "position": position, "consumed": consumed}
             sample["json"] = member_json({**described[row], **({"views": members} if views > 1 else members[0]), **place})
             yield sample
+
+
+def _check_columns(store: StoreLike) -> None:
+    """Raise StoreError if a column would have the key of something else in the samples' JSON."""
+    for name in store.clips.column_names:
+        if name in _JSON_KEYS:
+            raise StoreError(
+                f"store {store.url}: its clips table has a column '{name}', but the JSON of a sample has that key already; build the store "
+                "with another name for it"
+            )
 
 
 def _loaded(bitstream: Pending, where: Callable[[], str]) -> bytes:
@@ -323,23 +336,6 @@ def _loaded(bitstream: Pending, where: Callable[[], str]) -> bytes:
         return data.load()
     except (CorruptError, FetchError) as error:
         raise type(error)(f"{where()}: {error}") from error
-
-
-def _provenance(bitstream: Bitstream, location: BitstreamLocations, clip: int) -> dict[str, Any]:
-    """What the JSON says about a bitstream: how it is aligned, and how it was made."""
-    return {
-        **({"store": location.store} if location.store else {}),
-        "condition": location.name,
-        "generations": Condition.parse(location.condition).generations,
-        "codec": location.meta.decoding.codec,
-        "rate": bitstream.rate,
-        "delay": bitstream.delay,
-        "samples": bitstream.samples,
-        "kbps": round(len(bitstream) * 8e-3 * bitstream.rate / bitstream.samples, 3),
-        "settings": location.meta.settings,
-        "shard": location.path(clip),
-        "steps": [step.model_dump() for step in location.meta.steps],
-    }
 
 
 def _cancel(ahead: deque[_Requested]) -> None:

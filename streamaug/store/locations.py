@@ -44,7 +44,9 @@ class BitstreamLocations:
             index: The index.
             rows: For each clip its row in the index, -1 if the condition does not have the clip.
         """
-        columns: dict[str, Any] = {name: _ordered(_compact(index.column(name)), rows) for name in ("shard", "offset", "size", "delay")}
+        columns: dict[str, Any] = {
+            name: compact(_taken(compact(index.column(name)), rows)) for name in ("shard", "offset", "size", "delay")
+        }
         return cls(
             meta=index.meta.model_copy(update={"shards": ()}),  # which take a hundred times the memory of their names
             digest=index.digest,
@@ -103,9 +105,20 @@ def _digests(index: Index, rows: np.ndarray) -> np.ndarray:
     return _taken(items, rows).view(np.uint8).reshape(-1, DIGEST)
 
 
-def _compact(values: np.ndarray) -> np.ndarray:
-    """The same values, at least 0, in the smallest type that fits them."""
-    return values.astype(np.min_scalar_type(int(values.max(initial=0))))
+def compact(values: np.ndarray) -> np.ndarray:
+    """The same values in the smallest type that fits them; if all are equal, they take no memory
+    per value.
+
+    Args:
+        values: Whole numbers, at least 0, shape (n,).
+
+    >>> compact(np.array([3, 300])).dtype, compact(np.array([7, 7, 7])).strides
+    (dtype('uint16'), (0,))
+    """
+    small = values.astype(np.min_scalar_type(int(values.max(initial=0))), copy=False)
+    if len(small) and (small == small[0]).all():
+        return np.broadcast_to(small[0].copy(), small.shape)
+    return small
 
 
 def _taken(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
@@ -115,14 +128,6 @@ def _taken(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
     taken = np.zeros(len(rows), values.dtype)
     taken[rows >= 0] = values[rows[rows >= 0]]
     return taken
-
-
-def _ordered(values: np.ndarray, rows: np.ndarray) -> np.ndarray:
-    """The same; if all are equal, they take no memory per clip."""
-    ordered = _taken(values, rows)
-    if len(ordered) and (ordered == ordered[0]).all():
-        return np.broadcast_to(ordered[0].copy(), ordered.shape)
-    return ordered
 
 
 def _widened(values: np.ndarray, first: int, clips: int) -> np.ndarray:

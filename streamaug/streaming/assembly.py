@@ -27,7 +27,7 @@ from streamaug.reading.fetch import Fetcher
 from streamaug.reading.segments import CacheError
 from streamaug.store.catalogue import JoinedManifest, StoreLike, clip_rates, common_rate, named_stores
 from streamaug.store.folder import Folder
-from streamaug.store.locations import BitstreamLocations
+from streamaug.store.locations import BitstreamLocations, compact
 from streamaug.store.manifest import Manifest
 from streamaug.store.targets import Targets, open_targets
 from streamaug.streaming.augment import Augmentation
@@ -144,7 +144,7 @@ class OpenedStore:
             locations=tuple(store.locations(name) for name in plan.conditions),
             clip_ids=store.clips["clip_id"].combine_chunks(),
             targets=open_targets(store.clips, store.manifest),
-            samples=_compact(store.clips["samples"].to_numpy()),
+            samples=compact(store.clips["samples"].to_numpy()),
             columns=open_columns(store.clips, columns, plan.clips),
             rates=clip_rates(store),
         )
@@ -301,10 +301,3 @@ def _are_local(opened: OpenedStore) -> bool:
 def _cores() -> int:
     info = get_worker_info()
     return max(1, cores_per_rank() // (1 if info is None else info.num_workers))
-
-
-def _compact(samples: np.ndarray) -> np.ndarray:
-    """The same numbers, which take no memory per clip if all are equal."""
-    if (samples == samples[0]).all():
-        return np.broadcast_to(samples[0].copy(), samples.shape)
-    return samples.astype(np.min_scalar_type(int(samples.max())))

@@ -1,18 +1,17 @@
 """Make the dictionary that the training loop gets."""
 
-from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import torch
 
-from streamaug.conditions import Condition
 from streamaug.planning.sequential import PlanLike
 from streamaug.store.catalogue import Catalogue
 from streamaug.streaming.assembly import OpenedStore, StreamSettings
 from streamaug.streaming.opened_features import OpenedFeatures
 from streamaug.streaming.pipeline import DecodedBatch
+from streamaug.streaming.provenance import provenance
 
 
 def make_batch(
@@ -41,7 +40,7 @@ def make_batch(
     batch["position"] = torch.from_numpy(decoded.batch.position).to(settings.device)
     if settings.provenance:
         pairs = zip(condition.tolist(), served.tolist(), strict=True)
-        batch["provenance"] = rows([[_provenance(opened, number, clip) for number in row] for row, clip in pairs])
+        batch["provenance"] = rows([[provenance(opened, number, clip) for number in row] for row, clip in pairs])
     if settings.on_corrupt == "replace":
         planned = _names(opened, decoded.batch.clip)
         is_replaced = (served != decoded.batch.clip).tolist()
@@ -52,19 +51,3 @@ def make_batch(
 def _names(opened: OpenedStore, clips: np.ndarray) -> list[str]:
     names: list[str] = opened.clip_ids.take(pa.array(clips)).to_pylist()
     return names
-
-
-def _provenance(opened: OpenedStore, condition: int, clip: int) -> dict[str, Any]:
-    """How a bitstream was made."""
-    location = opened.locations[condition]
-    steps: Sequence[Any] = location.meta.steps
-    return {
-        **({"store": location.store} if location.store else {}),
-        "condition": location.name,
-        "shard": location.path(clip),
-        "sha256": location.sha256[clip].tobytes().hex(),
-        "kbps": float(location.size[clip]) * 8e-3 * float(opened.rates[clip]) / float(opened.samples[clip]),
-        "settings": location.meta.settings,
-        "generations": Condition.parse(location.condition).generations,
-        "steps": [step.model_dump() for step in steps],
-    }
