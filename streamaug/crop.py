@@ -110,9 +110,9 @@ class Crop:
             word: 64 random bits that decide the place of a random crop: all places are equally
                 likely.
         """
-        wanted = self.samples(rate)
-        if samples <= wanted:
-            return Span(start=0, stop=samples, samples=samples if self.pad == "none" else wanted, is_repeated=self.pad == "repeat")
-        room = samples - wanted
+        length = self.samples(rate)
+        if samples <= length:
+            return Span(start=0, stop=samples, samples=samples if self.pad == "none" else length, is_repeated=self.pad == "repeat")
+        room = samples - length
         start = {"random": word * (room + 1) >> 64, "start": 0, "centre": room // 2}[self.where]
-        return Span(start=start, stop=start + wanted, samples=wanted)
+        return Span(start=start, stop=start + length, samples=length)

@@ -71,7 +71,7 @@ class TarWriter:
             "condition": chain.name,
             "generations": chain.condition.generations,
             "steps": [step.model_dump() for step in chain.step_metadata],
-            "asked_kbps": chain.last.step.kbps if chain.last else None,
+            "requested_kbps": chain.last.step.kbps if chain.last else None,
             "kbps": round(kbps, 3),
             "rate": chain.rate,
             "samples": samples,

@@ -54,7 +54,7 @@ class NeedsRate(Protocol):
     """A feature whose numbers depend on the sample rate."""
 
     def at_rate(self, rate: int) -> Self:
-        """The feature for a store of that sample rate in Hz.
+        """The feature for a stream of that sample rate in Hz.
 
         Raises ValueError if it is set to another.
         """

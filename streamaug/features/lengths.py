@@ -36,7 +36,7 @@ def check_shapes(feature: Feature, key: str, rate: int, lengths: Lengths) -> Non
     to one shape: only the last axis, which is time, may depend on the length.
 
     Args:
-        feature: At the store's rate.
+        feature: At the stream's rate.
         key: Its key in the batch.
         rate: Sample rate in Hz.
         lengths: Of the waveforms.
@@ -72,7 +72,7 @@ def last_axis(feature: Feature, rate: int, lengths: Lengths) -> LastAxis:
     """What the last axis of a feature counts.
 
     Args:
-        feature: At the store's rate; it takes waveforms of these lengths.
+        feature: At the stream's rate; it takes waveforms of these lengths.
         rate: Sample rate in Hz.
         lengths: Of the waveforms.
 

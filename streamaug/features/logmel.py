@@ -21,7 +21,7 @@ class LogMel:
     """Log-mel spectrogram of a clip, by default with its first and second delta.
 
     Args:
-        rate: Sample rate in Hz. Default: the store's.
+        rate: Sample rate in Hz. Default: the stream's.
         n_fft: Samples of a window.
         hop: Samples between two windows.
         mels: Number of bands.
@@ -93,13 +93,13 @@ class LogMel:
         return transform(self.rate, self.n_fft, self.hop, self.mels, self.normalize, str(device))
 
     def at_rate(self, rate: int) -> "LogMel":
-        """The same feature for a store of that sample rate.
+        """The same feature for clips of that sample rate.
 
         Raises ValueError if it is set to another.
         """
         if self.rate not in (None, rate):
             raise ValueError(
-                f"LogMel(rate={self.rate}) does not fit a store of {rate} Hz; leave out rate, or build a store with --rate {self.rate}"
+                f"LogMel(rate={self.rate}) does not fit clips at {rate} Hz; write LogMel() without a rate, or Stream(..., rate={self.rate})"
             )
         return replace(self, rate=rate)
 

@@ -19,14 +19,14 @@ _MEMBERS = ("name", "version", "settings", "stored_dtype", "shape", "stored_shap
 
 
 def open_features(features: Any, *, rate: int, lengths: Lengths, channels: int = 1) -> dict[str, Feature]:
-    """The features of a stream by their key in the batch, ready for a store.
+    """The features of a stream by their key in the batch, ready for its clips.
 
     Args:
         features: A name, a Feature, an `nn.Module` or other callable on a waveform, or a mapping of
             names to several.
-        rate: The store's sample rate in Hz.
+        rate: The stream's sample rate in Hz.
         lengths: Of the waveforms that they are computed of.
-        channels: Its channels; of two, each feature is computed of both.
+        channels: Channels of the store; of two, each feature is computed of both.
 
     Raises:
         FeatureError: A name is unknown, two features have one key, or one does not fit the store.

@@ -19,8 +19,8 @@ class Targets(Protocol):
     def entries(self, clips: np.ndarray) -> dict[str, np.ndarray]:
         """What a batch of clips, shape (n,), has of them, by key."""
 
-    def alike(self, clips: np.ndarray, clip: int) -> np.ndarray:
-        """Which of some clips may stand in for one, bool of shape (n,)."""
+    def interchangeable(self, clips: np.ndarray, clip: int) -> np.ndarray:
+        """Which of some clips can replace one, bool of shape (n,)."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,7 +34,7 @@ class OneLabel(Targets):
     def entries(self, clips: np.ndarray) -> dict[str, np.ndarray]:
         return {"label": self.numbers[clips].astype(np.int64)}
 
-    def alike(self, clips: np.ndarray, clip: int) -> np.ndarray:
+    def interchangeable(self, clips: np.ndarray, clip: int) -> np.ndarray:
         return np.asarray(self.numbers[clips] == self.numbers[clip])
 
 
@@ -60,7 +60,7 @@ class SeveralLabels(Targets):
         several_hot[rows, self.numbers[places]] = 1
         return {"labels": several_hot}
 
-    def alike(self, clips: np.ndarray, clip: int) -> np.ndarray:
+    def interchangeable(self, clips: np.ndarray, clip: int) -> np.ndarray:
         several_hot = self.entries(np.append(clips, clip))["labels"]
         return np.asarray((several_hot[:-1] == several_hot[-1]).all(axis=1))
 
@@ -76,7 +76,7 @@ class OneNumber(Targets):
     def entries(self, clips: np.ndarray) -> dict[str, np.ndarray]:
         return {"target": self.values[clips]}
 
-    def alike(self, clips: np.ndarray, clip: int) -> np.ndarray:  # noqa: ARG002  # a number is rarely there twice
+    def interchangeable(self, clips: np.ndarray, clip: int) -> np.ndarray:  # noqa: ARG002  # a number is rarely there twice
         return np.ones(len(clips), bool)
 
 
@@ -87,7 +87,7 @@ class NoTarget(Targets):
     def entries(self, clips: np.ndarray) -> dict[str, np.ndarray]:  # noqa: ARG002  # the Protocol's signature
         return {}
 
-    def alike(self, clips: np.ndarray, clip: int) -> np.ndarray:  # noqa: ARG002  # as above
+    def interchangeable(self, clips: np.ndarray, clip: int) -> np.ndarray:  # noqa: ARG002  # as above
         return np.ones(len(clips), bool)
 
 

@@ -47,8 +47,8 @@ class Cropping:
         samples: np.ndarray = resampled_length(self.samples[clips].astype(np.int64), self.rates[clips], self.rate)
         if self.crop is None:
             return samples
-        wanted = self.crop.samples(self.rate)
-        return np.minimum(samples, wanted) if self.crop.pad == "none" else np.full_like(samples, wanted)
+        length = self.crop.samples(self.rate)
+        return np.minimum(samples, length) if self.crop.pad == "none" else np.full_like(samples, length)
 
 
 def crop_words(seed: int, epoch: int, positions: np.ndarray) -> Sequence[int]:

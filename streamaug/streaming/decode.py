@@ -121,7 +121,7 @@ def decode_row(task: DecodeTask, outs: Sequence[Tensor], *, is_alone: bool = Fal
     assert processing is not None
     if isinstance(task.payload, StoredForms):
         return _recall_row(task, task.payload, processing, outs, is_alone=is_alone)
-    span, asked = task.span, time.perf_counter()
+    span, started = task.span, time.perf_counter()
     payload = task.payload.load() if isinstance(task.payload, LocalBitstream) else task.payload
     begun = time.perf_counter()
     is_resampled = task.rate != task.row_rate
@@ -149,7 +149,7 @@ def decode_row(task: DecodeTask, outs: Sequence[Tensor], *, is_alone: bool = Fal
     except Exception as error:  # of a feature that a user wrote: whatever it is
         raise FeatureError(f"its features cannot be computed: {type(error).__name__}: {error}") from error
     _augment(task, processing, outs, frames, is_alone=is_alone)
-    read_s = begun - asked if isinstance(task.payload, LocalBitstream) else None
+    read_s = begun - started if isinstance(task.payload, LocalBitstream) else None
     return DecodedRow(
         stored=tuple(stored), frames=tuple(frames), read_s=read_s, decode_s=decoded - begun, feature_s=time.perf_counter() - decoded
     )

@@ -53,13 +53,13 @@ def split_features(
         device: Where the batches go.
         channels: Channels of the store.
     """
-    there = {name: feature for name, feature in features.items() if takes_batches(feature)} if device and device.type == "cuda" else {}
-    if not there:
+    on_device = {name: feature for name, feature in features.items() if takes_batches(feature)} if device and device.type == "cuda" else {}
+    if not on_device:
         return dict(features), {}
     return {
         _WAVEFORMS: per_channel(Waveform(), channels),
-        **{name: feature for name, feature in features.items() if name not in there},
-    }, there
+        **{name: feature for name, feature in features.items() if name not in on_device},
+    }, on_device
 
 
 class DeviceStage:
@@ -67,7 +67,7 @@ class DeviceStage:
 
     Args:
         device: Where they go.
-        features: Computed there, by key in the batch.
+        features: Computed on it, by key in the batch.
     """
 
     def __init__(self, device: torch.device, features: Mapping[str, Feature]) -> None:

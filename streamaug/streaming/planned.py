@@ -101,7 +101,7 @@ def substitutes(plan: PlanLike, opened: OpenedStore, epoch: int, position: int, 
     rows, tried = plan.epoch_size(epoch), {clip}
     for start in range(1, rows, _LOOKAHEAD):
         drawn = plan.rows(epoch, (position + np.arange(start, min(start + _LOOKAHEAD, rows))) % rows)
-        fits = opened.targets.alike(drawn.clip, clip) & (drawn.condition == conditions[0]).any(1)
+        fits = opened.targets.interchangeable(drawn.clip, clip) & (drawn.condition == conditions[0]).any(1)
         for condition in conditions:
             fits &= opened.locations[condition].size[drawn.clip] > 0
         for other in drawn.clip[fits].tolist():

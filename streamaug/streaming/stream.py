@@ -64,9 +64,8 @@ class Stream(IterableDataset[dict[str, Any]]):
         replaced     with on_corrupt="replace": list of n, the broken clip that this row stands in for, or None
         any other    one entry for each of `columns`, under its name: a tensor (n,) of numbers or truth values, or a list of n
 
-    Of a store of two channels the features have shape (n, 2, ...), one of each channel. With views
-    they have shape (n, views, ...), and `condition` and `provenance` hold a list
-    for each row.
+    In a store of two channels, features have shape (n, 2, ...): each is computed per channel. With
+    views they have shape (n, views, ...), and `condition` and `provenance` hold a list for each row.
 
     Clips may have any length. A feature is computed of each row's own samples; then zeros fill the
     rows up, at the end of the last axis, to the longest of this rank's batch. Only the last axis of

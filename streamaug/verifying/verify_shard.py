@@ -297,7 +297,7 @@ class _ShardCheck:
             "condition": meta.condition,
             "generations": condition.generations,
             "steps": [step.model_dump() for step in meta.steps],
-            "asked_kbps": condition.steps[-1].kbps if condition.steps and condition.steps[-1].is_codec else None,
+            "requested_kbps": condition.steps[-1].kbps if condition.steps and condition.steps[-1].is_codec else None,
             "kbps": round(location.size * 8 * rate / location.samples / 1000, 3),
             "rate": rate,
             "samples": location.samples,

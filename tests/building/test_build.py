@@ -100,7 +100,7 @@ def test_the_json_of_a_clip_has_its_provenance(store, table):
     source, _ = soundfile.read(table.parent / f"{metadata['clip_id']}.wav", dtype="int16")
     assert metadata["source_sha256"] == digest(source).hex()
     assert metadata["sha256"] == sha256(payload).hexdigest()
-    assert (metadata["condition"], metadata["generations"], metadata["asked_kbps"], metadata["rate"], metadata["samples"]) == (
+    assert (metadata["condition"], metadata["generations"], metadata["requested_kbps"], metadata["rate"], metadata["samples"]) == (
         "sbc_64+aac_32",
         2,
         32.0,

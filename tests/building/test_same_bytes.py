@@ -26,16 +26,16 @@ from streamaug.store import Store
 from tests.building.clips import RATE, content, write_table
 
 TARS = {
-    "original": "1d150139de483bee",
-    "quieter": "62a89c34cb48f6ee",
-    "evaluated+quieter": "cc3b52878c9cfaca",
+    "original": "4e59548c9892e896",
+    "quieter": "416865329293747b",
+    "evaluated+quieter": "dfc5f42a6ef7c524",
 }
 INDEXES = {
-    "original": "bdc805edf294ce2c",
-    "quieter": "85f9ee45d0ddb098",
-    "evaluated+quieter": "e7ffb0f5b70d8806",
+    "original": "79dc7c8c8a5a1efd",
+    "quieter": "aeab2e0e848dae57",
+    "evaluated+quieter": "7b5d8a24cb882494",
 }
-CLIPS = "8239724e6c8ffac5"
+CLIPS = "49e8e44ba1e5f064"
 
 
 @dataclass(frozen=True)

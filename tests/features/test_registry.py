@@ -27,9 +27,11 @@ def test_a_misspelt_name_is_answered_with_the_nearest_one():
         opened("logmell")
 
 
-def test_log_mel_takes_the_stores_rate_and_refuses_another():
+def test_log_mel_takes_the_streams_rate_and_refuses_another():
     assert opened(LogMel(mels=64))["logmel"].settings.startswith("logmel rate=16000 n_fft=2048 hop=1024 mels=64")
-    with pytest.raises(FeatureError, match="does not fit a store of 16000 Hz"):
+    with pytest.raises(
+        FeatureError, match=r"does not fit clips at 16000 Hz; write LogMel\(\) without a rate, or Stream\(..., rate=44100\)"
+    ):
         opened(LogMel(rate=44_100))
 
 
