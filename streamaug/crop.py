@@ -80,7 +80,7 @@ class Crop:
     pad: Pad = "zeros"
 
     def __post_init__(self) -> None:
-        if not isinstance(self.seconds, Real) or not 0 < self.seconds < math.inf:
+        if not isinstance(self.seconds, Real) or isinstance(self.seconds, bool) or not 0 < self.seconds < math.inf:
             raise StreamaugError(f"Crop(seconds={self.seconds!r}): write a length in seconds above 0")
         object.__setattr__(self, "seconds", float(self.seconds))  # 1 and 1.0 have the same entries in a cache
         for name, value, known in (("where", self.where, get_args(Where)), ("pad", self.pad, get_args(Pad))):

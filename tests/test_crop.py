@@ -37,6 +37,7 @@ def test_the_centre_of_an_odd_rest_is_the_earlier_one() -> None:
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
+        ({"seconds": True}, r"Crop\(seconds=True\): write a length in seconds above 0"),
         ({"seconds": 0}, r"Crop\(seconds=0\): write a length in seconds above 0"),
         ({"seconds": -1.5}, "above 0"),
         ({"seconds": float("nan")}, "above 0"),

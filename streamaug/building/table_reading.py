@@ -199,7 +199,7 @@ def _as_seconds(column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, str | None]:
     if is_text(kind):
         return pa.chunked_array([pa.array([_seconds(cell) for cell in column.to_pylist()], pa.float64())]), None
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind) or pa.types.is_null(kind):
-        return pc.cast(_without_nan(column), pa.float64()), None
+        return pc.cast(_without_nan(column), pa.float64(), safe=False), None  # longer than any clip anyway
     return pa.chunked_array([pa.nulls(len(column), pa.float64())]), f"values of type {kind}, not seconds; write numbers, or rename it"
 
 

@@ -91,7 +91,7 @@ def read_numbers(column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, str | None]:
     and why they cannot be numbers."""
     kind = column.type
     if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
-        numbers = pc.cast(column, pa.float64())
+        numbers = pc.cast(column, pa.float64(), safe=False)  # batches hold float32, which rounds earlier
         return pc.if_else(pc.is_nan(numbers), pa.nulls(len(numbers), pa.float64()), numbers), None
     if is_text(kind):
         cells = [cell.strip() if cell and cell.strip().lower() != "nan" else None for cell in column.to_pylist()]
@@ -196,3 +196,9 @@ def target_warnings(table: pa.Table) -> Iterator[str]:
         joined = [label for label in label_values(table) if SEPARATOR in label]
         if joined:
             yield f"warning: the label '{joined[0]}' is one class; if it is several, call the column labels (--labels-column label)"
+    if target == "labels":
+        known = set(label_values(table))
+        for separator in ",|":
+            joined = sorted(label for label in known if separator in label and known.intersection(map(str.strip, label.split(separator))))
+            if joined:
+                yield f"warning: the label '{joined[0]}' is one class, though its parts are others; separate labels with '{SEPARATOR}'"

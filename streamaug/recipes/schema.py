@@ -267,6 +267,8 @@ def _explain(problem: Any, key_path: KeyPath, locations: Mapping[KeyPath, str], 
     example = f"; write for example '{examples[0]}'" if examples[0] else ""
     value = problem["input"]
     match problem["type"]:
+        case "extra_forbidden" if key_path[0] == "shuffle" and key_path[-1] in ("window", "bucket", "batch"):
+            return "shuffle: a window and buckets exclude each other; remove one of them"
         case "extra_forbidden":
             known = (
                 list(model.model_fields)

@@ -7,7 +7,11 @@ import numpy as np
 
 from streamaug.codecs.decoding import resampled_length
 from streamaug.crop import Crop, Span
+from streamaug.errors import StreamaugError
 from streamaug.planning.permutation import derived_key, named_key
+
+_MOST_FILLING = 100
+"""Times as long as the longest clip that a crop may be, which would be milliseconds for seconds."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,12 +23,24 @@ class Cropping:
         rates: Their sample rates in Hz, of shape (clips,).
         rate: Sample rate in Hz that clips are resampled to before they are cropped.
         crop: What is taken of each clip; None for all of it.
+
+    Raises:
+        StreamaugError: The crop is far longer than any clip, so that batches would be filling and take
+            all memory.
     """
 
     samples: np.ndarray
     rates: np.ndarray
     rate: int
     crop: Crop | None = None
+
+    def __post_init__(self) -> None:
+        longest = float((self.samples / self.rates).max(initial=0))
+        if self.crop is not None and self.crop.pad != "none" and self.crop.seconds > max(_MOST_FILLING * longest, 1):
+            raise StreamaugError(
+                f"Crop(seconds={self.crop.seconds:g}) is more than {_MOST_FILLING} times as long as the longest clip, which has "
+                f"{longest:.2f} s; write seconds, or pad='none'"
+            )
 
     def span(self, clip: int, word: int) -> Span:
         """The samples that a row has of a clip.

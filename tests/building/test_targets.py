@@ -144,6 +144,14 @@ def test_a_clip_with_a_wrong_target_can_be_skipped(tmp_path: Path) -> None:
     assert "which is not a number" in (tmp_path / "store" / "rejected.csv").read_text()
 
 
+def test_a_whole_number_of_any_size_is_a_target(tmp_path: Path) -> None:
+    table = pq.read_table(with_targets(tmp_path, target=["1", "2", "3", "4"]))
+    large = table.set_column(table.column_names.index("target"), "target", pa.array([1, 2, 3, 2**60 + 1]))
+    pq.write_table(large, tmp_path / "large.parquet")
+    small_build(tmp_path / "large.parquet", tmp_path / "store")
+    assert Store.open(tmp_path / "store").clips["target"].to_pylist()[-1] == 2.0**60
+
+
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
@@ -152,6 +160,8 @@ def test_a_clip_with_a_wrong_target_can_be_skipped(tmp_path: Path) -> None:
             "so there is nothing to learn but the audio itself; if it is one of device, name it with --label-column",
         ),
         ({"label": ["a;b", "a", "b", "b"]}, "warning: the label 'a;b' is one class; if it is several, call the column labels"),
+        ({"labels": ["dog,cat", "cat", "bird", "bird"]}, "warning: the label 'dog,cat' is one class, though its parts are others"),
+        ({"labels": ["a|b", "b", "b", "b"]}, "warning: the label 'a|b' is one class, though its parts are others"),
         (
             {"labels": ["Rain", "rain;bird", "bird", "bird"]},
             "labels 'Rain' (1 clip) and 'rain' (1 clip) differ only in blanks or case",

@@ -97,6 +97,7 @@ UNION = "draw: union\nmixture: {original: 1, mp3_64: 1}\n"
         ("draw: weighted\nmixture: {original: 1}\n", 1, "'draw: weighted' needs 'rows'; write for example 'rows: 28000'"),
         (UNION + "views: 2\n", 3, "'views' belongs to 'draw: views'"),
         (UNION + "anchor: original\n", 3, "'anchor' belongs to 'draw: views'"),
+        (UNION + "shuffle: {window: 8, bucket: 128, batch: 64}\n", 3, "a window and buckets exclude each other; remove one of them"),
         (UNION + "shuffle: {windw: 8}\n", 3, "unknown key 'windw'. Did you mean 'window'?"),
         (UNION + "shuffle: none\n", 3, "shuffle: 'none' is none of full"),
         (UNION + "shuffle: {window: 3}\n", 3, "write a window of 4 or more"),

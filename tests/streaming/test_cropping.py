@@ -92,6 +92,11 @@ def test_clips_that_are_too_short_are_filled_up_as_the_user_says(varied: Store, 
     assert shorts > 10
 
 
+def test_milliseconds_for_seconds_are_noticed(varied: Store, recipe: Recipe) -> None:
+    with pytest.raises(StreamaugError, match=r"Crop\(seconds=500\) is more than 100 times as long as the longest clip, which has 1\.30 s"):
+        stream(recipe, varied, crop=Crop(500))
+
+
 def test_features_see_the_crop_alone(varied: Store, recipe: Recipe) -> None:
     for batch in stream(recipe, varied, crop=RANDOM, features={"sound": "waveform", "mel": MEL}):
         fitted = MEL.at_rate(RATE)
