@@ -15,6 +15,7 @@ import pyarrow.parquet as pq
 
 from streamaug.building.listing import AUDIO_EXTENSIONS, Row, clip_ids
 from streamaug.building.member_json import member_json
+from streamaug.building.table_files import is_text
 from streamaug.building.tar_clips import Clip
 from streamaug.errors import ClipsError
 
@@ -98,13 +99,15 @@ def arrow_clips(folder: Path, audio_column: str | None = None) -> Iterator[Clip]
         audio_column: Column of records with bytes and path. Default: the only one.
 
     Raises:
-        ClipsError: A file is damaged, or it is not clear where the audio is.
+        ClipsError: A file is damaged, it is not clear where the audio is, or the data set names files
+            outside its folder.
     """
+    root = folder if folder.is_dir() else folder.parent
     for split, path in _arrow_files(folder):
         try:
             with pa.memory_map(str(path)) as file:
                 schema, batches = _batches(path, file)
-                column, convert = _audio_column(schema, audio_column, path), _class_names(schema)
+                column, convert = _audio_column(schema, audio_column, path), _class_names(schema, path)
                 number = 0
                 for batch in batches:
                     for row in batch.to_pylist():
@@ -116,9 +119,10 @@ def arrow_clips(folder: Path, audio_column: str | None = None) -> Iterator[Clip]
                         if content is None and not audio.get("path"):
                             raise ClipsError(f"{path}: row {number} has neither audio nor the path of a file; save the data set again")
                         columns = {key: convert[key](value) if key in convert else value for key, value in row.items()}
-                        yield f"{split or path.stem}/{name.rpartition('/')[2]}", str(folder / name) if content is None else content, columns
+                        own = str(_inside(root, name, path, os.path.realpath)) if content is None else content
+                        yield f"{split or path.stem}/{name.rpartition('/')[2]}", own, columns
                         number += 1
-        except (pa.ArrowException, OSError) as error:
+        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise ClipsError(f"{path}: not readable: {error}; save or download the data set again") from error
 
 
@@ -128,16 +132,59 @@ def _arrow_files(folder: Path) -> Iterator[tuple[str | None, Path]]:
         match = _SPLIT_FILE.fullmatch(folder.name)
         yield (match["split"] if match else None), folder
     elif (folder / "dataset_dict.json").exists():
-        for split in json.loads((folder / "dataset_dict.json").read_text())["splits"]:
-            for _, path in _arrow_files(folder / split):
+        for split in _listed(folder / "dataset_dict.json", "splits"):
+            if not isinstance(split, str):
+                raise _damaged(folder / "dataset_dict.json", f"the split {split!r}, which is not a name")
+            for _, path in _arrow_files(_inside(folder, split, folder / "dataset_dict.json", os.path.abspath)):
                 yield split, path
     elif (folder / "state.json").exists():
-        for data in json.loads((folder / "state.json").read_text())["_data_files"]:
-            yield None, folder / data["filename"]
+        for data in _listed(folder / "state.json", "_data_files"):
+            name = data.get("filename") if isinstance(data, dict) else None
+            if not isinstance(name, str):
+                raise _damaged(folder / "state.json", f"the data file {data!r}, which has no name")
+            yield None, _inside(folder, name, folder / "state.json", os.path.abspath)
     else:
         for path in sorted(folder.rglob("*.parquet")):
             match = _SPLIT_FILE.fullmatch(path.name)
             yield (match["split"] if match else path.parent.name if path.stem.isdigit() else path.stem), path
+
+
+def _listed(path: Path, key: str) -> list[Any]:
+    """A list in a JSON file of a data set."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        raise _damaged(path, str(error)) from error
+    listed = content.get(key) if isinstance(content, dict) else None
+    if not isinstance(listed, list):
+        raise _damaged(path, f"no list '{key}'")
+    return listed
+
+
+def _inside(folder: Path, name: str, source: Path, resolve: Callable[[str], str]) -> Path:
+    """A file that a data set names, which must be in its folder: the data set may be of somebody who
+    wants to have private files in a store.
+
+    Args:
+        folder: The data set's.
+        name: The file's path in it.
+        source: The file that names it.
+        resolve: `abspath`, or `realpath` to follow links, too.
+    """
+    try:
+        is_inside = Path(resolve(str(folder))) in Path(resolve(str(folder / name))).parents
+    except (OSError, ValueError) as error:
+        raise _damaged(source, f"the file name {name!r}: {error}") from error
+    if not is_inside:
+        raise ClipsError(
+            f"{source} names the file '{name}', which is not in the data set's folder {folder}; copy it there and correct its name, or "
+            "save the data set with the audio in it"
+        )
+    return folder / name
+
+
+def _damaged(path: Path, what: str) -> ClipsError:
+    return ClipsError(f"{path}: not readable: {what}; save or download the data set again")
 
 
 def _batches(path: Path, file: pa.MemoryMappedFile) -> tuple[pa.Schema, Iterator[pa.RecordBatch]]:
@@ -150,7 +197,7 @@ def _batches(path: Path, file: pa.MemoryMappedFile) -> tuple[pa.Schema, Iterator
 
 
 def _audio_column(schema: pa.Schema, wanted: str | None, path: Path) -> str:
-    known = [field.name for field in schema if pa.types.is_struct(field.type) and {"bytes", "path"} <= {inner.name for inner in field.type}]
+    known = [field.name for field in schema if _is_audio(field.type)]
     if wanted in known or (wanted is None and len(known) == 1):
         return wanted or known[0]
     raise ClipsError(
@@ -159,30 +206,58 @@ def _audio_column(schema: pa.Schema, wanted: str | None, path: Path) -> str:
     )
 
 
-def _class_names(schema: pa.Schema) -> dict[str, Callable[[Any], Any]]:
+def _is_audio(kind: pa.DataType) -> bool:
+    """Whether a column of this type has records with bytes and path."""
+    inner = {field.name: field.type for field in kind} if pa.types.is_struct(kind) else {}
+    data, path = inner.get("bytes"), inner.get("path")
+    if data is None or path is None:
+        return False
+    is_data = pa.types.is_binary(data) or pa.types.is_large_binary(data) or pa.types.is_null(data)
+    return bool(is_data and (is_text(path) or pa.types.is_null(path)))
+
+
+def _class_names(schema: pa.Schema, path: Path) -> dict[str, Callable[[Any], Any]]:
     """For each column of class numbers, or of lists of them, what gives their names."""
-    metadata = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
-    features = metadata.get("info", {}).get("features", {})
+    try:
+        features = json.loads((schema.metadata or {}).get(b"huggingface", b"{}"))
+    except (ValueError, RecursionError) as error:
+        raise _damaged(path, f"its features: {error}") from error
+    for key in ("info", "features"):
+        features = features.get(key, {}) if isinstance(features, dict) else {}
+    if not isinstance(features, dict):
+        raise _damaged(path, "its features are not a record")
     namers: dict[str, Callable[[Any], Any]] = {}
     for column, feature in features.items():
         inner = feature[0] if isinstance(feature, list) and feature else feature.get("feature") if isinstance(feature, dict) else None
-        if names := _names(feature):
-            namers[column] = partial(_name_of, names)
-        elif names := _names(inner):
-            namers[column] = partial(_names_of, names)
+        if names := _names(feature, path):
+            namers[column] = partial(_name_of, names, path)
+        elif names := _names(inner, path):
+            namers[column] = partial(_names_of, names, path)
     return namers
 
 
-def _names(feature: Any) -> list[str]:
+def _names(feature: Any, path: Path) -> list[str]:
     """The names of a feature of class numbers; none for another one."""
-    is_class = isinstance(feature, dict) and feature.get("_type") == "ClassLabel"
-    names: list[str] = feature["names"] if is_class else []
+    if not isinstance(feature, dict) or feature.get("_type") != "ClassLabel":
+        return []
+    names = feature.get("names")
+    if not isinstance(names, list) or not all(isinstance(name, str) for name in names):
+        raise _damaged(path, "its features have classes without names")
     return names
 
 
-def _name_of(names: Sequence[str], number: int | None) -> str | None:
-    return None if number is None or number < 0 else names[number]
+def _name_of(names: Sequence[str], path: Path, number: Any) -> str | None:
+    if number is None:
+        return None
+    if not isinstance(number, int) or number >= len(names):
+        raise _damaged(path, f"the class {number!r}, but its features name {len(names)}")
+    return None if number < 0 else names[number]
 
 
-def _names_of(names: Sequence[str], numbers: Sequence[int] | None) -> list[str] | None:
-    return None if numbers is None else [names[number] for number in numbers if number >= 0]
+def _names_of(names: Sequence[str], path: Path, numbers: Any) -> list[str] | None:
+    if numbers is None:
+        return None
+    if not isinstance(numbers, list):
+        raise _damaged(path, f"{numbers!r} in place of a list of classes")
+    named = [_name_of(names, path, number) for number in numbers]
+    return [name for name in named if name is not None]
