@@ -78,7 +78,7 @@ def build(
 ) -> None:
     """Check every clip, encode it in every condition and write the shards.
 
-    A build that was stopped resumes.
+    A build that was stopped resumes; clips from tars are unpacked and checked again.
     """
     from streamaug.building.job import Job
     from streamaug.cli.unpacked import table_of

@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 import tarfile
+from concurrent.futures import ThreadPoolExecutor
 
 import datasets
 import numpy as np
@@ -15,8 +16,10 @@ import pytest
 import soundfile
 
 from streamaug.building.build import build
-from streamaug.conditions import Condition
+from streamaug.cli.unpacked import table_of
+from streamaug.conditions import Condition, parse_conditions
 from streamaug.store import Store
+from streamaug.store.folder import Folder
 
 SPEAKERS = "abcde"
 
@@ -282,3 +285,26 @@ def test_a_build_takes_tars_themselves_and_leaves_nothing_behind(tmp_path):
     assert list((tmp_path / "tmp").iterdir()) == []
     done = subprocess.run([*command, "--cluster", "tcp://127.0.0.1:1"], capture_output=True, text=True, check=False, env=environment)
     assert_refused(done, "unpack them on a shared disk with 'streamaug table'")
+
+
+def test_a_build_of_tars_that_was_stopped_encodes_no_finished_shard_again(tmp_path, monkeypatch):
+    with tarfile.open(tmp_path / "train.tar", "w") as tar:
+        for number in range(3):
+            add(tar, f"{number}.wav", wav(number))
+            add(tar, f"{number}.cls", b"a")
+    write_file = Folder.write
+
+    def stopping(self, name, data):
+        if name == "store.json":
+            raise KeyboardInterrupt
+        write_file(self, name, data)
+
+    def run():
+        with table_of(str(tmp_path / "train.tar"), {}, None) as (clips, columns), ThreadPoolExecutor(1) as executor:
+            return build(clips, str(tmp_path / "store"), conditions=parse_conditions("mulaw_64"), executor=executor, columns=columns)
+
+    with monkeypatch.context() as stopped:
+        stopped.setattr(Folder, "write", stopping)
+        with pytest.raises(KeyboardInterrupt):
+            run()
+    assert (run().shards_built, len(Store.open(tmp_path / "store").clips)) == (0, 3)
