@@ -1,5 +1,6 @@
 """Predict the class of every clip of a split in a condition."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 import numpy as np
@@ -10,8 +11,9 @@ import torch
 from streamaug.condition_names import split_store
 from streamaug.crop import Crop
 from streamaug.features import LogMel
-from streamaug.store.catalogue import StoreLike, clip_rates, common_rate, split_rows
+from streamaug.store.catalogue import StoreLike, split_rows
 from streamaug.store.joined_clips import STORE_COLUMN
+from streamaug.store.rates import clip_rates, common_rate
 from streamaug.streaming import Cache, Stream
 from streamaug.streaming.cropping import Cropping
 from train.errors import RunError
@@ -50,7 +52,7 @@ def probabilities_of(
         RunError: The condition lacks clips of the split, or clips differ in length.
     """
     rows = evaluated_rows(store, split, condition)
-    check_one_length(store, crop, rows)
+    check_one_length(store, crop, rows, [condition])
     if crop is not None and crop.where == "random":
         crop = replace(crop, where="centre")
     stream = Stream.evaluation(
@@ -117,7 +119,7 @@ def evaluated_rows(store: StoreLike, split: str, condition: str) -> np.ndarray:
     return rows[np.asarray(pc.equal(store.clips[STORE_COLUMN], name))[rows]] if name else rows
 
 
-def check_one_length(store: StoreLike, crop: Crop | None, clips: np.ndarray) -> int:
+def check_one_length(store: StoreLike, crop: Crop | None, clips: np.ndarray, conditions: Iterable[str]) -> int:
     """Samples of each of some clips, or of its crop. Raises RunError if they differ: the models
     would take what fills the shorter ones up for sound.
 
@@ -125,8 +127,9 @@ def check_one_length(store: StoreLike, crop: Crop | None, clips: np.ndarray) -> 
         store: The store.
         crop: What is taken of each clip; None for all of it.
         clips: Row numbers of the clips that are trained on or evaluated.
+        conditions: The conditions in which they are.
     """
-    rate, samples, rates = common_rate(store), store.clips["samples"].to_numpy(), clip_rates(store)
+    rate, samples, rates = common_rate(store, conditions), store.clips["samples"].to_numpy(), clip_rates(store)
     lengths = Cropping(samples=samples, rates=rates, rate=rate, crop=crop).row_samples(clips)
     if lengths.min() < lengths.max():
         seconds = samples[clips] / rates[clips]

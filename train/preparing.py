@@ -1,6 +1,7 @@
 """Open and check all that a run needs, before its folder is created."""
 
 import math
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,7 +13,8 @@ from streamaug.planning import Plan
 from streamaug.planning.open_plan import open_plan
 from streamaug.planning.open_stores import open_stores
 from streamaug.recipes import Recipe, load_recipe
-from streamaug.store.catalogue import StoreLike, common_rate, on_snapshot
+from streamaug.store.catalogue import StoreLike, on_snapshot
+from streamaug.store.rates import common_rate, used_stores
 from streamaug.streaming import Stream
 from train.augment import CROP_FRAMES
 from train.config import RunConfig
@@ -116,7 +118,8 @@ def prepare(config: RunConfig) -> Run:
         store = on_snapshot(store, config.snapshot)
     config = config.model_copy(update={"snapshot": store.snapshot})
     conditions = tuple(paper_order(config.conditions or store.conditions))
-    check_channels(store)
+    used = {*recipe.conditions, *conditions}
+    check_channels(store, used)
     for condition in conditions:
         store.locations(condition)
     task_of(store)
@@ -124,22 +127,23 @@ def prepare(config: RunConfig) -> Run:
         check_labels(store, split)
     plan = open_plan(recipe, store, split=config.train_on, seed=config.seed)
     evaluated = (evaluated_rows(store, config.evaluate_on, condition) for condition in conditions)
-    check_length(store, config.crop, config.log_mel.feature, np.unique(np.concatenate([plan.clips, *evaluated])))
+    check_length(store, config.crop, config.log_mel.feature, np.unique(np.concatenate([plan.clips, *evaluated])), used)
     run = Run(config=config, store=store, plan=plan, conditions=conditions, total=config.total(plan.epoch_size(0)))
     run.stream()  # raises now, before the folder is created, what it would raise in training
     return run
 
 
-def check_channels(store: StoreLike) -> None:
-    """Raise RunError if the store has more channels than the models take."""
-    if store.manifest.channels > 1:
-        raise RunError(f"{store.url}: the clips are stereo, but the models take one channel; build a store with --channels mono")
+def check_channels(store: StoreLike, conditions: Iterable[str]) -> None:
+    """Raise RunError if a store of some conditions has more channels than the models take."""
+    stereo = next((each for each in used_stores(store, conditions).values() if each.manifest.channels > 1), None)
+    if stereo is not None:
+        raise RunError(f"{stereo.url}: the clips are stereo, but the models take one channel; build a store with --channels mono")
 
 
-def check_length(store: StoreLike, crop: Crop | None, feature: LogMel, clips: np.ndarray) -> None:
-    """Raise RunError if some clips of the store, or their crops, differ in length or are too short
-    for the models."""
-    samples, rate = check_one_length(store, crop, clips), common_rate(store)
+def check_length(store: StoreLike, crop: Crop | None, feature: LogMel, clips: np.ndarray, conditions: Collection[str]) -> None:
+    """Raise RunError if some clips of some conditions, or their crops, differ in length or are too
+    short for the models."""
+    samples, rate = check_one_length(store, crop, clips, conditions), common_rate(store, conditions)
     log_mel = feature.at_rate(rate)
     if log_mel.frames(samples) - 2 * EDGE - CROP_FRAMES < FEWEST_FRAMES:
         needed = (FEWEST_FRAMES + 2 * EDGE + CROP_FRAMES - 1) * log_mel.hop / rate

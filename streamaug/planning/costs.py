@@ -8,8 +8,9 @@ import numpy as np
 
 from streamaug.features import Feature, LogMel
 from streamaug.planning import Plan
-from streamaug.store.catalogue import StoreLike, clip_lengths, clip_rates
+from streamaug.store.catalogue import StoreLike
 from streamaug.store.locations import BitstreamLocations
+from streamaug.store.rates import clip_lengths, highest_rate
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,7 +44,7 @@ def estimate(
         epochs: Numbers of the epochs.
         feature: What a cache keeps. Default: log-mel.
     """
-    lengths = clip_lengths(store)
+    lengths = clip_lengths(store, plan.conditions)
     sizes = np.stack([condition.size for condition in conditions]).astype(np.int64)
     seen = np.zeros(sizes.shape, bool)
     samples = read_bytes = requests = 0
@@ -57,7 +58,7 @@ def estimate(
         requests += opened.size * plan.views if opened.windows is None else opened.windows.sequential_reads * plan.views
     entry = _entry_bytes(feature or LogMel(deltas=False), lengths)
     return EpochCost(
-        seconds=samples / int(clip_rates(store).max()),
+        seconds=samples / highest_rate(store, plan.conditions),
         read_bytes=read_bytes,
         requests=requests,
         bitstreams=int(sizes[seen].sum()),

@@ -17,8 +17,9 @@ from streamaug.planning.leakage import Side, leaks, other_side
 from streamaug.planning.sequential import PlanLike, SequentialPlan
 from streamaug.recipes import Recipe
 from streamaug.splits import Split, text_column
-from streamaug.store.catalogue import StoreLike, clip_lengths, split_rows
+from streamaug.store.catalogue import StoreLike, split_rows
 from streamaug.store.format import TARGET_FIELDS
+from streamaug.store.rates import clip_lengths, common_channels
 from streamaug.store.targets import starts_of, target_columns
 
 
@@ -99,12 +100,13 @@ def load_inventory(recipe: Recipe, store: StoreLike, split: str) -> Inventory:
 
     Raises:
         RecipeError: The store has no such condition or column.
-        StoreError: The split does not fit the store.
+        StoreError: The split does not fit the store, or the conditions' stores differ in channels.
     """
     rows = split_rows(store, split)
     for name in recipe.conditions:
         remedy = f"build it with 'streamaug build --conditions {split_store(name)[1]}'"
         _check_known(recipe, ("mixture", name), "condition", name, store.conditions, remedy)
+    common_channels(store, recipe.conditions)  # refuses stores that no stream can serve together
     for column in recipe.columns:
         key_path = next((key for key in (("weights", column), ("where", column)) if key in recipe.source_locations), ("balance",))
         _check_known(recipe, key_path, "column", column, store.clips.column_names, "remove it")
@@ -124,7 +126,7 @@ def load_inventory(recipe: Recipe, store: StoreLike, split: str) -> Inventory:
         columns=columns,
         shards=None if recipe.window is None else Grouping.of(clips["shard"].to_numpy()),
         groups=_groups(recipe, columns),
-        lengths=None if recipe.bucket is None else clip_lengths(store),
+        lengths=None if recipe.bucket is None else clip_lengths(store, recipe.conditions),
         split=str(Split.parse(split)),
         digests=digests,
         clips_digest=digest_of(clips, names),

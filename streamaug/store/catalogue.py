@@ -29,15 +29,11 @@ class JoinedManifest:
         name: Names of the stores.
         target: Column of the clips tables with what a model learns; None if there is none.
         labels: The labels of all stores, store by store, each store's own in its order.
-        rate: Sample rate of all clips in Hz; None if the stores' rates differ.
-        channels: Channels of all clips.
     """
 
     name: str
     target: Target | None
     labels: tuple[str, ...]
-    rate: int | None
-    channels: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -73,9 +69,8 @@ class Catalogue:
             shared_groups: Whether groups with the same name in several stores are one group.
 
         Raises:
-            StoreError: There is no such store, two of them are the same, their channels or what
-                is learned of their clips differ, or a store does not have a label that is to
-                be renamed.
+            StoreError: There is no such store, two of them are the same, what is learned of their
+                clips differs, or a store does not have a label that is to be renamed.
             FetchError: A store could not be read.
         """
         if not stores:
@@ -88,7 +83,6 @@ class Catalogue:
 
     def __post_init__(self) -> None:
         _check_distinct(self.stores)
-        _check_channels(self.stores)
         _check_targets(self.stores)
         for name, labels in self.rename_labels.items():
             if name not in self.stores:
@@ -141,13 +135,11 @@ class Catalogue:
     def manifest(self) -> JoinedManifest:
         """What the stores' manifests say together."""
         labels = (label for name in self.stores for label in self._labels_of(name))
-        first, *others = (store.manifest for store in self.stores.values())
+        first = next(iter(self.stores.values())).manifest
         return JoinedManifest(
             name=", ".join(self.stores),
             target=first.target,
             labels=tuple(dict.fromkeys(labels)),
-            rate=first.rate if all(each.rate == first.rate for each in others) else None,
-            channels=first.channels,
         )
 
     def _labels_of(self, name: str) -> tuple[str, ...]:
@@ -282,48 +274,6 @@ def on_snapshot(store: StoreLike, snapshot: str | Mapping[str, str]) -> StoreLik
     raise StoreError(f"snapshot {snapshot!r} is not one of {store.url}")
 
 
-def clip_rates(store: StoreLike) -> np.ndarray:
-    """Sample rate of each clip in Hz, int64 of shape (clips,).
-
-    Args:
-        store: The store.
-    """
-    if store.manifest.rate is not None:
-        return np.broadcast_to(np.int64(store.manifest.rate), len(store.clips))
-    stores = named_stores(store).values()
-    return np.repeat(np.array([each.manifest.rate for each in stores]), [len(each.clips) for each in stores])
-
-
-def clip_lengths(store: StoreLike) -> np.ndarray:
-    """Length of each clip in samples, int64 of shape (clips,); if the rates of several stores differ,
-    at the highest of them.
-
-    Args:
-        store: The store.
-    """
-    samples: np.ndarray = store.clips["samples"].to_numpy()
-    return samples if store.manifest.rate is not None else samples * clip_rates(store).max() // clip_rates(store)
-
-
-def common_rate(store: StoreLike) -> int:
-    """The sample rate of all clips in Hz.
-
-    Args:
-        store: The store.
-
-    Raises:
-        StoreError: The rates of several stores differ; two are named.
-    """
-    if store.manifest.rate is not None:
-        return store.manifest.rate
-    (first, one), *others = named_stores(store).items()
-    name, other = next((name, each) for name, each in others if each.manifest.rate != one.manifest.rate)
-    raise StoreError(
-        f"store '{first}' has {one.manifest.rate} Hz and store '{name}' has {other.manifest.rate} Hz, but a batch has one sample rate; "
-        "resample both with Stream(rate=...) or --rate, or build one of them again at the other's"
-    )
-
-
 def split_rows(store: StoreLike, split: str) -> np.ndarray:
     """Row numbers of a split's clips, ascending, int64 of shape (clips,). A choice on a column
     needs the column in every store.
@@ -360,21 +310,6 @@ def _check_distinct(stores: Mapping[str, Store]) -> None:
                     f"'{names[same]}' and '{name}' are the same store, {store.url}, so its clips would count twice; leave one of them out"
                 )
         names |= {store.url: name, store.snapshot: name}
-
-
-def _check_channels(stores: Mapping[str, Store]) -> None:
-    """Check that all stores have as many channels. Raises StoreError."""
-    (first, one), *others = stores.items()
-    for name, other in others:
-        if other.manifest.channels != one.manifest.channels:
-            raise StoreError(
-                f"the clips of store '{first}' have {_channels(one)} and those of store '{name}' {_channels(other)}, but a stream "
-                "has one number of channels; build the one of two channels again with --channels mono"
-            )
-
-
-def _channels(store: Store) -> str:
-    return "one channel" if store.manifest.channels == 1 else f"{store.manifest.channels} channels"
 
 
 def _check_targets(stores: Mapping[str, Store]) -> None:

@@ -25,10 +25,11 @@ from streamaug.planning.sequential import PlanLike
 from streamaug.reading.cache import Cache, CacheBackend, CacheView
 from streamaug.reading.fetch import Fetcher
 from streamaug.reading.segments import CacheError
-from streamaug.store.catalogue import JoinedManifest, StoreLike, clip_rates, common_rate, named_stores
+from streamaug.store.catalogue import JoinedManifest, StoreLike, named_stores
 from streamaug.store.folder import Folder
 from streamaug.store.locations import BitstreamLocations, compact
 from streamaug.store.manifest import Manifest
+from streamaug.store.rates import clip_rates, common_channels, common_rate, used_stores
 from streamaug.store.targets import Targets, open_targets
 from streamaug.streaming.augment import Augmentation
 from streamaug.streaming.columns import BatchColumn, open_columns
@@ -151,8 +152,18 @@ class OpenedStore:
 
     @property
     def manifest(self) -> Manifest | JoinedManifest:
-        """What the store says of itself: labels and rate."""
+        """What the store says of itself: its labels."""
         return self.store.manifest
+
+    @property
+    def conditions(self) -> list[str]:
+        """The conditions of the plan."""
+        return [location.name for location in self.locations]
+
+    @property
+    def channels(self) -> int:
+        """Channels of the clips. Raises StoreError if those of the conditions' stores differ."""
+        return common_channels(self.store, self.conditions)
 
     @property
     def folders(self) -> Mapping[str, Folder]:
@@ -162,9 +173,9 @@ class OpenedStore:
     def cropping(self, crop: Crop | None, rate: int | None) -> Cropping:
         """A crop on the clips of this store, at another rate in Hz than the store's if it is given.
 
-        Raises StoreError if none is given and several stores have different rates.
+        Raises StoreError if none is given and the conditions' stores have different rates.
         """
-        return Cropping(samples=self.samples, rates=self.rates, rate=rate or common_rate(self.store), crop=crop)
+        return Cropping(samples=self.samples, rates=self.rates, rate=rate or common_rate(self.store, self.conditions), crop=crop)
 
 
 def open_cache(cache: CacheBackend | str | os.PathLike[str] | None) -> CacheBackend | None:
@@ -193,7 +204,7 @@ def build_pipeline(opened: OpenedStore, features: OpenedFeatures, settings: Stre
         # What a cache keeps is computed where it is the same on every machine, and what is augmented
         # before it leaves the worker.
         stays = settings.feature_cache is not None or (settings.augmentation is not None and settings.augmentation.features is not None)
-        computed, on_device = (computed, {}) if stays else split_features(computed, settings.device, opened.manifest.channels)
+        computed, on_device = (computed, {}) if stays else split_features(computed, settings.device, opened.channels)
         stage = DeviceStage(settings.device, on_device)
     caches = _open_caches(opened, features, settings)
     source = open_source(opened, caches.get("bitstreams"), settings.deadline, counters)
@@ -285,7 +296,8 @@ def _open_caches(opened: OpenedStore, features: OpenedFeatures, settings: Stream
         decodings = {location.meta.decoding for location in opened.locations}
         decoders = sorted(decoding.codec for decoding in decodings if decoding.demuxer is None)
         plug_ins = "".join(f", {name} {plugin_codec(name).version}" for name in decoders)
-        resampled = f" at {settings.rate} Hz" if settings.rate not in (None, opened.manifest.rate) else ""
+        rates = {each.manifest.rate for each in used_stores(opened.store, opened.conditions).values()}
+        resampled = "" if settings.rate is None or rates == {settings.rate} else f" at {settings.rate} Hz"
         for name, feature in features.by_key.items():
             kind = f"features {decoder_version()}{plug_ins}{resampled} {settings.crop or 'whole'} {cache_text(feature)}"
             largest = np.dtype(feature.stored_dtype).itemsize * math.prod(feature.stored_shape(features.lengths.longest))

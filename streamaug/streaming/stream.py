@@ -444,7 +444,7 @@ class Stream(IterableDataset[dict[str, Any]]):
 
     def _open_features(self, opened: OpenedStore, plan: PlanLike) -> OpenedFeatures:
         cropping = opened.cropping(self._settings.crop, self._settings.rate)
-        return OpenedFeatures.of(self._features_argument, cropping, plan.clips, opened.clip_ids, channels=opened.manifest.channels)
+        return OpenedFeatures.of(self._features_argument, cropping, plan.clips, opened.clip_ids, channels=opened.channels)
 
     def _on_snapshot(self, state: Mapping[str, Any], error: StateError) -> tuple[StoreLike, PlanLike]:
         """The snapshot that a position names, and the plan on it; raises `error` if there is

@@ -8,8 +8,7 @@ import pytest
 
 from streamaug.errors import StoreError
 from streamaug.store import Store
-from streamaug.store.catalogue import Catalogue, clip_lengths, clip_rates, common_rate, open_store, split_rows
-from streamaug.store.writing import write_manifest
+from streamaug.store.catalogue import Catalogue, open_store, split_rows
 from streamaug.testing import replace_tables, write_store
 from tests.planning.several_stores import scenes, sounds
 
@@ -103,24 +102,6 @@ def test_a_copy_of_a_store_is_refused_too(tmp_path: Path) -> None:
     moved = Store.open(tmp_path / "moved")
     with pytest.raises(StoreError, match="'a' and 'b' are the same store"):
         Catalogue.open({"a": store, "b": moved})
-
-
-def test_stores_of_different_rates_have_none_in_common_and_both_are_named(tmp_path: Path) -> None:
-    one, other = scenes(tmp_path / "tau"), sounds(tmp_path / "esc")
-    write_manifest(other.folder, other.manifest.changed(rate=11_025))
-    mixed = Catalogue.open({"tau": one, "esc": other.reopen()})
-    assert clip_rates(mixed).tolist() == [11_025] * 20 + [44_100] * 32
-    assert clip_lengths(mixed).tolist() == [4 * 441_000] * 20 + [441_000] * 32
-    with pytest.raises(
-        StoreError, match=r"store 'esc' has 11025 Hz and store 'tau' has 44100 Hz, .* resample both with Stream\(rate=\.\.\.\)"
-    ):
-        common_rate(mixed)
-
-
-def test_stores_of_one_rate_have_it_in_common(catalogue: Catalogue) -> None:
-    assert common_rate(catalogue) == 44_100
-    assert set(clip_rates(catalogue).tolist()) == {44_100}
-    assert clip_lengths(catalogue).tolist() == catalogue.clips["samples"].to_pylist()
 
 
 def test_a_store_whose_clips_have_a_column_called_store_is_refused(tmp_path: Path) -> None:

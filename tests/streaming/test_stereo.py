@@ -181,7 +181,8 @@ def test_a_bridge_to_webdataset_gives_both_channels(stereo: Store, recipe: Recip
 
 
 def test_stores_of_one_and_of_two_channels_are_not_mixed(stereo: Store, store: Store) -> None:
+    mixed = Catalogue.open({"one": store, "two": stereo})
     with pytest.raises(
         StoreError, match=r"the clips of store 'one' have one channel and those of store 'two' 2 channels, .* --channels mono"
     ):
-        Catalogue.open({"one": store, "two": stereo})
+        Stream({"draw": "union", "mixture": {"one:original": 1, "two:original": 1}}, mixed)
