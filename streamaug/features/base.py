@@ -79,6 +79,15 @@ def is_row(feature: Feature) -> bool:
     return getattr(feature, "is_row", False) is True
 
 
+def computes_shapes(feature: Feature) -> bool:
+    """Whether a feature computes to find its shape, so that `shape` takes as long as `compute`.
+
+    Args:
+        feature: One that says so by an attribute `computes_shapes`.
+    """
+    return getattr(feature, "computes_shapes", False) is True
+
+
 def cache_text(feature: Feature) -> str:
     """All that a cached entry depends on besides its waveform.
 

@@ -36,6 +36,7 @@ class FunctionFeature:
     version = "1"
     stored_dtype = "float32"
     is_row = True
+    computes_shapes = True
 
     def __init__(self, function: Callable[[Tensor], Tensor], *, name: str | None = None) -> None:
         self.function = function.eval() if isinstance(function, nn.Module) else function

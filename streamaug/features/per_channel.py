@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from streamaug.features.base import Feature, is_row, takes_batches
+from streamaug.features.base import Feature, computes_shapes, is_row, takes_batches
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -48,6 +48,10 @@ class PerChannel:
     @property
     def is_row(self) -> bool:
         return is_row(self.feature)
+
+    @property
+    def computes_shapes(self) -> bool:
+        return computes_shapes(self.feature)
 
     def shape(self, samples: int) -> tuple[int, ...]:
         return (self.channels, *self.feature.shape(samples))

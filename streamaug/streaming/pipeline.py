@@ -27,6 +27,7 @@ from streamaug.streaming.augment import AugmentRow
 from streamaug.streaming.cropping import Cropping
 from streamaug.streaming.decode import DecodedRow, DecodeTask, Processing, StoredForms, fill_up, recall_rows
 from streamaug.streaming.metrics import Counters
+from streamaug.streaming.shapes import Shapes
 from streamaug.streaming.source import Bitstreams, Pending
 from streamaug.streaming.workers import Workers
 
@@ -173,6 +174,7 @@ class Pipeline:
         self._is_augmented = processing.augmentation is not None and processing.augmentation.features is not None
         self.caches, self._counters, self._is_local = caches, counters, is_local
         self._features = tuple(processing.features.values())
+        self._shapes = Shapes(processing.features, workers.call)
         self._feature_caches = [caches.get(f"features/{name}") for name in processing.features]
         self._stage, self._is_closed = stage, False
 
@@ -234,6 +236,8 @@ class Pipeline:
         groups: deque[tuple[list[Batch], Requested]] = deque()
         try:
             for group in self._groups(batches):
+                for batch in group:
+                    self._shapes.prepare(_longest(self._spans(batch)))
                 groups.append((group, self._request(group)))
                 if len(groups) > 1:
                     earlier, requested = groups[0]
@@ -273,8 +277,8 @@ class Pipeline:
         return dict(zip(pairs, self._source.request(pairs), strict=True))
 
     def _begin(self, batch: Batch, requested: Requested) -> _Pending:
-        spans = [self._cropping.span(clip, word) for clip, word in zip(batch.clip.tolist(), batch.words, strict=True)]
-        longest = max(span.samples for span in spans)
+        spans = self._spans(batch)
+        longest = _longest(spans)
         features = self._room(batch, longest)
         slots = self._slots(batch)
         is_cached = np.asarray(self._is_cached(slots).all(1))
@@ -301,19 +305,20 @@ class Pipeline:
             cached_rows=int(is_cached.sum()),
         )
 
+    def _spans(self, batch: Batch) -> list[Span]:
+        """The samples of its clip that each row of a batch has."""
+        return [self._cropping.span(clip, word) for clip, word in zip(batch.clip.tolist(), batch.words, strict=True)]
+
     def _room(self, batch: Batch, longest: int) -> dict[str, Tensor]:
         """Memory for the features of a batch, by key, whose longest row has so many samples."""
-        return {
-            name: self._workers.buffer((*batch.condition.shape, *feature.shape(longest)))
-            for name, feature in self._processing.features.items()
-        }
+        return {name: self._workers.buffer((*batch.condition.shape, *shape)) for name, shape in self._shapes.of(longest).items()}
 
     def _recall(self, number: int, slots: np.ndarray, rows: np.ndarray, spans: Sequence[Span], whole: Tensor) -> _Recall:
         """Fill rows of one feature from its cache."""
         entries = [self._entry(number, slot) for slot in slots.ravel().tolist()]
         outs = [out for row in rows.tolist() for out in whole[row]]
         samples = [spans[row].samples for row in rows.tolist() for _ in whole[row]]
-        longest = max(span.samples for span in spans)
+        longest = _longest(spans)
         frames = self._workers.call(recall_rows, self._features[number], longest, samples, entries, outs)
         return _Recall(feature=number, rows=rows, frames=frames)
 
@@ -492,6 +497,11 @@ class Pipeline:
         """Bytes of a batch's bitstreams."""
         sizes = (location.size[batch.clip[(batch.condition == number).any(1)]] for number, location in enumerate(self._locations))
         return sum(int(size.sum()) for size in sizes)
+
+
+def _longest(spans: Sequence[Span]) -> int:
+    """Samples of the longest row."""
+    return max(span.samples for span in spans)
 
 
 def _row(features: Mapping[str, Tensor], row: int) -> list[Tensor]:
