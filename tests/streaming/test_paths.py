@@ -50,7 +50,8 @@ class TestAStoreInsideAZipFile:
         assert rows(DataLoader(opened(url), batch_size=None, num_workers=2, multiprocessing_context=method)) == expected
 
     def test_is_listed_before_several_threads_ask_what_is_in_it(self, url: str) -> None:
-        assert "store.json" in {Path(name).name for name in opened(url)._opened.folder.fs.dir_cache}
+        [folder] = opened(url)._opened.folders.values()
+        assert "store.json" in {Path(name).name for name in folder.fs.dir_cache}
 
     def test_is_read_by_a_stream_that_was_pickled(self, url: str, expected: list[Any]) -> None:
         assert rows(pickle.loads(pickle.dumps(opened(url)))) == expected
