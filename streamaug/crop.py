@@ -3,11 +3,12 @@
 import math
 from dataclasses import dataclass
 from numbers import Real
-from typing import Literal, get_args
-
-import numpy as np
+from typing import TYPE_CHECKING, Literal, get_args
 
 from streamaug.errors import StreamaugError
+
+if TYPE_CHECKING:
+    import numpy as np
 
 Where = Literal["random", "start", "centre"]
 Pad = Literal["zeros", "repeat", "none"]
@@ -34,17 +35,20 @@ class Span:
         """Samples of the row that are sound, not zeros that were added."""
         return self.samples if self.is_repeated else self.stop - self.start
 
-    def fill(self, sound: np.ndarray) -> np.ndarray:
+    def fill(self, sound: "np.ndarray") -> "np.ndarray":
         """Fill the sound between start and stop up to the row's length.
 
         Args:
             sound: float32 of shape (..., stop - start).
 
+        >>> import numpy as np
         >>> Span(start=0, stop=2, samples=5).fill(np.array([1, 2])).tolist()
         [1, 2, 0, 0, 0]
         >>> Span(start=0, stop=2, samples=5, is_repeated=True).fill(np.array([1, 2])).tolist()
         [1, 2, 1, 2, 1]
         """
+        import numpy as np  # the command line knows crops, too, and prints its help without it
+
         length = sound.shape[-1]
         if length == self.samples:
             return sound

@@ -17,11 +17,12 @@ def info(store: Annotated[str, typer.Argument(help="Folder or URL of the store."
 
     opened = Store.open(store)
     manifest, clips = opened.manifest, opened.clips
-    seconds = clips["samples"].to_numpy() / manifest.rate
-    lengths = f"{seconds.min():.2f} s" if seconds.min() == seconds.max() else f"{seconds.min():.2f} to {seconds.max():.2f} s"
+    seconds = [samples / manifest.rate for samples in clips["samples"].to_pylist()]  # by way of NumPy pyarrow would import pandas
+    shortest, longest = min(seconds), max(seconds)
+    lengths = f"{shortest:.2f} s" if shortest == longest else f"{shortest:.2f} to {longest:.2f} s"
     channels = "stereo" if manifest.channels > 1 else "mono"
     stdout.print(
-        f"{manifest.name}: {clips.num_rows} clips of {lengths}, {seconds.sum() / 3600:.2f} h at {manifest.rate} Hz, {channels}, "
+        f"{manifest.name}: {clips.num_rows} clips of {lengths}, {sum(seconds) / 3600:.2f} h at {manifest.rate} Hz, {channels}, "
         f"{_targets(manifest)}, sharded by '{manifest.shard_by}'",
     )
     (first, *values, total), *lines = split_by_label(clips, manifest.labels, manifest.shard_by)
