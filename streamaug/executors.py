@@ -53,7 +53,7 @@ def pool(executor: Executor | None, workers: int | None = None) -> Iterator[Exec
             try:
                 yield processes
             except Exception:
-                raise  # what the workers do meanwhile is finished, and kept
+                raise  # not swallowed: only an interrupt ends the workers; what they do meanwhile is finished, and kept
             except BaseException:
                 held.close()
                 raise

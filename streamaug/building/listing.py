@@ -45,8 +45,8 @@ def list_audio(source: str, pattern: str | None = None) -> tuple[list[Row], Coun
     """
     is_folder = Path(source).is_dir()
     root = Path(source).absolute() if is_folder else _glob_root(source)
-    paths = sorted(_walk(root) if is_folder else {os.path.abspath(name) for name in glob.glob(source, recursive=True)})  # noqa: PTH100, PTH207  texts, as below
-    files = [path for path in paths if os.path.isfile(path)]  # noqa: PTH113  a Path for each of 200 000 files takes seconds
+    paths = sorted(_walk(root) if is_folder else {os.path.abspath(name) for name in glob.glob(source, recursive=True)})  # noqa: PTH100, PTH207  # a Path for each of 200 000 files takes seconds
+    files = [path for path in paths if os.path.isfile(path)]  # noqa: PTH113  # a Path for each of 200 000 files takes seconds
     audio = [path for path in files if _extension(path) in AUDIO_EXTENSIONS]
     if not audio:
         raise ClipsError(f"{source}: no audio files there; they must end with {', '.join(sorted(AUDIO_EXTENSIONS))}")
@@ -71,7 +71,7 @@ def add_ids(rows: Sequence[Row], names: Sequence[str]) -> list[Row]:
         names: What identifies each of them in its source, such as a relative path.
     """
     ids = clip_ids(names)
-    plain = [os.path.splitext(os.path.basename(row["path"] or ""))[0] for row in rows]  # noqa: PTH119, PTH122  as in `listed`
+    plain = [os.path.splitext(os.path.basename(row["path"] or ""))[0] for row in rows]  # noqa: PTH119, PTH122  # as texts, since a Path for each takes seconds
     return list(rows) if ids == plain else [{"path": row["path"], "clip_id": id_, **row} for row, id_ in zip(rows, ids, strict=True)]
 
 
@@ -117,12 +117,12 @@ def _walk(root: Path) -> Iterator[str]:
     for folder, inner, files in os.walk(root, followlinks=True):
         real = os.path.realpath(folder)
         inner[:] = [name for name in inner if not name.startswith(".")] if real not in seen else []
-        yield from (os.path.join(folder, name) for name in files if real not in seen and not name.startswith("."))  # noqa: PTH118  as above
+        yield from (os.path.join(folder, name) for name in files if real not in seen and not name.startswith("."))  # noqa: PTH118  # as texts, since a Path for each takes seconds
         seen.add(real)
 
 
 def _extension(path: str) -> str:
-    return os.path.splitext(path)[1][1:].lower()  # noqa: PTH122  as above
+    return os.path.splitext(path)[1][1:].lower()  # noqa: PTH122  # as texts, since a Path for each takes seconds
 
 
 def _by_folders(names: Sequence[str], source: str) -> list[Row]:
@@ -165,7 +165,7 @@ def _by_pattern(pattern: str, names: Sequence[str]) -> list[Row]:
         raise ClipsError(f"--pattern '{pattern}': {error}; write it like '{{label}}/{{speaker}}-{{take}}', each name once") from None
     if not compiled.groupindex or "path" in compiled.groupindex:
         raise ClipsError(f"--pattern '{pattern}' names no column, or the path itself; write it like '{{label}}/{{speaker}}-{{take}}'")
-    matches = [compiled.fullmatch(os.path.splitext(name)[0]) for name in names]  # noqa: PTH122  as above
+    matches = [compiled.fullmatch(os.path.splitext(name)[0]) for name in names]  # noqa: PTH122  # as texts, since a Path for each takes seconds
     odd = [name for name, match in zip(names, matches, strict=True) if match is None]
     if odd:
         raise ClipsError(f"--pattern '{pattern}' does not fit {len(odd)} of {len(names)} files, such as '{odd[0]}'; correct it")

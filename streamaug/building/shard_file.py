@@ -28,7 +28,7 @@ class ShardFile:
         self._meta, self._number = meta, number
         self._file = _HashingFile(path)
         # ustar has one header block per member and no field that depends on the machine.
-        self._tar = tarfile.open(fileobj=self._file, mode="w", format=tarfile.USTAR_FORMAT, encoding="utf-8")  # noqa: SIM115  closed by close()
+        self._tar = tarfile.open(fileobj=self._file, mode="w", format=tarfile.USTAR_FORMAT, encoding="utf-8")  # noqa: SIM115  # `close` closes it
         self._rows: list[Mapping[str, Any]] = []
 
     def add(self, row: Mapping[str, Any], payload: bytes, description: bytes) -> None:

@@ -62,7 +62,7 @@ def tar_paths(source: str) -> list[str]:
 
 def _globbed(name: str) -> list[str]:
     is_glob = glob.has_magic(name) and "://" not in name
-    return sorted(glob.glob(name, recursive=True)) if is_glob else [name]  # noqa: PTH207  a pattern of the user
+    return sorted(glob.glob(name, recursive=True)) if is_glob else [name]  # noqa: PTH207  # the user's pattern may be absolute, which Path.glob refuses
 
 
 def tar_clips(paths: Sequence[str], left_out: Counter[str]) -> Iterator[Clip]:
@@ -114,7 +114,7 @@ class _Member(tarfile.TarInfo):
     def fromtarfile(cls, tar: tarfile.TarFile) -> Self:
         try:
             return super().fromtarfile(tar)
-        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]  # it is the mark of the end
+        except tarfile.EOFHeaderError:  # type: ignore[attr-defined]  # not in typeshed; the mark of the end
             raise
         except tarfile.HeaderError as error:
             raise tarfile.ReadError(f"it is cut off or damaged at byte {tar.offset}: {error}") from None
@@ -133,7 +133,7 @@ def _samples(tar: tarfile.TarFile, path: str, left_out: Counter[str]) -> Iterato
     """Members by extension, for each run of members with the same key."""
     key, members, texts = "", dict[str, bytes](), 0
     while (member := tar.next()) is not None:
-        tar.members.clear()  # type: ignore[attr-defined]  # tarfile would keep all of them, with their descriptions
+        tar.members.clear()  # type: ignore[attr-defined]  # not in typeshed; tarfile would keep all members
         if not member.isfile():
             continue
         folder, _, name = member.name.rpartition("/")

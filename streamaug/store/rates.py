@@ -67,14 +67,14 @@ def common_rate(store: StoreLike, conditions: Iterable[str]) -> int:
     Raises:
         StoreError: The rates of these stores differ; two are named.
     """
-    (first, one), *others = used_stores(store, conditions).items()
-    for name, other in others:
-        if other.manifest.rate != one.manifest.rate:
-            raise StoreError(
-                f"store '{first}' has {one.manifest.rate} Hz and store '{name}' has {other.manifest.rate} Hz, but a batch has one sample "
-                "rate; resample both with Stream(rate=...) or --rate, or build one of them again at the other's"
-            )
-    return one.manifest.rate
+    rates = {name: each.manifest.rate for name, each in used_stores(store, conditions).items()}
+    if pair := _two_that_differ(rates):
+        first, second = pair
+        raise StoreError(
+            f"store '{first}' has {rates[first]} Hz and store '{second}' has {rates[second]} Hz, but a batch has one sample rate; resample "
+            "both with Stream(rate=...) or --rate, or build one of them again at the other's"
+        )
+    return next(iter(rates.values()))
 
 
 def common_channels(store: StoreLike, conditions: Iterable[str]) -> int:
@@ -87,15 +87,22 @@ def common_channels(store: StoreLike, conditions: Iterable[str]) -> int:
     Raises:
         StoreError: The channels of these stores differ; two are named.
     """
-    (first, one), *others = used_stores(store, conditions).items()
-    for name, other in others:
-        if other.manifest.channels != one.manifest.channels:
-            raise StoreError(
-                f"the clips of store '{first}' have {_channels(one)} and those of store '{name}' {_channels(other)}, but a stream "
-                "has one number of channels; build the one of two channels again with --channels mono"
-            )
-    return one.manifest.channels
+    channels = {name: each.manifest.channels for name, each in used_stores(store, conditions).items()}
+    if pair := _two_that_differ(channels):
+        first, second = pair
+        texts = {name: "one channel" if count == 1 else f"{count} channels" for name, count in channels.items()}
+        raise StoreError(
+            f"the clips of store '{first}' have {texts[first]} and those of store '{second}' {texts[second]}, but a stream has one number "
+            "of channels; build the one of two channels again with --channels mono"
+        )
+    return next(iter(channels.values()))
 
 
-def _channels(store: Store) -> str:
-    return "one channel" if store.manifest.channels == 1 else f"{store.manifest.channels} channels"
+def _two_that_differ(values: Mapping[str, int]) -> tuple[str, str] | None:
+    """Names of two entries with different values; None if all are the same.
+
+    >>> _two_that_differ({"tau": 1, "esc": 1, "fsdd": 2}), _two_that_differ({"tau": 1})
+    (('tau', 'fsdd'), None)
+    """
+    first, *others = values
+    return next(((first, other) for other in others if values[other] != values[first]), None)

@@ -1,6 +1,8 @@
 """A small real store: 40 clips of one second in three conditions, cut into shards of eight clips."""
 
+from collections.abc import Iterable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -73,3 +75,14 @@ def recipe(tmp_path: Path) -> Recipe:
 def varied(tmp_path_factory: pytest.TempPathFactory) -> Store:
     """24 clips of 0.14 to 1.3 s at 8 kHz in three conditions."""
     return build_store(tmp_path_factory.mktemp("varied"))
+
+
+def first_batches(source: Iterable[dict[str, Any]], count: int) -> list[dict[str, Any]]:
+    """So many batches, over as many epochs as it takes; the last epoch is left in the middle."""
+    served: list[dict[str, Any]] = []
+    while len(served) < count:
+        for batch in source:
+            served.append(batch)
+            if len(served) == count:
+                break
+    return served

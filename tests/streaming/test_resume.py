@@ -20,7 +20,7 @@ from streamaug.errors import RecipeError, StateError, StreamaugError
 from streamaug.recipes import Recipe
 from streamaug.store import Store
 from streamaug.streaming import Stream
-from tests.streaming.conftest import write_recipe
+from tests.streaming.conftest import first_batches, write_recipe
 from tests.streaming.test_stream import same
 
 
@@ -105,12 +105,7 @@ def test_a_stream_goes_on_after_the_last_batch_it_gave(store: Store, recipe: Rec
     whole = stream(recipe, store)
     expected = [*whole, *whole]
     before = stream(recipe, store)
-    served = []
-    while len(served) < stop:
-        for batch in before:
-            served.append(batch)
-            if len(served) == stop:
-                break
+    served = first_batches(before, stop)
     state = json.loads(json.dumps(before.state_dict()))
     assert state == before.state_after(served[-1])
     after = stream(recipe, store, threads=1)

@@ -30,7 +30,7 @@ from streamaug.store.catalogue import Catalogue
 from streamaug.streaming import Cache, Stream
 from streamaug.testing import replace_tables
 from tests.servers import python_web_server, s3_server
-from tests.streaming.conftest import RATE, write_recipe
+from tests.streaming.conftest import RATE, first_batches, write_recipe
 from tests.streaming.test_stream import same
 from tests.streaming.test_stream_commands import cells, streamaug
 
@@ -158,12 +158,7 @@ def test_a_position_resumes_exactly(both: Catalogue, recipe: Recipe, stop: int) 
     whole = stream(recipe, both)
     expected = [*whole, *whole]
     before = stream(recipe, both)
-    served: list[dict[str, Any]] = []
-    while len(served) < stop:
-        for batch in before:
-            served.append(batch)
-            if len(served) == stop:
-                break
+    served = first_batches(before, stop)
     state = json.loads(json.dumps(before.state_dict()))
     assert state["snapshot"] == both.snapshot
     after = stream(recipe, both, threads=1)
