@@ -9,8 +9,8 @@ import torch
 from streamaug.planning.sequential import PlanLike
 from streamaug.store.catalogue import Catalogue
 from streamaug.streaming.assembly import OpenedStore, StreamSettings
+from streamaug.streaming.batches import DecodedBatch
 from streamaug.streaming.opened_features import OpenedFeatures
-from streamaug.streaming.pipeline import DecodedBatch
 from streamaug.streaming.provenance import provenance
 
 

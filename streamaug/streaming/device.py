@@ -16,7 +16,7 @@ from streamaug.errors import StreamaugError
 from streamaug.features import Waveform
 from streamaug.features.base import Feature, takes_batches
 from streamaug.features.per_channel import per_channel
-from streamaug.streaming.pipeline import DecodedBatch
+from streamaug.streaming.batches import DecodedBatch
 
 _WAVEFORMS = ""
 """Key of the waveforms from which features are computed on the GPU: no feature has it."""

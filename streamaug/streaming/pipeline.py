@@ -8,11 +8,11 @@ Workers get pure decode tasks; the caches, the counters and the names in errors 
 
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, wait
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
@@ -24,16 +24,14 @@ from streamaug.reading.cache import CacheView
 from streamaug.reading.local import LocalBitstream
 from streamaug.store.locations import BitstreamLocations
 from streamaug.streaming.augment import AugmentRow
+from streamaug.streaming.batches import Batch, DecodedBatch, Stage
 from streamaug.streaming.cropping import Cropping
 from streamaug.streaming.decode import DecodedRow, DecodeTask, Processing, StoredForms, fill_up, recall_rows
 from streamaug.streaming.metrics import Counters
+from streamaug.streaming.prefetch import Prefetch, Requested, cancel, payload_bytes
 from streamaug.streaming.shapes import Shapes
-from streamaug.streaming.source import Bitstreams, Pending
+from streamaug.streaming.source import Bitstreams
 from streamaug.streaming.workers import Workers
-
-GROUP = 64 << 20
-"""Bytes of bitstreams that are requested from a remote store together, and again while these are
-decoded; a window counts as one."""
 
 PUBLISH_S = 60.0
 """Seconds after which a process publishes what it has cached, and looks for what others have."""
@@ -49,54 +47,6 @@ TRIES = 8
 Substitutes = Callable[[int, Sequence[int], int], Iterable[int]]
 """For a position, its conditions and its broken clip: clips to serve instead, in the order to be
 tried."""
-
-Requested = dict[tuple[int, int], Pending]
-"""The bitstreams of (condition, clip) pairs, under way."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Batch:
-    """Rows that are served together.
-
-    Args:
-        number: Of the global batch, counted from where the iteration began.
-        position: int64 (n,), in the epoch.
-        condition: Numbers of conditions, int64 (n, views).
-        clip: Row numbers in the clips table, int64 (n,).
-        epoch: Number of the epoch.
-        row: Positions of the rows that are served, int64 (n,); other than `position` in padding,
-            which repeats rows.
-        words: One random word per row, for the place of its crop; see `crop_words`.
-        window: Of shards, in which the batch is read; None if the plan has none.
-    """
-
-    number: int
-    position: np.ndarray
-    condition: np.ndarray
-    clip: np.ndarray
-    epoch: int
-    row: np.ndarray
-    words: Sequence[int]
-    window: int | None = None
-
-
-@dataclass(frozen=True, kw_only=True)
-class DecodedBatch:
-    """A batch with its features.
-
-    Args:
-        batch: As planned.
-        features: By key, float32 (n, views, ...), each filled up with zeros in its last axis.
-        served: As batch.clip, except where a clip was replaced.
-        spans: The samples of its clip that each row has.
-        frames: Of each feature the sizes of the last axis before it was filled up, int64 (n,).
-    """
-
-    batch: Batch
-    features: Mapping[str, Tensor]
-    served: np.ndarray
-    spans: Sequence[Span]
-    frames: Mapping[str, np.ndarray]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -127,16 +77,6 @@ class _Pending:
     @property
     def futures(self) -> list[Future[Any]]:
         return [*(future for row in self.decoding.values() for future in row), *(recall.frames for recall in self.recalls)]
-
-
-class Stage(Protocol):
-    """What happens to batches after they are decoded."""
-
-    def run(self, batches: Iterable[DecodedBatch]) -> Iterator[DecodedBatch]:
-        """The same batches, in the same order."""
-
-    def close(self) -> None:
-        """Let go of their memory."""
 
 
 class Pipeline:
@@ -172,10 +112,11 @@ class Pipeline:
         self._source, self._locations, self._workers = source, locations, workers
         self._processing, self._clip_ids, self._cropping = processing, clip_ids, cropping
         self._is_augmented = processing.augmentation is not None and processing.augmentation.features is not None
-        self.caches, self._counters, self._is_local = caches, counters, is_local
+        self.caches, self._counters = caches, counters
         self._features = tuple(processing.features.values())
         self._shapes = Shapes(processing.features, workers.call)
         self._feature_caches = [caches.get(f"features/{name}") for name in processing.features]
+        self._prefetch = Prefetch(source, locations, self._needed, is_local=is_local)
         self._stage, self._is_closed = stage, False
 
     def run(self, batches: Iterable[Batch], substitutes: Substitutes | None = None) -> Iterator[DecodedBatch]:
@@ -191,7 +132,7 @@ class Pipeline:
             cache.refresh()
         self._counters.begin(self._workers.count)
         pending: deque[_Pending] = deque()
-        fetched = self._fetched(iter(batches))
+        fetched = self._prefetch.run(self._with_shapes(batches))
         published = time.monotonic()
         try:
             while True:
@@ -211,7 +152,7 @@ class Pipeline:
             fetched.close()
             for future in (future for each in pending for future in each.futures):
                 future.cancel()
-            _cancel(each.requested for each in pending)
+            cancel(each.requested for each in pending)
             self._publish()
 
     def _publish(self) -> None:
@@ -230,51 +171,16 @@ class Pipeline:
         for cache in self.caches.values():
             cache.close()
 
-    def _fetched(self, batches: Iterator[Batch]) -> Generator[tuple[Batch, Requested], None, None]:
-        """Batches with their bitstreams under way: of one group of batches, and of the next while
-        this one is decoded."""
-        groups: deque[tuple[list[Batch], Requested]] = deque()
-        try:
-            for group in self._groups(batches):
-                for batch in group:
-                    self._shapes.prepare(_longest(self._spans(batch)))
-                groups.append((group, self._request(group)))
-                if len(groups) > 1:
-                    earlier, requested = groups[0]
-                    yield from ((batch, requested) for batch in earlier)
-                    groups.popleft()
-            while groups:
-                group, requested = groups[0]
-                yield from ((batch, requested) for batch in group)
-                groups.popleft()
-        finally:  # of a stream that is left early
-            _cancel(requested for _, requested in groups)
-
-    def _groups(self, batches: Iterator[Batch]) -> Iterator[list[Batch]]:
-        """Batches whose bitstreams are requested together: of a remote store so many that
-        neighbours find each other.
-
-        Those of a window belong together whatever they take, for they read its shards to the end.
-        """
-        group: list[Batch] = []
-        size = 0
+    def _with_shapes(self, batches: Iterable[Batch]) -> Iterator[Batch]:
+        """The same batches; the shapes of their features are found out meanwhile."""
         for batch in batches:
-            if group and (self._is_local or batch.window != group[0].window or (batch.window is None and size >= GROUP)):
-                yield group
-                group, size = [], 0
-            group.append(batch)
-            size += self._payload_bytes(batch)
-        if group:
-            yield group
+            self._shapes.prepare(_longest(self._spans(batch)))
+            yield batch
 
-    def _request(self, group: Sequence[Batch]) -> Requested:
-        pairs = [
-            (int(batch.condition[row, view]), int(batch.clip[row]))
-            for batch in group
-            for row, view in np.argwhere(~self._is_cached(self._slots(batch))).tolist()
-        ]
-        pairs = list(dict.fromkeys(pairs))
-        return dict(zip(pairs, self._source.request(pairs), strict=True))
+    def _needed(self, batch: Batch) -> list[tuple[int, int]]:
+        """The (condition, clip) pairs of a batch whose features no cache has."""
+        missing = np.argwhere(~self._is_cached(self._slots(batch))).tolist()
+        return [(int(batch.condition[row, view]), int(batch.clip[row])) for row, view in missing]
 
     def _begin(self, batch: Batch, requested: Requested) -> _Pending:
         spans = self._spans(batch)
@@ -415,7 +321,7 @@ class Pipeline:
         clips = first.batch.condition.size
         self._counters.batch(
             clips=clips,
-            payload_bytes=self._payload_bytes(first.batch),
+            payload_bytes=payload_bytes(first.batch, self._locations),
             cached_clips=first.cached_rows * first.batch.condition.shape[1],
             replaced_clips=int((served != first.batch.clip).sum()),
             wait_s=time.perf_counter() - begun,
@@ -493,11 +399,6 @@ class Pipeline:
         """Whether all features of a clip in a condition come from caches, bool of shape (n, views)."""
         return np.asarray((slots >= 0).all(0))
 
-    def _payload_bytes(self, batch: Batch) -> int:
-        """Bytes of a batch's bitstreams."""
-        sizes = (location.size[batch.clip[(batch.condition == number).any(1)]] for number, location in enumerate(self._locations))
-        return sum(int(size.sum()) for size in sizes)
-
 
 def _longest(spans: Sequence[Span]) -> int:
     """Samples of the longest row."""
@@ -506,9 +407,3 @@ def _longest(spans: Sequence[Span]) -> int:
 
 def _row(features: Mapping[str, Tensor], row: int) -> list[Tensor]:
     return [whole[row] for whole in features.values()]
-
-
-def _cancel(groups: Iterable[Requested]) -> None:
-    """End the reads of bitstreams that nobody waits for any more."""
-    for bitstream in (bitstream for requested in groups for bitstream in requested.values()):
-        bitstream.cancel()

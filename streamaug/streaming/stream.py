@@ -24,6 +24,7 @@ from streamaug.store.catalogue import StoreArgument, StoreLike, named_stores, on
 from streamaug.streaming.assembly import OpenedStore, StreamSettings, build_pipeline, open_cache
 from streamaug.streaming.augment import AugmentFeatures, AugmentWaveform, open_augmentation
 from streamaug.streaming.batch import make_batch
+from streamaug.streaming.batches import Batch
 from streamaug.streaming.callers import is_shared_again, loads_out_of_order, stacks_batches
 from streamaug.streaming.columns import check_columns, check_distinct
 from streamaug.streaming.cropping import crop_words
@@ -33,7 +34,7 @@ from streamaug.streaming.evaluation import warn_of_ranks
 from streamaug.streaming.metrics import Counters, StreamMetrics
 from streamaug.streaming.opened_features import OpenedFeatures
 from streamaug.streaming.partition import LastBatch, RankPartition
-from streamaug.streaming.pipeline import Batch, Pipeline, Substitutes
+from streamaug.streaming.pipeline import Pipeline, Substitutes
 from streamaug.streaming.planned import plan_of, read_recipe, store_of, substitutes, windows_of
 from streamaug.streaming.shared_arrays import SharedArrays
 from streamaug.streaming.state import State

@@ -1,0 +1,92 @@
+"""Ask for the bitstreams of batches before they are decoded, those of several batches together."""
+
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
+
+from streamaug.store.locations import BitstreamLocations
+from streamaug.streaming.batches import Batch
+from streamaug.streaming.source import Bitstreams, Pending
+
+GROUP = 64 << 20
+"""Bytes of bitstreams that are requested from a remote store together, and again while these are
+decoded; a window counts as one."""
+
+Requested = dict[tuple[int, int], Pending]
+"""The bitstreams of (condition, clip) pairs, under way."""
+
+
+class Prefetch:
+    """Groups batches whose bitstreams are requested together, and requests them.
+
+    Args:
+        source: Of the bitstreams.
+        locations: Of the conditions, by their numbers.
+        needed: The (condition, clip) pairs of a batch whose bitstreams are to be decoded.
+        is_local: Whether all bitstreams are on a local disk.
+    """
+
+    def __init__(
+        self,
+        source: Bitstreams,
+        locations: Sequence[BitstreamLocations],
+        needed: Callable[[Batch], list[tuple[int, int]]],
+        *,
+        is_local: bool,
+    ) -> None:
+        self._source, self._locations, self._needed, self._is_local = source, locations, needed, is_local
+
+    def run(self, batches: Iterator[Batch]) -> Generator[tuple[Batch, Requested], None, None]:
+        """Batches with their bitstreams under way: of one group of batches, and of the next while
+        this one is decoded."""
+        groups: deque[tuple[list[Batch], Requested]] = deque()
+        try:
+            for group in self._groups(batches):
+                groups.append((group, self._request(group)))
+                if len(groups) > 1:
+                    earlier, requested = groups[0]
+                    yield from ((batch, requested) for batch in earlier)
+                    groups.popleft()
+            while groups:
+                group, requested = groups[0]
+                yield from ((batch, requested) for batch in group)
+                groups.popleft()
+        finally:  # of a stream that is left early
+            cancel(requested for _, requested in groups)
+
+    def _groups(self, batches: Iterator[Batch]) -> Iterator[list[Batch]]:
+        """Batches whose bitstreams are requested together: of a remote store so many that
+        neighbours find each other.
+
+        Those of a window belong together whatever they take, for they read its shards to the end.
+        """
+        group: list[Batch] = []
+        size = 0
+        for batch in batches:
+            if group and (self._is_local or batch.window != group[0].window or (batch.window is None and size >= GROUP)):
+                yield group
+                group, size = [], 0
+            group.append(batch)
+            size += payload_bytes(batch, self._locations)
+        if group:
+            yield group
+
+    def _request(self, group: Sequence[Batch]) -> Requested:
+        pairs = list(dict.fromkeys(pair for batch in group for pair in self._needed(batch)))
+        return dict(zip(pairs, self._source.request(pairs), strict=True))
+
+
+def payload_bytes(batch: Batch, locations: Sequence[BitstreamLocations]) -> int:
+    """Bytes of a batch's bitstreams.
+
+    Args:
+        batch: The batch.
+        locations: Of the conditions, by their numbers.
+    """
+    sizes = (location.size[batch.clip[(batch.condition == number).any(1)]] for number, location in enumerate(locations))
+    return sum(int(size.sum()) for size in sizes)
+
+
+def cancel(groups: Iterable[Requested]) -> None:
+    """End the reads of bitstreams that nobody waits for any more."""
+    for bitstream in (bitstream for requested in groups for bitstream in requested.values()):
+        bitstream.cancel()
