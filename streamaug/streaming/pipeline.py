@@ -116,7 +116,7 @@ class Pipeline:
         self._features = tuple(processing.features.values())
         self._shapes = Shapes(processing.features, workers.call)
         self._feature_caches = [caches.get(f"features/{name}") for name in processing.features]
-        self._prefetch = Prefetch(source, locations, self._needed, is_local=is_local)
+        self._prefetch = Prefetch(source, locations, is_local=is_local)
         self._stage, self._is_closed = stage, False
 
     def run(self, batches: Iterable[Batch], substitutes: Substitutes | None = None) -> Iterator[DecodedBatch]:
@@ -132,7 +132,7 @@ class Pipeline:
             cache.refresh()
         self._counters.begin(self._workers.count)
         pending: deque[_Pending] = deque()
-        fetched = self._prefetch.run(self._with_shapes(batches))
+        fetched = self._prefetch.run(self._with_shapes(batches), self._needed)
         published = time.monotonic()
         try:
             while True:

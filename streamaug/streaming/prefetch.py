@@ -21,27 +21,28 @@ class Prefetch:
     Args:
         source: Of the bitstreams.
         locations: Of the conditions, by their numbers.
-        needed: The (condition, clip) pairs of a batch whose bitstreams are to be decoded.
         is_local: Whether all bitstreams are on a local disk.
     """
 
-    def __init__(
-        self,
-        source: Bitstreams,
-        locations: Sequence[BitstreamLocations],
-        needed: Callable[[Batch], list[tuple[int, int]]],
-        *,
-        is_local: bool,
-    ) -> None:
-        self._source, self._locations, self._needed, self._is_local = source, locations, needed, is_local
+    def __init__(self, source: Bitstreams, locations: Sequence[BitstreamLocations], *, is_local: bool) -> None:
+        self._source, self._locations, self._is_local = source, locations, is_local
 
-    def run(self, batches: Iterator[Batch]) -> Generator[tuple[Batch, Requested], None, None]:
+    def run(
+        self, batches: Iterator[Batch], needed: Callable[[Batch], list[tuple[int, int]]]
+    ) -> Generator[tuple[Batch, Requested], None, None]:
         """Batches with their bitstreams under way: of one group of batches, and of the next while
-        this one is decoded."""
+        this one is decoded.
+
+        Args:
+            batches: As planned.
+            needed: The (condition, clip) pairs of a batch whose bitstreams are to be decoded. It is
+                not kept: whoever is asked would hold this object and be held by it, and its
+                processes would live until Python looks for such circles.
+        """
         groups: deque[tuple[list[Batch], Requested]] = deque()
         try:
             for group in self._groups(batches):
-                groups.append((group, self._request(group)))
+                groups.append((group, self._request(group, needed)))
                 if len(groups) > 1:
                     earlier, requested = groups[0]
                     yield from ((batch, requested) for batch in earlier)
@@ -70,8 +71,8 @@ class Prefetch:
         if group:
             yield group
 
-    def _request(self, group: Sequence[Batch]) -> Requested:
-        pairs = list(dict.fromkeys(pair for batch in group for pair in self._needed(batch)))
+    def _request(self, group: Sequence[Batch], needed: Callable[[Batch], list[tuple[int, int]]]) -> Requested:
+        pairs = list(dict.fromkeys(pair for batch in group for pair in needed(batch)))
         return dict(zip(pairs, self._source.request(pairs), strict=True))
 
 

@@ -132,6 +132,18 @@ def test_another_server_starts_where_one_was_killed(store: Store, recipe: Recipe
         assert len(list(stream)) == 12
 
 
+def test_nothing_keeps_a_forgotten_stream_until_python_looks_for_circles(store: Store, recipe: Recipe) -> None:
+    gc.collect()
+    wait_until(lambda: not decoders())
+    gc.disable()
+    try:
+        for _ in range(3):
+            list(Stream(recipe, store, **SETTINGS))
+        wait_until(lambda: not decoders())
+    finally:
+        gc.enable()
+
+
 def test_processes_end_with_a_stream_that_is_closed_or_forgotten(store: Store, recipe: Recipe) -> None:
     stream = Stream(recipe, store, **SETTINGS)
     next(iter(stream))
