@@ -26,19 +26,30 @@ LIMIT_S = 10.0
 SETTINGS = {"batch_size": 8, "features": "static", "workers": "processes"}
 
 
+OTHERS: set[psutil.Process] = set()
+
+
 @pytest.fixture(autouse=True)
 def workers():
     """These tests choose the kind themselves."""
 
 
+@pytest.fixture(autouse=True)
+def others():
+    """The processes that earlier tests left: a failed test's traceback keeps its stream."""
+    gc.collect()
+    OTHERS.clear()
+    OTHERS.update(each for child in psutil.Process().children() for each in child.children())
+
+
 def processes(pid: int | None = None) -> list[psutil.Process]:
     """The server and the decode processes of a process."""
-    return psutil.Process(pid).children(recursive=True)
+    return [each for each in psutil.Process(pid).children(recursive=True) if each not in OTHERS]
 
 
 def decoders(pid: int | None = None) -> list[psutil.Process]:
     """The decode processes: children of the server."""
-    return [each for child in psutil.Process(pid).children() for each in child.children()]
+    return [each for child in psutil.Process(pid).children() for each in child.children() if each not in OTHERS]
 
 
 def wait_until(condition) -> None:
