@@ -3,11 +3,16 @@
 import csv
 import io
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pytest
 import soundfile
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 os.environ.setdefault("COLUMNS", "300")  # before a console is made: it keeps the width for good
 SHARED = Path(__file__).parents[2] / "shared" / "data"
@@ -57,6 +62,18 @@ def kinds(tmp_path_factory: pytest.TempPathFactory) -> dict[str | None, Path]:
     from tests.building.kinds import build_kind
 
     return {target: build_kind(tmp_path_factory.mktemp(f"kind-{target}"), target) for target in ("label", "labels", "target", None)}
+
+
+@pytest.fixture(scope="module")
+def browser() -> "Iterator[Browser]":
+    """Chromium for the pages of one module; see `tests.browser`.
+
+    Not of the session: while it is open, its thread has an event loop, and `asyncio.run` fails there.
+    """
+    from tests.browser import chromium
+
+    with chromium() as opened:
+        yield opened
 
 
 def write_esc10(folder: Path) -> None:

@@ -4,7 +4,8 @@
 #
 #     bash tools/setup_system.sh [--tests]
 #
-# --tests: also nginx, which the tests start as a web server on a free port.
+# --tests: also nginx, which the tests start as a web server on a free port, and Chromium, in which they
+# look at pages.
 #
 # Debian keeps fdkaac in contrib and its library in non-free. Both components are read through a
 # temporary sources list, so that the machine's own apt configuration does not change.
@@ -15,14 +16,15 @@ command -v ffmpeg >/dev/null || missing+=(ffmpeg)
 command -v fdkaac >/dev/null || missing+=(fdkaac)
 if [ "${1:-}" = --tests ]; then
     command -v nginx >/dev/null || missing+=(nginx-light)
+    command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || missing+=(chromium)
 fi
 [ ${#missing[@]} -eq 0 ] && exit 0
 
 by_hand() {
     echo "setup: continuing without ${missing[*]}: $1." \
          "Debian/Ubuntu: 'apt-get install ${missing[*]}' (fdkaac is in contrib and non-free, or multiverse);" \
-         "macOS: 'brew install ffmpeg fdk-aac-encoder nginx'. Without fdkaac the HE-AAC conditions are left out," \
-         "without nginx some tests are skipped."
+         "macOS: 'brew install ffmpeg fdk-aac-encoder nginx chromium'. Without fdkaac the HE-AAC conditions are left out," \
+         "without nginx and chromium some tests are skipped."
     exit 0
 }
 
