@@ -18,6 +18,7 @@ import typer
 from streamaug.building.build import Built, build
 from streamaug.cli.console import ProgressBar, run, stdout
 from streamaug.files import write_whole
+from streamaug.pages.page import Picture, Section, Table, Text, page
 from streamaug.planning.open_plan import open_plan
 from streamaug.recipes import load_recipe
 from streamaug.store import Store
@@ -27,7 +28,6 @@ from train.figures import log_mel_pictures
 from train.finishing import ledger_table
 from train.paper.experiment_b import TABLE_3_RECIPES, experiment
 from train.paper.tables import Tables
-from train.report import Picture, Section, Table, Text, page
 from train.results import paper_order
 
 SECONDS = 2.5

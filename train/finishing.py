@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 import pyarrow as pa
 
 from streamaug.files import write_whole
+from streamaug.pages.page import Picture, Section, Table, Text, page
 from streamaug.planning import Plan
 from streamaug.planning.ledger import planned
 from streamaug.planning.open_plan import label_columns
@@ -19,7 +20,6 @@ from train.models import Classifier
 from train.precision import precisions
 from train.predictions import in_order, write_predictions
 from train.preparing import Run
-from train.report import Picture, Section, Table, Text, page
 from train.results import accuracies, confusion, familiarity
 from train.run_folder import POSITION, PREDICTIONS, read_log
 from train.versions import versions

@@ -28,7 +28,7 @@ def test_the_wheel_holds_the_package_its_types_and_settings_and_nothing_else(whe
         links = [info.filename for info in archive.infolist() if stat.S_ISLNK(info.external_attr >> 16)]
         settings = archive.read("streamaug/codecs/paper.yaml").decode()
     assert {name.partition("/")[0] for name in names} == {"streamaug", f"streamaug-{streamaug.__version__}.dist-info"}
-    assert "streamaug/py.typed" in names
+    assert {"streamaug/py.typed", "streamaug/pages/page.html.jinja"} <= names
     assert links == []
     assert settings == (ROOT / "shards" / "paper.yaml").read_text()
 

@@ -21,12 +21,12 @@ from streamaug.cli.console import run as run_app
 from streamaug.cli.console import stdout
 from streamaug.conditions import parse_conditions
 from streamaug.files import write_whole
+from streamaug.pages.page import Picture, Section, Table, Text, page
 from streamaug.recipes import Recipe, Schedule, Share
 from streamaug.store import Store
 from streamaug.streaming import Stream
 from train.errors import RunError
 from train.figures import curves, matrix
-from train.report import Picture, Section, Table, Text, page
 from train.results import ORIGINAL, paper_order
 from train.task import check_one_label
 

@@ -24,6 +24,7 @@ from streamaug.cli.console import run as run_app
 from streamaug.cli.console import stdout
 from streamaug.conditions import parse_conditions
 from streamaug.files import write_whole
+from streamaug.pages.page import Picture, Section, Table, Text, page
 from streamaug.store import Store
 from streamaug.streaming import Cache
 from train.checkpoint import load_model
@@ -33,7 +34,6 @@ from train.figures import confusion_map
 from train.models import Classifier
 from train.paper.fusion import COARSE, GROUPS, two_stage
 from train.predictions import correct, in_order, write_predictions
-from train.report import Picture, Section, Table, Text, page
 from train.results import ORIGINAL, confusion
 from train.task import check_one_label
 from train.versions import versions

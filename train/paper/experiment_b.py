@@ -24,6 +24,7 @@ from streamaug.cli.console import Terminal, stdout
 from streamaug.cli.console import run as run_app
 from streamaug.conditions import Condition, parse_conditions
 from streamaug.files import write_whole
+from streamaug.pages.page import Picture, Section, Table, Text, page
 from streamaug.planning.open_plan import open_plan
 from streamaug.recipes import load_recipe
 from streamaug.store import Store
@@ -32,7 +33,6 @@ from train.errors import RunError
 from train.figures import learning_curves
 from train.paper.tables import Row, Tables, write_rows, write_tables
 from train.predictions import read_predictions, write_predictions
-from train.report import Picture, Section, Table, Text, page
 from train.results import TABLE_3, paper_order
 from train.run import run_training
 from train.run_folder import POSITION, PREDICTIONS, load_run_config, read_log

@@ -17,10 +17,10 @@ import typer
 from streamaug.cli.console import run as run_app
 from streamaug.cli.console import stdout
 from streamaug.files import write_whole
+from streamaug.pages.page import Table
 from train.errors import RunError
 from train.figures import accuracy_map
 from train.predictions import read_predictions
-from train.report import Table
 from train.results import ORIGINAL, TABLE_3, Accuracies, Gain, accuracies, familiarity, gain
 
 BASE = "2"

@@ -1,0 +1,1 @@
+"""Self-contained HTML pages: text, tables, pictures, and sounds to hear."""
