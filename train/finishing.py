@@ -12,6 +12,7 @@ from streamaug.pages.page import Picture, Section, Table, Text, page
 from streamaug.planning import Plan
 from streamaug.planning.ledger import planned
 from streamaug.planning.open_plan import label_columns
+from streamaug.recipes.familiarity import familiarity
 from streamaug.store.catalogue import StoreLike
 from train.checkpoint import save_model
 from train.evaluate import predictions_of, probabilities_of
@@ -20,7 +21,7 @@ from train.models import Classifier
 from train.precision import precisions
 from train.predictions import in_order, write_predictions
 from train.preparing import Run
-from train.results import accuracies, confusion, familiarity
+from train.results import accuracies, confusion
 from train.run_folder import POSITION, PREDICTIONS, read_log
 from train.versions import versions
 

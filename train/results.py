@@ -7,9 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from streamaug.condition_names import condition_order, split_store
-from streamaug.conditions import Condition
-from train.bootstrap import AccuracyDifference, paired_difference
+from streamaug.condition_names import condition_order
+from streamaug.stress.bootstrap import AccuracyDifference, paired_difference
 from train.errors import RunError
 from train.predictions import by_clip, correct, in_order
 
@@ -128,21 +127,3 @@ def confusion(predictions: pa.Table, labels: Sequence[str], condition: str) -> n
     true, predicted = (pc.index_in(table[name], pa.array(labels)).to_numpy() for name in ("label", "predicted"))
     np.add.at(counts, (true, predicted), 1)
     return counts
-
-
-def familiarity(condition: str, trained: Sequence[str]) -> str:
-    """How a condition relates to those that were trained on, whichever store they are of.
-
-    >>> [familiarity(name, ["original", "mp3_64"]) for name in ("original", "mp3_64", "mp3_32", "sbc_64", "mp3_64+mp3_32")]
-    ['original', 'seen', 'unseen bitrate', 'unseen codec', 'unseen chain']
-    """
-    condition, trained = split_store(condition)[1], [split_store(name)[1] for name in trained]
-    if condition == ORIGINAL:
-        return ORIGINAL
-    if condition in trained:
-        return "seen"
-    steps = Condition.parse(condition).steps
-    known = {step.name for name in trained for step in Condition.parse(name).steps}
-    if not {step.name for step in steps} <= known:
-        return "unseen codec"
-    return "unseen chain" if len(steps) > 1 else "unseen bitrate"

@@ -123,6 +123,21 @@ def meta_of(measured: Index, original: Index, software: str) -> QualityMeta:
     return QualityMeta(condition=measured.meta.condition, measured=measured.digest, reference=original.digest, software=software)
 
 
+def find_quality(store: Store, condition: str) -> Quality | None:
+    """The grades of a condition; None if it was not measured, or was rebuilt since.
+
+    Args:
+        store: The opened store.
+        condition: The condition.
+
+    Raises:
+        CorruptError: The grades are damaged.
+        FetchError: They could not be read.
+    """
+    meta = meta_of(store.index(condition), store.index("original"), software="")
+    return read_current(store.folder, f"{condition}/{QUALITY_FILE}", meta)
+
+
 def load_quality(store: Store, condition: str) -> Quality:
     """The grades of a condition.
 
@@ -133,8 +148,7 @@ def load_quality(store: Store, condition: str) -> Quality:
     Raises:
         StoreError: The condition was not measured, or was rebuilt since.
     """
-    meta = meta_of(store.index(condition), store.index("original"), software="")
-    quality = read_current(store.folder, f"{condition}/{QUALITY_FILE}", meta)
+    quality = find_quality(store, condition)
     if quality is None:
         raise StoreError(
             f"{store.url}: no grades of '{condition}' as it is now; run 'streamaug quality {store.url} --conditions {condition}'"

@@ -10,7 +10,6 @@ import pytest
 
 import train
 from tests.train.answers import predictions
-from train.bootstrap import paired_difference
 from train.errors import RunError
 from train.predictions import read_predictions, write_predictions
 from train.results import TABLE_3, accuracies, gain
@@ -64,26 +63,6 @@ def test_the_papers_accuracies_give_the_papers_summary():
         assert found.relative[condition] == pytest.approx(float(printed[condition]), abs=0.06)
     assert found.average == pytest.approx(24.1, abs=0.05)
     assert int(found.smallest_share) == 81
-
-
-def test_the_bootstrap_draws_groups_and_not_clips():
-    by_group = np.arange(40) < 23
-    first, second = np.repeat(by_group, 25).astype(float), np.repeat(~by_group, 25).astype(float)
-    grouped = paired_difference(first, second, np.repeat(np.arange(40), 25))
-    single = paired_difference(first, second, np.arange(1000))
-    assert grouped.mean == single.mean
-    assert (grouped.high - grouped.low) / (single.high - single.low) == pytest.approx(5, rel=0.1)  # the root of 25 clips a group
-    assert single.is_significant
-    assert not grouped.is_significant
-
-
-def test_the_interval_is_that_of_a_normal_mean_where_groups_are_clips():
-    generator = np.random.default_rng(1)
-    first, second = generator.random((2, 2000)) < [[0.7], [0.6]]
-    found = paired_difference(first, second, np.arange(2000))
-    half = 1.96 * np.std(first.astype(float) - second) / np.sqrt(2000)
-    assert found.low == pytest.approx(found.mean - half, abs=0.1 * half)
-    assert found.high == pytest.approx(found.mean + half, abs=0.1 * half)
 
 
 def test_predictions_come_back_from_their_file_and_anything_else_is_refused(tmp_path):

@@ -11,6 +11,7 @@ import soundfile
 from streamaug.building.build import build
 from streamaug.conditions import parse_conditions
 from streamaug.errors import StoreError
+from streamaug.recipes.familiarity import familiarity
 from streamaug.store import Store
 from streamaug.testing import replace_tables
 from tests.train.conftest import RATE, recording
@@ -18,7 +19,7 @@ from tests.train.runs import config_of
 from train.config import RunConfig, read_config
 from train.predictions import read_predictions
 from train.preparing import prepare
-from train.results import familiarity, paper_order
+from train.results import paper_order
 from train.run import run_training
 
 

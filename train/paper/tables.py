@@ -18,10 +18,11 @@ from streamaug.cli.console import run as run_app
 from streamaug.cli.console import stdout
 from streamaug.files import write_whole
 from streamaug.pages.page import Table
+from streamaug.recipes.familiarity import familiarity
 from train.errors import RunError
 from train.figures import accuracy_map
 from train.predictions import read_predictions
-from train.results import ORIGINAL, TABLE_3, Accuracies, Gain, accuracies, familiarity, gain
+from train.results import ORIGINAL, TABLE_3, Accuracies, Gain, accuracies, gain
 
 BASE = "2"
 """Row that the paper measures gains over, with any suffix such as `2_without_spectrum_correction`.

@@ -1,0 +1,28 @@
+"""How a condition relates to those that a model was trained on."""
+
+from collections.abc import Sequence
+
+from streamaug.condition_names import split_store
+from streamaug.conditions import Condition
+
+
+def familiarity(condition: str, trained: Sequence[str]) -> str:
+    """How a condition relates to those that were trained on, whichever store they are of.
+
+    Args:
+        condition: Name of the condition.
+        trained: Names of the conditions of the mixture.
+
+    >>> [familiarity(name, ["original", "mp3_64"]) for name in ("original", "mp3_64", "mp3_32", "sbc_64", "mp3_64+mp3_32")]
+    ['original', 'seen', 'unseen bitrate', 'unseen codec', 'unseen chain']
+    """
+    condition, trained = split_store(condition)[1], [split_store(name)[1] for name in trained]
+    if condition == "original":
+        return "original"
+    if condition in trained:
+        return "seen"
+    steps = Condition.parse(condition).steps
+    known = {step.name for name in trained for step in Condition.parse(name).steps}
+    if not {step.name for step in steps} <= known:
+        return "unseen codec"
+    return "unseen chain" if len(steps) > 1 else "unseen bitrate"

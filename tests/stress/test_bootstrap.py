@@ -1,0 +1,39 @@
+"""Intervals by drawing whole groups."""
+
+import numpy as np
+import pytest
+
+from streamaug.stress.bootstrap import paired_difference, resampled_means
+
+
+def test_the_bootstrap_draws_groups_and_not_clips():
+    by_group = np.arange(40) < 23
+    first, second = np.repeat(by_group, 25).astype(float), np.repeat(~by_group, 25).astype(float)
+    grouped = paired_difference(first, second, np.repeat(np.arange(40), 25))
+    single = paired_difference(first, second, np.arange(1000))
+    assert grouped.mean == single.mean
+    assert (grouped.high - grouped.low) / (single.high - single.low) == pytest.approx(5, rel=0.1)  # the root of 25 clips a group
+    assert single.is_significant
+    assert not grouped.is_significant
+
+
+def test_the_interval_is_that_of_a_normal_mean_where_groups_are_clips():
+    generator = np.random.default_rng(1)
+    first, second = generator.random((2, 2000)) < [[0.7], [0.6]]
+    found = paired_difference(first, second, np.arange(2000))
+    half = 1.96 * np.std(first.astype(float) - second) / np.sqrt(2000)
+    assert found.low == pytest.approx(found.mean - half, abs=0.1 * half)
+    assert found.high == pytest.approx(found.mean + half, abs=0.1 * half)
+
+
+def test_nineteen_of_twenty_intervals_contain_the_true_accuracy():
+    """Groups of ten clips whose accuracies vary from group to group; the share that covers is
+    binomial, so it is between 0.91 and 0.98 for 400 intervals."""
+    generator = np.random.default_rng(2)
+    groups = np.repeat(np.arange(60), 10)
+    covered = 0
+    for _ in range(400):
+        right = generator.random(600) < np.repeat(generator.beta(7, 3, 60), 10)
+        low, high = np.percentile(resampled_means(right[:, None], groups)[:1_000], [2.5, 97.5])
+        covered += low <= 0.7 <= high
+    assert 0.91 <= covered / 400 <= 0.98
