@@ -43,7 +43,7 @@ def doctor(
             table.add_row(str(condition), Text("not available", "bold red"), "", "")
     stdout.print(table)
     tried = {step.name for condition in requested for step in condition.steps}
-    for line in (*_other_codecs(loaded, tried), f"Decoders: {decoder_version()}", *_packages()):
+    for line in (*_codecs(loaded, tried), f"Decoders: {decoder_version()}", *_packages()):
         stdout.print(line)
     for problem in dict.fromkeys(problems):
         stdout.print(Text("!", "bold red"), problem)
@@ -89,18 +89,26 @@ def _decoder(decoding: "Decoding") -> str:
     return "PyAV" if decoding.demuxer else f"plug-in {decoding.codec}"
 
 
-def _other_codecs(settings: "Settings", tried: set[str]) -> Iterator[str]:
-    """A line for every codec that was not tried: of the settings, and of plug-ins."""
+def _codecs(settings: "Settings", tried: set[str]) -> Iterator[str]:
+    """A line for every codec of the settings and of plug-ins: its encoder, unless the table has it,
+    and its bitrates, if it has only some."""
     from streamaug import plugins
     from streamaug.codecs import choose_encoder
+    from streamaug.codecs.base import bitrates
+    from streamaug.codecs.bitrates import bitrate_list
 
-    for name in sorted({*settings.codecs, *plugins.names(plugins.CODECS)} - tried):
+    for name in sorted({*settings.codecs, *plugins.names(plugins.CODECS)}):
         try:
-            _, encoder, version = choose_encoder(Step(name=name, bitrate="64"), settings)
+            codec, encoder, version = choose_encoder(Step(name=name, bitrate="64"), settings)
         except StreamaugError as error:
-            yield f"Codec {name}: {error}"
-        else:
-            yield f"Codec {name}: {encoder.name} ({version})"
+            if name not in tried:
+                yield f"Codec {name}: {error}"
+            continue
+        parts = [] if name in tried else [f"{encoder.name} ({version})"]
+        if known := bitrates(codec, 1):
+            parts.append(bitrate_list(known))
+        if parts:
+            yield f"Codec {name}: {'; '.join(parts)}"
 
 
 def _packages() -> Iterator[str]:

@@ -147,6 +147,17 @@ def takes_stereo(codec: Codec) -> bool:
     return getattr(codec, "takes_stereo", False) is True
 
 
+def bitrates(codec: Codec, channels: int) -> Sequence[float]:
+    """Bitrates in kbps that a codec has, ascending; empty if its encoder takes any.
+
+    Args:
+        codec: One that says so by a method `bitrates(channels)`.
+        channels: Channels of the signals: 1 or 2.
+    """
+    listed = getattr(codec, "bitrates", None)
+    return () if listed is None else tuple(listed(channels))
+
+
 def coding_rate(sample_rates: Sequence[int], rate: int) -> int:
     """Sample rate at which a signal is encoded: its own if the codec takes it, else the next
     higher, else the highest.

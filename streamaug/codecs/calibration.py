@@ -9,6 +9,7 @@ import soxr
 
 from streamaug.codecs.alignment import calibration_signal, measure_delay
 from streamaug.codecs.base import Codec, Decoding, Encoder, coding_rate, takes_stereo
+from streamaug.codecs.bitrates import check_bitrate
 from streamaug.codecs.configured import ConfiguredCodec, find_codec
 from streamaug.codecs.decoding import decode, resample
 from streamaug.codecs.encoders import AdapterEncoder
@@ -179,6 +180,7 @@ def calibrate(step: Step, settings: Settings, rate: int, channels: int = 1) -> C
         PluginError: The codec's package cannot be imported.
     """
     codec, encoder, version = choose_encoder(step, settings, channels)
+    check_bitrate(step, codec, channels)
     calibrated = CalibratedEncoder(step=step, codec=codec, encoder=encoder, version=version, rate=rate, channels=channels)
     reference = calibration_signal(rate, channels)
     try:

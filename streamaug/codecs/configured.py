@@ -46,6 +46,10 @@ class ConfiguredCodec:
     def takes_stereo(self) -> bool:
         return self.config.stereo
 
+    def bitrates(self, channels: int) -> Sequence[float]:  # noqa: ARG002  # the seam's signature
+        """Bitrates in kbps that the settings list."""
+        return self.config.kbps
+
     @property
     def decoding(self) -> Decoding:
         """What decodes its bitstreams."""

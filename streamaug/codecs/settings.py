@@ -55,6 +55,7 @@ class CodecConfig(_Strict):
         extension: File name extension of its bitstreams.
         demuxer: FFmpeg's name of the container that is read.
         rates: Sample rates in Hz that the encoders take.
+        kbps: Bitrates that the codec has, ascending. Default: empty, those that its encoders take.
         stereo: Whether they take two channels, too.
         encoders: In the order of preference.
     """
@@ -62,6 +63,7 @@ class CodecConfig(_Strict):
     extension: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+$")]
     demuxer: Word
     rates: Annotated[tuple[int, ...], Field(min_length=1)]
+    kbps: tuple[Annotated[float, Field(gt=0)], ...] = ()
     stereo: bool = False
     encoders: Annotated[tuple[EncoderConfig, ...], Field(min_length=1)]
 

@@ -18,7 +18,9 @@ def calibrated(name: str, settings: Settings | None = None) -> CalibratedEncoder
     return calibrate(Condition.parse(name).steps[0], settings or load_settings(), RATE)
 
 
-@pytest.mark.parametrize("name", ["mp3_64", "aac_32", "opus_64", "sbc_64", "he-aac_16", "amr-nb_12.2", "g722_64"])
+@pytest.mark.parametrize(
+    "name", ["mp3_64", "aac_32", "opus_64", "sbc_64", "he-aac_16", "amr-nb_12.2", "g722_64", "lc3_32", "msbc_60", "opus-voip_24"]
+)
 def test_the_same_samples_give_the_same_bytes(name):
     encoder = calibrated(name)
     assert encoder.encode(noise()) == encoder.encode(noise())

@@ -11,8 +11,30 @@ from streamaug.errors import CorruptError, EncoderError
 from tests.codecs.signals import noise
 
 SAMPLES = 30_000
-RATES = {"g722": (16_000, 44_100), "amr-nb": (8_000, 44_100), "alaw": (8_000, 44_100), "opus": (48_000, 44_100), "ac3": (48_000,)}
-CODECS = ("mp3_64", "mp2_64", "ac3_64", "aac_32", "he-aac_32", "opus_32", "sbc_64", "g722_64", "amr-nb_12.2", "alaw_64", "mulaw_64")
+RATES = {
+    "g722": (16_000, 44_100),
+    "amr-nb": (8_000, 44_100),
+    "alaw": (8_000, 44_100),
+    "opus": (48_000, 44_100),
+    "ac3": (48_000,),
+    "lc3": (16_000, 44_100),
+    "msbc": (16_000,),
+}
+CODECS = (
+    "mp3_64",
+    "mp2_64",
+    "ac3_64",
+    "aac_32",
+    "he-aac_32",
+    "opus_32",
+    "sbc_64",
+    "g722_64",
+    "amr-nb_12.2",
+    "alaw_64",
+    "mulaw_64",
+    "lc3_32",
+    "msbc_60",
+)
 PARTS = [(0, 1), (0, SAMPLES), (0, 9_000), (12_345, 20_345), (SAMPLES - 7, SAMPLES), (SAMPLES // 2, SAMPLES)]
 
 

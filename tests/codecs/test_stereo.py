@@ -15,8 +15,8 @@ from streamaug.conditions import Condition
 from streamaug.errors import CorruptError, EncoderError, PluginError
 from tests.codecs.signals import RATE, as_wav, noise
 
-STEREO = ("mp3_64", "mp3_128", "aac_64", "opus_64", "sbc_128", "ac3_128", "mp2_128", "he-aac_48")
-MONO = ("g722_64", "amr-nb_12.2", "alaw_64", "mulaw_64")
+STEREO = ("mp3_64", "mp3_128", "aac_64", "opus_64", "sbc_128", "ac3_128", "mp2_128", "he-aac_48", "lc3_160")
+MONO = ("g722_64", "amr-nb_12.2", "alaw_64", "mulaw_64", "msbc_60", "opus-voip_24")
 UNRELATED = np.stack([noise(seed=1), noise(seed=2)])
 
 

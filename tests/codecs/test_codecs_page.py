@@ -1,0 +1,43 @@
+"""docs/codecs.md names every codec with its bitrates."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from streamaug import plugins
+from streamaug.codecs import choose_encoder, load_settings
+from streamaug.codecs.base import bitrates
+from streamaug.codecs.bitrates import bitrate_list
+from streamaug.conditions import Step
+from streamaug.errors import EncoderError
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "codecs.md").read_text("utf-8")
+OWN = ("lc3",)
+
+
+def rows() -> dict[str, list[str]]:
+    """The cells of the table of codecs, by codec."""
+    rows = {}
+    for line in PAGE.splitlines():
+        cells = [cell.strip() for cell in line.strip("|").split("|")]
+        if len(cells) == 6:
+            rows |= dict.fromkeys(re.findall("`([^`]+)`", cells[0]), cells)
+    return rows
+
+
+def test_every_codec_has_a_row_and_every_row_a_codec() -> None:
+    assert set(OWN) <= set(plugins.names(plugins.CODECS))
+    assert set(rows()) == {*load_settings().codecs, *OWN}
+
+
+@pytest.mark.parametrize("name", sorted(rows()))
+def test_the_row_has_the_bitrates(name: str) -> None:
+    try:
+        codec, _, _ = choose_encoder(Step(name=name, bitrate="64"), load_settings())
+    except EncoderError as error:
+        pytest.skip(str(error))
+    known = bitrates(codec, 1)
+    listed = bitrate_list(known).replace(" kbps", "").replace(" or ", ", ") if known else ""
+    assert rows()[name][3] == listed
