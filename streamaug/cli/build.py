@@ -126,8 +126,9 @@ def run_build(job: "Job", workers: int | None = None, cluster: str | None = None
         cluster: Address of a Dask scheduler. Default: processes on this machine.
     """
     from streamaug.building.build import run_job
+    from streamaug.cli.clip_counts import count_clips
     from streamaug.cli.console import ProgressBar, stdout
-    from streamaug.cli.tables import print_lines, split_by_label
+    from streamaug.cli.tables import print_lines
     from streamaug.executors import pool
     from streamaug.store import Store
 
@@ -142,4 +143,4 @@ def run_build(job: "Job", workers: int | None = None, cluster: str | None = None
     for condition, reason in built.skipped_conditions.items():
         stdout.print(f"skipped {condition}: {reason}")
     store = Store.open(job.store)
-    print_lines(split_by_label(store.clips, store.manifest.labels))
+    print_lines(count_clips(store.clips, store.manifest.labels).lines())

@@ -1,12 +1,13 @@
 """Print for commands: progress, log and errors on stderr, results on stdout."""
 
 import sys
+import warnings
 from datetime import timedelta
 from types import TracebackType
 from typing import Any
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -25,12 +26,15 @@ from streamaug.files import absolute_path, disk_error
 from streamaug.packages import missing_package_error
 from streamaug.printable import escape_controls, escape_lines
 
+UNCUT = 1_000_000
+"""Columns of a file or a pipe: more than any table has."""
+
 
 class Terminal(Console):
     """A console that shows all text as it is, and control characters in it escaped.
 
     Labels such as `[red]` or `:dog:` are names, not markup. What is styled says so by `style=` or
-    by a `Text`.
+    by a `Text`. Tables fit a terminal; in a file or a pipe nothing is cut or wrapped.
     """
 
     def __init__(self, **options: Any) -> None:
@@ -40,26 +44,59 @@ class Terminal(Console):
         """Rich calls this for every string: printed, in a table's cell, or measured."""
         return super().render_str(escape_lines(text), **options)
 
+    @property
+    def options(self) -> ConsoleOptions:
+        """How to render; rich renders for 80 columns into a file, or for COLUMNS."""
+        options = super().options
+        return options if self.file.isatty() else options.update_width(UNCUT)
+
 
 stderr = Terminal(stderr=True)
 stdout = Terminal()
+notes: list[str] = []
+"""What the running command printed by `note`."""
+
+
+def begin(quiet: bool) -> None:
+    """A command begins.
+
+    Args:
+        quiet: Whether it prints nothing but errors on stderr.
+    """
+    stderr.quiet = quiet
+    notes.clear()
+
+
+def note(message: str) -> None:
+    """Print what is neither result nor progress nor error on stderr.
+
+    Args:
+        message: For example a warning. `--quiet` hides it, and `--json` has it in `notes`.
+    """
+    notes.append(message)
+    stderr.print(message)
 
 
 def run(app: typer.Typer) -> None:
     """Run a typer application and print an error in one line.
 
     An error of streamaug, a disk that is full or cannot be written, or a missing package that pip
-    can install, ends in one message and exit code 1. `--debug` shows its traceback. It may be anywhere on the line, so that it can be added
-    to the end of a command that failed.
+    can install, ends in one message and exit code 1. `--debug` shows its traceback, and `--quiet`
+    hides all but errors. Both may be anywhere on the line, so that they can be added to the end of a
+    command. Warnings are notes of one line.
 
     Args:
         app: The application; it reads `sys.argv`.
     """
     is_debug = "--debug" in sys.argv
-    arguments = [_expanded(argument) for argument in sys.argv[1:] if argument != "--debug"]
+    arguments = [_expanded(argument) for argument in sys.argv[1:] if argument not in ("--debug", "--quiet")]
+    if "--quiet" in sys.argv[1:]:
+        arguments.insert(0, "--quiet")
     error: Exception | None
     try:
-        app(arguments)
+        with warnings.catch_warnings():
+            warnings.showwarning = _note_warning
+            app(arguments)
     except StreamaugError as raised:
         if is_debug:
             raise
@@ -76,6 +113,11 @@ def run(app: typer.Typer) -> None:
         return
     Terminal(stderr=True).print(Text("error:", "bold red"), str(error))
     sys.exit(1)
+
+
+def _note_warning(message: Warning | str, *_: object, **__: object) -> None:
+    """Takes the place of `warnings.showwarning`, which prints a line of source code, too."""
+    note(f"warning: {message}")
 
 
 def _expanded(argument: str) -> str:
@@ -111,7 +153,7 @@ class ProgressBar:
     """Show the stages of long work as bars; implements `streamaug.progress.Progress`.
 
     If stderr is not a terminal (a log file, CI), it draws no bar and writes a line when a stage
-    begins, and every 30 s.
+    begins, and every 30 s. With `--quiet` it shows nothing.
     """
 
     def __init__(self) -> None:
@@ -151,4 +193,4 @@ class ProgressBar:
             stderr.print(_line(next(task for task in self._bars.tasks if task.id == self._task)))
 
     def say(self, message: str) -> None:
-        self._bars.console.print(escape_controls(message))
+        note(escape_controls(message))

@@ -1,11 +1,13 @@
 """streamaug doctor: show what this machine can build and read, by trying it."""
 
 from collections.abc import Iterator
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from streamaug.cli.json_output import AsJson, print_json
 from streamaug.conditions import Condition, Step, parse_conditions
 from streamaug.errors import StreamaugError
 
@@ -19,64 +21,138 @@ def doctor(
     ] = None,
     settings: Annotated[Path | None, typer.Option(help="YAML file with encoder settings that override shards/paper.yaml.")] = None,
     rate: Annotated[int, typer.Option(min=8_000, help="Sample rate in Hz of the store to build.")] = 44_100,
+    as_json: AsJson = False,
 ) -> None:
     """Show which conditions this machine can build, with which encoders and decoders, and what to
     install for the rest.
 
     The exit code is 1 if one of the conditions cannot be built or decoded.
     """
-    from rich.table import Table
-    from rich.text import Text
-
-    from streamaug.cli.console import stdout
     from streamaug.codecs import decoder_version, load_settings
 
     loaded = load_settings(settings)
     requested = parse_conditions(conditions) if conditions is not None else tuple(map(Condition.parse, loaded.conditions))
-    problems: list[str] = []
-    table = Table("condition", "encoder", "delay (samples)", "decoder")
-    for condition in requested:
-        try:
-            table.add_row(str(condition), *_try(condition, loaded, rate))
-        except StreamaugError as error:
-            problems.append(str(error))
-            table.add_row(str(condition), Text("not available", "bold red"), "", "")
-    stdout.print(table)
-    tried = {step.name for condition in requested for step in condition.steps}
-    for line in (*_codecs(loaded, tried), f"Decoders: {decoder_version()}", *_packages()):
-        stdout.print(line)
-    for problem in dict.fromkeys(problems):
-        stdout.print(Text("!", "bold red"), problem)
-    if problems:
+    trials = [_try(condition, loaded, rate) for condition in requested]
+    codecs = list(_codecs(loaded))
+    packages = list(_packages())
+    is_ok = not any(trial.error for trial in trials)
+    if as_json:
+        content = {
+            "conditions": [asdict(each) for each in trials],
+            "codecs": [asdict(each) for each in codecs],
+            "packages": [asdict(each) for each in packages],
+        }
+        print_json("doctor", {"ok": is_ok, "rate": rate, **content, "decoders": decoder_version()})
+    else:
+        tried = {step.name for condition in requested for step in condition.steps}
+        _show(trials, [*_codec_lines(codecs, tried), f"Decoders: {decoder_version()}"], packages)
+    if not is_ok:
         raise typer.Exit(1)
 
 
-def _try(condition: Condition, settings: "Settings", rate: int) -> tuple[str, str, str]:
-    """Encoders, delay and decoder of a condition, whose every codec is run on a test signal.
+@dataclass(frozen=True, kw_only=True)
+class _Part:
+    """What carries out a step of a condition: an encoder or an effect, and its version."""
 
-    Raises StreamaugError.
-    """
+    step: str
+    encoder: str
+    version: str
+
+    def __str__(self) -> str:
+        return f"{self.encoder} ({self.version})"
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Trial:
+    """What came of building a condition; `error` says why it cannot be, and the rest is then empty."""
+
+    condition: str
+    steps: tuple[_Part, ...] = ()
+    delay: int | None = None
+    decoder: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Codec:
+    """A codec: its encoder, and its bitrates in words if it has only some; or why it cannot be used."""
+
+    codec: str
+    encoder: str | None = None
+    version: str | None = None
+    bitrates: str | None = None
+    error: str | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Package:
+    """An optional package: what it is for, its version or None, and the command that installs it."""
+
+    package: str
+    use: str
+    version: str | None
+    install: str
+
+
+def _codec_lines(codecs: list[_Codec], tried: set[str]) -> Iterator[str]:
+    """Codecs in words; of those that were tried only what the table of conditions does not show."""
+    for codec in codecs:
+        parts = [codec.bitrates] if codec.codec in tried else [codec.error or f"{codec.encoder} ({codec.version})", codec.bitrates]
+        if any(parts):
+            yield f"Codec {codec.codec}: {'; '.join(filter(None, parts))}"
+
+
+def _show(trials: list[_Trial], lines: list[str], packages: list[_Package]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    from streamaug.cli.console import stdout
+
+    table = Table("condition", "encoder", "delay (samples)", "decoder")
+    for trial in trials:
+        encoders = Text("not available", "bold red") if trial.error else ", ".join(map(str, trial.steps))
+        table.add_row(trial.condition, encoders, "" if trial.delay is None else str(trial.delay), trial.decoder or "")
+    stdout.print(table)
+    for line in lines:
+        stdout.print(line)
+    for package in packages:
+        current = f"{package.package} {package.version}" if package.version else f"not available; '{package.install}'"
+        stdout.print(f"{package.use}: {current}")
+    for problem in dict.fromkeys(trial.error for trial in trials if trial.error):
+        stdout.print(Text("!", "bold red"), problem)
+
+
+def _try(condition: Condition, settings: "Settings", rate: int) -> _Trial:
+    """Build a condition of a test signal, which runs its every codec, and decode it."""
+    try:
+        return _built(condition, settings, rate)
+    except StreamaugError as error:
+        return _Trial(condition=str(condition), error=str(error))
+
+
+def _built(condition: Condition, settings: "Settings", rate: int) -> _Trial:
+    """The same. Raises StreamaugError."""
     from streamaug.codecs import FLAC, alignment, calibrate, decode, pcm
     from streamaug.effects import find_effect
     from streamaug.errors import CorruptError
 
-    encoders, delay = [], 0
+    steps, delay = [], 0
     decoding, payload = FLAC, b""
     signal = alignment.calibration_signal(rate)
     for step in condition.steps:
         if not step.is_codec:
-            encoders.append(f"effect {step.name} ({find_effect(step).version})")
+            steps.append(_Part(step=str(step), encoder=f"effect {step.name}", version=find_effect(step).version))
             continue
         calibrated = calibrate(step, settings, rate)
-        encoders.append(f"{calibrated.encoder.name} ({calibrated.version})")
+        steps.append(_Part(step=str(step), encoder=calibrated.encoder.name, version=calibrated.version))
         decoding, delay, payload = calibrated.decoding, calibrated.delay, calibrated.encode(signal)
     if not payload or not condition.steps[-1].is_codec:
-        encoders.append(f"flac ({pcm.flac_version()})")
+        steps.append(_Part(step="flac", encoder="flac", version=pcm.flac_version()))
         decoding, delay, payload = FLAC, 0, pcm.encode_flac(signal, rate)
     decoded = decode(payload, decoding=decoding, rate=rate, delay=delay, samples=len(signal))
     if alignment.shift(decoded, signal, rate) != 0:
         raise CorruptError(f"condition '{condition}': it does not decode to the test signal, aligned; report this with the versions shown")
-    return ", ".join(encoders), str(delay), _decoder(decoding)
+    return _Trial(condition=str(condition), steps=tuple(steps), delay=delay, decoder=_decoder(decoding))
 
 
 def _decoder(decoding: "Decoding") -> str:
@@ -89,9 +165,8 @@ def _decoder(decoding: "Decoding") -> str:
     return "PyAV" if decoding.demuxer else f"plug-in {decoding.codec}"
 
 
-def _codecs(settings: "Settings", tried: set[str]) -> Iterator[str]:
-    """A line for every codec of the settings and of plug-ins: its encoder, unless the table has it,
-    and its bitrates, if it has only some."""
+def _codecs(settings: "Settings") -> Iterator[_Codec]:
+    """Every codec of the settings and of plug-ins."""
     from streamaug import plugins
     from streamaug.codecs import choose_encoder
     from streamaug.codecs.base import bitrates
@@ -101,22 +176,19 @@ def _codecs(settings: "Settings", tried: set[str]) -> Iterator[str]:
         try:
             codec, encoder, version = choose_encoder(Step(name=name, bitrate="64"), settings)
         except StreamaugError as error:
-            if name not in tried:
-                yield f"Codec {name}: {error}"
-            continue
-        parts = [] if name in tried else [f"{encoder.name} ({version})"]
-        if known := bitrates(codec, 1):
-            parts.append(bitrate_list(known))
-        if parts:
-            yield f"Codec {name}: {'; '.join(parts)}"
+            yield _Codec(codec=name, error=str(error))
+        else:
+            listed = bitrates(codec, 1)
+            yield _Codec(codec=name, encoder=encoder.name, version=version, bitrates=bitrate_list(listed) if listed else None)
 
 
-def _packages() -> Iterator[str]:
-    """A line for everything that has to be installed by itself."""
+def _packages() -> Iterator[_Package]:
+    """Everything that has to be installed by itself."""
     from importlib.metadata import PackageNotFoundError, version
 
     for package, use, extra in (("s3fs", "Stores on s3://", "s3"), ("distributed", "Builds with --cluster", "cluster")):
         try:
-            yield f"{use}: {package} {version(package)}"
+            own = version(package)
         except PackageNotFoundError:
-            yield f"{use}: not available; 'pip install streamaug[{extra}]'"
+            own = None
+        yield _Package(package=package, use=use, version=own, install=f"pip install streamaug[{extra}]")

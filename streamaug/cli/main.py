@@ -10,7 +10,7 @@ import typer
 
 from streamaug.cli.build import build
 from streamaug.cli.compact import compact
-from streamaug.cli.console import run
+from streamaug.cli.console import begin, run
 from streamaug.cli.diff import diff
 from streamaug.cli.doctor import doctor
 from streamaug.cli.info import info
@@ -39,8 +39,14 @@ def _print_version(is_requested: bool) -> None:
 def _streamaug(
     version: Annotated[bool, typer.Option("--version", help="Print the version and exit.", callback=_print_version, is_eager=True)] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", help="Print only errors on stderr: no progress, notes or warnings.", callback=begin)
+    ] = False,
 ) -> None:
-    """Shard labelled audio by codec condition, and train on mixtures of those conditions."""
+    """Shard labelled audio by codec condition, and train on mixtures of those conditions.
+
+    --debug and --quiet may also be at the end of a command.
+    """
 
 
 app.command()(build)

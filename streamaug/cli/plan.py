@@ -1,10 +1,12 @@
 """streamaug plan: the content and cost of an epoch, before it is trained on."""
 
+from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from streamaug.cli.json_output import AsJson, print_json
 from streamaug.condition_names import split_store
 from streamaug.errors import RecipeError
 
@@ -12,6 +14,7 @@ if TYPE_CHECKING:
     from streamaug.planning import Plan
     from streamaug.planning.costs import EpochCost
     from streamaug.planning.ledger import Ledger
+    from streamaug.planning.padding import Padding
 
 
 def plan(
@@ -36,6 +39,7 @@ def plan(
     picture: Annotated[
         Path | None, typer.Option(help="File for a picture of the first epoch and of the shares in all counted ones, .png or .svg.")
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Print what a recipe gives on a store: rows by condition and label, hash, costs."""
     import numpy as np
@@ -46,6 +50,7 @@ def plan(
     from streamaug.planning.ledger import planned
     from streamaug.planning.open_plan import column_of, label_columns, open_plan
     from streamaug.planning.open_stores import open_stores
+    from streamaug.planning.padding import measure_padding
     from streamaug.recipes import load_recipe
     from streamaug.store.catalogue import Catalogue
 
@@ -60,7 +65,11 @@ def plan(
     columns = {name: column_of(opened.clips, name) for name in names}
     counts = planned(opened_plan, columns, counted)
     bitstreams = [opened.locations(condition) for condition in opened_plan.conditions]
-    show(opened_plan, counts, estimate(opened_plan, opened, bitstreams, counted), counted)
+    costs = estimate(opened_plan, opened, bitstreams, counted)
+    padding = None if loaded.bucket is None else measure_padding(opened_plan, counted.start)
+    written = [str(path) for path in (ledger, rows, picture) if path is not None]
+    if not as_json:
+        show(opened_plan, counts, costs, counted, padding)
     if ledger is not None:
         write_table(ledger, counts.table())
     if rows is not None:
@@ -70,12 +79,44 @@ def plan(
 
         shards = opened.clips["shard"].to_numpy()
         write_picture(picture, picture_of(opened_plan, counted, np.argsort(np.argsort(shards, kind="stable")) / len(shards)))
-    for written in filter(None, (ledger, rows, picture)):
-        stdout.print(f"wrote {written}")
+    if as_json:
+        print_json("plan", {**describe(opened_plan, counts, costs, counted, padding), "written": written})
+    else:
+        for path in written:
+            stdout.print(f"wrote {path}")
 
 
-def show(plan: "Plan", ledger: "Ledger", costs: "EpochCost", epochs: range) -> None:
-    """Print a plan: settings, ledger, costs."""
+def describe(plan: "Plan", ledger: "Ledger", costs: "EpochCost", epochs: range, padding: "Padding | None") -> dict[str, Any]:
+    """A plan as `--json` prints it; arguments as for `show`."""
+    return {
+        "plan": plan.hash,
+        "recipe": plan.recipe.plain(),
+        "recipe_hash": plan.recipe.hash,
+        "split": plan.inventory.split,
+        "seed": plan.seed,
+        "epochs": list(epochs),
+        "views": plan.views,
+        "rows": sum(plan.epoch_size(epoch) for epoch in epochs),
+        "conditions": [
+            {"condition": name, "rows": rows} for name, rows in zip(plan.conditions, ledger.condition_rows.tolist(), strict=True)
+        ],
+        "columns": ledger.columns[1:],
+        "ledger": ledger.table().to_pylist(),
+        "padding": None if padding is None else asdict(padding),
+        "costs": asdict(costs),
+    }
+
+
+def show(plan: "Plan", ledger: "Ledger", costs: "EpochCost", epochs: range, padding: "Padding | None" = None) -> None:
+    """Print a plan: settings, ledger, costs.
+
+    Args:
+        plan: The plan.
+        ledger: Counts of its rows.
+        costs: Costs of the epochs.
+        epochs: Numbers of the epochs.
+        padding: Padding of the first of them, with buckets.
+    """
     from streamaug.cli.console import stdout
     from streamaug.cli.tables import print_lines
 
@@ -96,19 +137,16 @@ def show(plan: "Plan", ledger: "Ledger", costs: "EpochCost", epochs: range) -> N
     print_lines(ledger_lines(ledger))
     if ledger.rows is not None:
         stdout.print("a row counts under each of its labels, so the counts of a condition may add up to more than its rows")
-    if recipe.bucket is not None:
-        stdout.print(_padding_line(plan, epochs.start))
+    if padding is not None:
+        stdout.print(_padding_line(padding, epochs.start))
     stdout.print(
         f"{costs.seconds / 3600:.1f} h of audio, {costs.read_bytes / 1e6:.1f} MB to read in {costs.requests} requests; "
         f"caches take {costs.bitstreams / 1e6:.1f} MB for bitstreams, {costs.features / 1e6:.1f} MB for features",
     )
 
 
-def _padding_line(plan: "Plan", epoch: int) -> str:
+def _padding_line(padding: "Padding", epoch: int) -> str:
     """How much padding the batches of an epoch have, with buckets and without."""
-    from streamaug.planning.padding import measure_padding
-
-    padding = measure_padding(plan, epoch)
     which = "" if padding.whole else f"the first {padding.rows} rows of "
     shuffled, bucketed = (f"{each / (padding.samples + each):.1%}" for each in (padding.shuffled, padding.bucketed))
     return f"padding in {which}epoch {epoch}: {bucketed} of the samples, and {shuffled} in a full shuffle"

@@ -1,13 +1,19 @@
 """streamaug quality: grade conditions by PEAQ Basic."""
 
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from streamaug.cli.cluster import Cluster, executor_of
+from streamaug.cli.json_output import AsJson, print_json
 from streamaug.conditions import parse_conditions
 from streamaug.errors import StoreError
+
+if TYPE_CHECKING:
+    from streamaug.quality.summary import Summary
 
 
 def quality(
@@ -24,6 +30,7 @@ def quality(
     output: Annotated[Path, typer.Option(help="Folder for the summary (CSV) and the violin plot (PNG).")] = Path("runs/quality"),
     workers: Annotated[int | None, typer.Option(min=1, help="Number of processes. Default: one per core.")] = None,
     cluster: Cluster = None,
+    as_json: AsJson = False,
 ) -> None:
     """Grade every clip in every condition against its original, as listeners would (ODG: 0 no
     difference, -4 very annoying).
@@ -32,9 +39,6 @@ def quality(
     stopped run resumes.
     """
     from math import isnan
-
-    from rich import box
-    from rich.table import Table
 
     from streamaug.cli.console import ProgressBar, stdout
     from streamaug.quality.figures import draw_violins
@@ -59,6 +63,21 @@ def quality(
     write_summaries(summaries, output / "summary.csv")
     draw_violins({name: table.column("odg") for name, table in graded.items()}, output / "violins.png")
 
+    written = [str(output / name) for name in ("summary.csv", "violins.png")]
+    if as_json:
+        content = {"store": opened.url, "snapshot": opened.snapshot, "sample": sample}
+        print_json("quality", {**content, "conditions": [asdict(summary) for summary in summaries], "written": written})
+    else:
+        _show(summaries)
+        stdout.print(f"written: {', '.join(written)}")
+
+
+def _show(summaries: Sequence["Summary"]) -> None:
+    from rich import box
+    from rich.table import Table
+
+    from streamaug.cli.console import stdout
+
     shown = Table(box=box.SIMPLE_HEAD, show_edge=False, collapse_padding=True)
     shown.add_column("ODG", no_wrap=True)
     for name in ("clips", "graded", "mean", "sd", "5 %", "median", "95 %", "EHSB>8", "no band"):
@@ -67,4 +86,3 @@ def quality(
         values = (f"{value:.2f}" for value in (row.mean, row.sd, row.p5, row.median, row.p95))
         shown.add_row(row.condition, str(row.clips), str(row.graded), *values, str(row.saturated), str(row.without_bandwidth))
     stdout.print(shown)
-    stdout.print(f"written: {output / 'summary.csv'}, {output / 'violins.png'}")

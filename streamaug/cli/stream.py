@@ -2,12 +2,14 @@
 limits it."""
 
 import itertools
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from streamaug.cli.crop_options import Padding, Seconds, crop_of
+from streamaug.cli.json_output import AsJson, print_json
 from streamaug.crop import Where
 
 if TYPE_CHECKING:
@@ -36,6 +38,7 @@ def stream(
     cache: Annotated[Path | None, typer.Option(help="Local cache folder for features and, with a remote store, bitstreams.")] = None,
     cache_gb: Annotated[float, typer.Option(min=0, help="Size limit of the cache folder in gigabytes.")] = 100.0,
     replace: Annotated[bool, typer.Option("--replace", help="Replace a broken clip by another of its condition and label.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Run epochs without training: clips and bytes per second, where the time goes, rows planned
     and served."""
@@ -56,10 +59,11 @@ def stream(
     opened = open_stores(loaded, store)
     plan = open_plan(loaded, opened, split=split, seed=seed)
     folder = None if cache is None else Cache(folder=cache, bound=int(cache_gb * 1e9))
+    size = batch_size or loaded.batch or 64
     running = Stream(
         plan,
         opened,
-        batch_size=batch_size or loaded.batch or 64,
+        batch_size=size,
         features=features,
         crop=crop_of(crop, where, pad),
         rate=rate,
@@ -76,8 +80,22 @@ def stream(
             count(batch, running.labels, served, replaced)
             if stderr.is_terminal:
                 live.update(course(running.metrics, expected.total))
-    stdout.print(course(running.metrics, expected.total))
-    print_lines(compare(expected, served, replaced))
+    metrics, lines = running.metrics, compare(expected, served, replaced)
+    if as_json:
+        content = {
+            "plan": plan.hash,
+            "split": split,
+            "seed": seed,
+            "epochs": epochs,
+            "batch_size": size,
+            "rows": expected.total,
+            "conditions": [asdict(line) for line in lines],
+            "metrics": {**asdict(metrics), "clips_per_s": metrics.clips / max(metrics.seconds, 1e-9), "bottleneck": metrics.bottleneck},
+        }
+        print_json("stream", content)
+    else:
+        stdout.print(course(metrics, expected.total))
+        print_lines(served_lines(lines))
 
 
 def count(batch: "Mapping[str, Any]", labels: "Sequence[str]", served: "Counter[tuple[str, str]]", replaced: "Counter[str]") -> None:
@@ -94,19 +112,59 @@ def count(batch: "Mapping[str, Any]", labels: "Sequence[str]", served: "Counter[
             replaced[condition] += planned is not None
 
 
-def compare(expected: "Ledger", served: "Counter[tuple[str, str]]", replaced: "Counter[str]") -> list[list[str]]:
-    """Rows planned and served, one line per condition, and how many of its labels, if there are any,
-    were served as often as planned."""
+@dataclass(frozen=True, kw_only=True)
+class Served:
+    """Rows of a condition.
+
+    Args:
+        condition: The condition.
+        planned: Rows that the ledger promises.
+        served: Rows that came.
+        replaced: Rows whose own clip is broken, among those that came.
+        labels: Number of labels; 0 if clips have none.
+        labels_as_planned: Labels that were served as often as planned.
+    """
+
+    condition: str
+    planned: int
+    served: int
+    replaced: int
+    labels: int
+    labels_as_planned: int
+
+
+def compare(expected: "Ledger", served: "Counter[tuple[str, str]]", replaced: "Counter[str]") -> list[Served]:
+    """Rows planned and served, by condition.
+
+    Args:
+        expected: What was planned, by label if there are any.
+        served: What came, by condition and label, and by condition under `""`.
+        replaced: Rows of each condition whose own clip is broken.
+    """
     conditions, *columns = expected.values
     labels = [(number, label) for number, label in enumerate(columns[0]) if label] if columns else []
-    lines = [["condition", "planned", "served", "replaced", *(["labels as planned"] if labels else [])]]
-    for condition, counts, rows in zip(conditions, expected.counts, expected.condition_rows.tolist(), strict=True):
-        agreeing = sum(int(counts[number]) == served[condition, label] for number, label in labels)
-        agreement = [f"{agreeing} of {len(labels)}"] if labels else []
-        lines.append([condition, str(rows), str(served[condition, ""]), str(replaced[condition]), *agreement])
-    total = sum(served[condition, ""] for condition in conditions)
-    lines.append(["all", str(expected.total), str(total), str(replaced.total()), *([""] if labels else [])])
-    return lines
+    return [
+        Served(
+            condition=condition,
+            planned=rows,
+            served=served[condition, ""],
+            replaced=replaced[condition],
+            labels=len(labels),
+            labels_as_planned=sum(int(counts[number]) == served[condition, label] for number, label in labels),
+        )
+        for condition, counts, rows in zip(conditions, expected.counts, expected.condition_rows.tolist(), strict=True)
+    ]
+
+
+def served_lines(conditions: "Sequence[Served]") -> list[list[str]]:
+    """Lines of a table: a head, the conditions, and their sums."""
+    has_labels = any(each.labels for each in conditions)
+    lines = [["condition", "planned", "served", "replaced", *(["labels as planned"] if has_labels else [])]]
+    for each in conditions:
+        agreement = [f"{each.labels_as_planned} of {each.labels}"] if has_labels else []
+        lines.append([each.condition, str(each.planned), str(each.served), str(each.replaced), *agreement])
+    sums = (sum(own) for own in zip(*((each.planned, each.served, each.replaced) for each in conditions), strict=True))
+    return [*lines, ["all", *map(str, sums), *([""] if has_labels else [])]]
 
 
 def course(metrics: "StreamMetrics", total: int) -> "Table":

@@ -283,8 +283,9 @@ def _summarise(output: Path, rows: Sequence["Row"]) -> None:
     import pyarrow as pa
 
     from streamaug.building.targets import as_number, no_target_note
+    from streamaug.cli.clip_counts import count_clips
     from streamaug.cli.console import stdout
-    from streamaug.cli.tables import print_lines, split_by_label
+    from streamaug.cli.tables import print_lines
 
     columns = {"split": pa.array([row.get("split") for row in rows], pa.string())}
     labels = [[label or "-" for label in _labels(row)] for row in rows]
@@ -296,7 +297,7 @@ def _summarise(output: Path, rows: Sequence["Row"]) -> None:
     elif None not in numbers:
         columns["target"] = pa.array(numbers, pa.float64())
     stdout.print(f"{output}: {len(rows)} clips")
-    print_lines(split_by_label(pa.table(columns), sorted({label for own in labels for label in own})))
+    print_lines(count_clips(pa.table(columns), sorted({label for own in labels for label in own})).lines())
     if not {"label", "labels", "target"} & rows[0].keys():
         stdout.print(no_target_note(list(rows[0])))
     if not any(row.get("split") for row in rows):

@@ -1,11 +1,9 @@
 """Print tables, and write tables, rows and pictures to files."""
 
 import re
-from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from statistics import fmean
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
@@ -23,7 +21,6 @@ if TYPE_CHECKING:
     from streamaug.store.locations import BitstreamLocations
 
 _ROWS_AT_ONCE = 1 << 18
-_WIDEST = 10_000
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?(e[+-]\d+)?")
 
 
@@ -32,7 +29,7 @@ def print_lines(lines: Sequence[Sequence[str]]) -> None:
     from rich.measure import Measurement
     from rich.table import Table
 
-    from streamaug.cli.console import Terminal
+    from streamaug.cli.console import UNCUT, Terminal
 
     table = Table(*lines[0])
     for number, column in enumerate(table.columns):
@@ -40,44 +37,8 @@ def print_lines(lines: Sequence[Sequence[str]]) -> None:
             column.justify = "right"
     for line in lines[1:]:
         table.add_row(*line)
-    console = Terminal(width=_WIDEST)
+    console = Terminal(width=UNCUT)
     console.print(table, width=Measurement.get(console, console.options, table).maximum)
-
-
-def split_by_label(clips: pa.Table, labels: Sequence[str], column: str = "split") -> list[list[str]]:
-    """Lines of a table of clips: one per label with its clips in each split, then all clips. A clip
-    counts under each of its labels. If clips have numbers to be learned, these lines show the
-    smallest, the mean and the largest.
-
-    >>> clips = pa.table({"label": ["dog", "cat", "dog"], "split": ["train", "train", None]})
-    >>> split_by_label(clips, ["cat", "dog"])
-    [['label', 'train', '-', 'clips'], ['cat', '1', '0', '1'], ['dog', '1', '1', '2'], ['all', '2', '1', '3']]
-    >>> split_by_label(pa.table({"target": [1.0, 2.5], "split": ["train", "train"]}), [])[1:]
-    [['smallest', '1', '1'], ['mean', '1.75', '1.75'], ['largest', '2.5', '2.5'], ['all', '2', '2']]
-
-    Args:
-        clips: The column to count by, and label, labels, target or none of them.
-        labels: In the order of the lines.
-        column: What to count by; clips without a value are counted under `-`.
-    """
-    sides = clips[column].to_pylist()
-    totals = Counter(sides)
-    values = sorted(totals, key=lambda value: (value is None, value))
-    target = next((name for name in TARGET_FIELDS if name in clips.column_names), None)
-    lines = [[target or "", *("-" if value is None else str(value) for value in values), "clips"]]
-    if target in ("label", "labels"):
-        cells = clips[target].to_pylist()
-        own = [[cell] if target == "label" else cell or ["-"] for cell in cells]
-        counts = Counter((label, side) for clip, side in zip(own, sides, strict=True) for label in clip)
-        for label in (*labels, *(["-"] if [] in cells else [])):
-            row = [counts[label, value] for value in values]
-            lines.append([label, *map(str, row), str(sum(row))])
-    elif target:
-        numbers = clips[target].to_pylist()
-        sets = [[number for number, side in zip(numbers, sides, strict=True) if side == value] for value in values]
-        for name, summary in (("smallest", min), ("mean", fmean), ("largest", max)):
-            lines.append([name, *(f"{summary(each):g}" for each in (*sets, numbers))])
-    return [*lines, ["all", *(str(totals[value]) for value in values), str(totals.total())]]
 
 
 @contextmanager

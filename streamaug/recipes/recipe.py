@@ -136,7 +136,7 @@ class Recipe:
 
         Title, order, the spelling of numbers and the places of stores do not change it.
         """
-        content = self._plain()
+        content = self.plain()
         content["mixture"] = {name: {"weight": share.weight.hashed(), "where": share.where} for name, share in self.mixture.items()}
         if self.weights:
             content["weights"] = {each.column: each.hashed() for each in self.weights}
@@ -146,9 +146,10 @@ class Recipe:
 
     def to_yaml(self) -> str:
         """The recipe as a file that extends nothing."""
-        return yaml.safe_dump(self._plain(), sort_keys=False, allow_unicode=True, width=120)
+        return yaml.safe_dump(self.plain(), sort_keys=False, allow_unicode=True, width=120)
 
-    def _plain(self) -> dict[str, Any]:
+    def plain(self) -> dict[str, Any]:
+        """The recipe in plain values, as its file has them."""
         content: dict[str, Any] = {"title": self.title, "draw": self.draw, **self.options}
         content["mixture"] = {
             name: {"weight": share.weight.plain(), "where": _plain_where(share.where)} if share.where else share.weight.plain()
