@@ -109,6 +109,10 @@ class Players:
     kind: Literal["players"] = "players"
 
 
+Part = Text | Picture | Table | Players
+"""What a section can show."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Section:
     """A part of the page with a heading.
@@ -120,7 +124,7 @@ class Section:
     """
 
     title: str
-    parts: Sequence[Text | Picture | Table | Players]
+    parts: Sequence[Part]
     folded: bool = False
 
 

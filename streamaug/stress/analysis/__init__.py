@@ -1,0 +1,1 @@
+"""Figures from predictions: pure functions, without files or models."""
