@@ -10,6 +10,7 @@ import typer
 
 from streamaug.cli.build import build
 from streamaug.cli.compact import compact
+from streamaug.cli.compare import compare
 from streamaug.cli.console import begin, run
 from streamaug.cli.diff import diff
 from streamaug.cli.doctor import doctor
@@ -51,6 +52,7 @@ def _streamaug(
 
 app.command()(build)
 app.command()(compact)
+app.command()(compare)
 app.command()(diff)
 app.command()(doctor)
 app.command()(info)

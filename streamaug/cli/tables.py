@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from streamaug.store.locations import BitstreamLocations
 
 _ROWS_AT_ONCE = 1 << 18
-_NUMBER = re.compile(r"[+-]?\d+(\.\d+)?(e[+-]\d+)?")
+_NUMBER = re.compile(r"[+−-]?\d+(\.\d+)?(e[+-]\d+)?")
 
 
 def print_lines(lines: Sequence[Sequence[str]]) -> None:
