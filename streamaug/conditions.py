@@ -1,13 +1,15 @@
 """The grammar of conditions: what was done to a clip before it reached the classifier.
 
     condition := "original" | step ("+" step)*
-    step      := name | name "_" kbps
+    step      := name | name "_" kbps | name "_" kbps "@" variant
     name      := lower-case letters and digits, starting with a letter, in groups joined by "-"
     kbps      := a decimal number without leading zeros
+    variant   := lower-case letters and digits, in groups joined by "-"
 
 A step with a bitrate is a codec (`mp3_64`, `he-aac_16`, `amr-nb_12.2`), one without is an effect
-(`pitch`). Steps are applied from left to right: `sbc_64+aac_64` is encoded by SBC, decoded, and
-encoded by AAC. The grammar knows no codec by name; `streamaug.codecs` decides which ones exist.
+(`pitch`). A variant is another encoder of the codec, or other arguments (`mp3_64@shine`). Steps are
+applied from left to right: `sbc_64+aac_64` is encoded by SBC, decoded, and encoded by AAC. The
+grammar knows no codec by name; `streamaug.codecs` decides which ones exist.
 """
 
 import re
@@ -16,7 +18,9 @@ from functools import cached_property
 
 from streamaug.errors import ConditionError
 
-_STEP = re.compile(r"(?P<name>[a-z][a-z0-9]*(?:-[a-z0-9]+)*)(?:_(?P<kbps>(?:0|[1-9][0-9]*)(?:\.[0-9]*[1-9])?))?")
+_STEP = re.compile(
+    r"(?P<name>[a-z][a-z0-9]*(?:-[a-z0-9]+)*)(?:_(?P<kbps>(?:0|[1-9][0-9]*)(?:\.[0-9]*[1-9])?)(?:@(?P<variant>[a-z0-9]+(?:-[a-z0-9]+)*))?)?"
+)
 _HELP = "write 'original', a codec and its kbps such as 'mp3_64', an effect such as 'pitch', or a chain such as 'sbc_64+aac_64'"
 
 
@@ -27,10 +31,12 @@ class Step:
     Args:
         name: Name of a codec or an effect.
         bitrate: Requested kbps as spelt, so that `12.2` stays `12.2`. Default: None, an effect.
+        variant: Which of the codec's encoders. Default: its usual one.
     """
 
     name: str
     bitrate: str | None = None
+    variant: str = ""
 
     @property
     def is_codec(self) -> bool:
@@ -45,7 +51,9 @@ class Step:
         return float(self.bitrate)
 
     def __str__(self) -> str:
-        return self.name if self.bitrate is None else f"{self.name}_{self.bitrate}"
+        if self.bitrate is None:
+            return self.name
+        return f"{self.name}_{self.bitrate}@{self.variant}" if self.variant else f"{self.name}_{self.bitrate}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,9 +61,11 @@ class Condition:
     """A chain of steps. The empty chain is the original.
 
     >>> Condition.parse("sbc_64+aac_64").steps
-    (Step(name='sbc', bitrate='64'), Step(name='aac', bitrate='64'))
+    (Step(name='sbc', bitrate='64', variant=''), Step(name='aac', bitrate='64', variant=''))
     >>> str(Condition.parse("pitch+mp3_64"))
     'pitch+mp3_64'
+    >>> Condition.parse("mp3_64@shine").steps[0].variant
+    'shine'
     >>> Condition.parse("original").generations
     0
     """
@@ -76,7 +86,7 @@ class Condition:
             match = _STEP.fullmatch(part)
             if match is None or part == "original":
                 raise ConditionError(f"condition '{text}': '{part}' is not a step; {_HELP}")
-            steps.append(Step(name=match["name"], bitrate=match["kbps"]))
+            steps.append(Step(name=match["name"], bitrate=match["kbps"], variant=match["variant"] or ""))
         if any(step.is_codec and step.kbps == 0 for step in steps):
             raise ConditionError(f"condition '{text}': the bitrate is 0 kbps; {_HELP}")
         return cls(steps=tuple(steps))

@@ -7,7 +7,11 @@ from streamaug.errors import ConditionError
 
 NAMES = st.from_regex(r"[a-z][a-z0-9]{0,6}(-[a-z0-9]{1,4})?", fullmatch=True).filter(lambda name: name != "original")
 BITRATES = st.none() | st.integers(1, 512).map(str) | st.sampled_from(["12.2", "4.75", "0.7"])
-CHAINS = st.lists(st.builds(lambda name, bitrate: Step(name=name, bitrate=bitrate), NAMES, BITRATES), max_size=4)
+VARIANTS = st.just("") | st.from_regex(r"[a-z0-9]{1,6}(-[a-z0-9]{1,4})?", fullmatch=True)
+STEPS = st.builds(
+    lambda name, bitrate, variant: Step(name=name, bitrate=bitrate, variant=variant if bitrate else ""), NAMES, BITRATES, VARIANTS
+)
+CHAINS = st.lists(STEPS, max_size=4)
 
 
 @given(CHAINS)
@@ -33,6 +37,14 @@ def test_every_condition_has_one_spelling_and_is_read_back_from_it(steps):
         "mp3__64",
         "../x",
         "mp3_64/x",
+        "mp3_64@",
+        "mp3_64@Shine",
+        "mp3_64@-x",
+        "mp3_64@x/y",
+        "mp3_64@x@y",
+        "mp3@shine_64",
+        "pitch@fast",
+        "original@x",
     ],
 )
 def test_another_spelling_is_refused_and_the_message_shows_how_to_write_one(text):

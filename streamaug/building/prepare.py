@@ -77,8 +77,8 @@ def prepare_conditions(
 def _check_distinct(
     condition: Condition, steps: PreparedSteps, other: Condition, prepare: Callable[[Step], CalibratedEncoder | Step]
 ) -> None:
-    """Raise ConditionError if two conditions hold the same bytes: they differ in bitrates alone, and
-    an encoder makes the same of them."""
+    """Raise ConditionError if two conditions hold the same bytes: they differ in bitrates and
+    variants alone, and the encoders make the same of them."""
     if [step.name for step in condition.steps] != [step.name for step in other.steps]:
         return
     differing = [number for number, pair in enumerate(zip(condition.steps, other.steps, strict=True)) if pair[0] != pair[1]]
@@ -95,11 +95,12 @@ def _check_distinct(
         assert isinstance(encoder, CalibratedEncoder)
         asked = [chain.steps[differing[0]].kbps for chain in (condition, other)]
         where = f"{encoder.encoder.name} at {encoder.coding_rate} Hz"
-        cause = (
-            f"{encoder.kbps:.0f} kbps is the ceiling of {where}"
-            if min(asked) > encoder.kbps
-            else f"{where} makes {encoder.kbps:.0f} kbps of both"
-        )
+        if asked[0] == asked[1]:
+            cause = f"{encoder.encoder.name} makes the same of both variants"
+        elif min(asked) > encoder.kbps:
+            cause = f"{encoder.kbps:.0f} kbps is the ceiling of {where}"
+        else:
+            cause = f"{where} makes {encoder.kbps:.0f} kbps of both"
         raise ConditionError(f"conditions '{other}' and '{condition}' would hold the same bytes: {cause}; build one of them")
 
 

@@ -44,7 +44,7 @@ def doctor(
         }
         print_json("doctor", {"ok": is_ok, "rate": rate, **content, "decoders": decoder_version()})
     else:
-        tried = {step.name for condition in requested for step in condition.steps}
+        tried = {_codec_name(step) for condition in requested for step in condition.steps}
         _show(trials, [*_codec_lines(codecs, tried), f"Decoders: {decoder_version()}"], packages)
     if not is_ok:
         raise typer.Exit(1)
@@ -166,20 +166,28 @@ def _decoder(decoding: "Decoding") -> str:
 
 
 def _codecs(settings: "Settings") -> Iterator[_Codec]:
-    """Every codec of the settings and of plug-ins."""
+    """Every codec of the settings and of plug-ins, and every variant."""
     from streamaug import plugins
     from streamaug.codecs import choose_encoder
     from streamaug.codecs.base import bitrates
     from streamaug.codecs.bitrates import bitrate_list
 
     for name in sorted({*settings.codecs, *plugins.names(plugins.CODECS)}):
-        try:
-            codec, encoder, version = choose_encoder(Step(name=name, bitrate="64"), settings)
-        except StreamaugError as error:
-            yield _Codec(codec=name, error=str(error))
-        else:
-            listed = bitrates(codec, 1)
-            yield _Codec(codec=name, encoder=encoder.name, version=version, bitrates=bitrate_list(listed) if listed else None)
+        for variant in ("", *(settings.codecs[name].variants if name in settings.codecs else ())):
+            step = Step(name=name, bitrate="64", variant=variant)
+            try:
+                codec, encoder, version = choose_encoder(step, settings)
+            except StreamaugError as error:
+                yield _Codec(codec=_codec_name(step), error=str(error))
+            else:
+                listed = bitrates(codec, 1)
+                words = bitrate_list(listed) if listed else None
+                yield _Codec(codec=_codec_name(step), encoder=encoder.name, version=version, bitrates=words)
+
+
+def _codec_name(step: Step) -> str:
+    """A codec with its variant, such as `mp3@shine`."""
+    return f"{step.name}@{step.variant}" if step.variant else step.name
 
 
 def _packages() -> Iterator[_Package]:

@@ -1,4 +1,4 @@
-"""streamaug recipe: JSON Schema, joined recipes, and leave-one-codec-out families."""
+"""streamaug recipe: JSON Schema, joined recipes, and families that leave out one codec or encoder."""
 
 from pathlib import Path
 from typing import Annotated
@@ -7,7 +7,7 @@ import typer
 
 from streamaug.printable import escape_lines
 
-recipe = typer.Typer(no_args_is_help=True, help="Recipes: JSON Schema, joined recipes, leave-one-codec-out families.")
+recipe = typer.Typer(no_args_is_help=True, help="Recipes: JSON Schema, joined recipes, families that leave out one codec or encoder.")
 
 
 @recipe.command()
@@ -33,15 +33,31 @@ def show(path: Annotated[Path, typer.Argument(metavar="RECIPE", help="Recipe, a 
 def leave_one_out(
     path: Annotated[Path, typer.Argument(metavar="RECIPE", help="Recipe whose codecs are left out one at a time, a YAML file.")],
     folder: Annotated[Path, typer.Argument(help="Folder for the recipes.")],
+    encoders: Annotated[
+        bool, typer.Option("--encoders", help="Leave out one encoder at a time of formats that several encoders make.")
+    ] = False,
+    settings: Annotated[Path | None, typer.Option(help="YAML file with encoder settings that override shards/paper.yaml.")] = None,
 ) -> None:
-    """Write one recipe per codec without that codec, to test on codecs that training never used."""
+    """Write one recipe per codec without that codec, to test on codecs that training never used.
+
+    With --encoders, one recipe per encoder: mp3_64 and mp3_64@shine have different ones, and so have
+    aac and he-aac, which both hold AAC.
+    """
     from streamaug.cli.tables import whole
     from streamaug.recipes import load_recipe
-    from streamaug.recipes.leave_one_out import without_each_codec
+    from streamaug.recipes.leave_one_out import without_each_codec, without_each_encoder
 
+    loaded = load_recipe(path)
+    if encoders:
+        from streamaug.codecs import load_settings
+
+        families = {name: codec.family for name, codec in load_settings(settings).codecs.items() if codec.family}
+        family = without_each_encoder(loaded, families)
+    else:
+        family = without_each_codec(loaded)
     folder.mkdir(parents=True, exist_ok=True)
-    for codec, left in without_each_codec(load_recipe(path)).items():
-        target = folder / f"without_{codec.replace('-', '_')}.yaml"
+    for left_out, left in family.items():
+        target = folder / f"without_{left_out.replace('-', '_').replace('@', '_')}.yaml"
         with whole(target) as part:
             part.write_text(left.to_yaml(), encoding="utf-8")
         typer.echo(escape_lines(f"wrote {target}: {', '.join(left.conditions)}"))

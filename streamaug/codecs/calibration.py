@@ -154,7 +154,7 @@ def choose_encoder(step: Step, settings: Settings, channels: int = 1) -> tuple[C
     if isinstance(codec, ConfiguredCodec):
         codec = replace(codec, channels=channels)
     try:
-        encoder = codec.encoder()
+        encoder = codec.encoder(step.variant)
     except EncoderError as error:
         raise EncoderError(f"condition step '{step}': {error}") from error
     version = encoder.version
@@ -215,7 +215,20 @@ def calibrate(step: Step, settings: Settings, rate: int, channels: int = 1) -> C
             f"condition step '{step}': the delay of {encoder.name} is not constant ({delay}, then {again} samples); "
             "choose another encoder in the settings"
         )
+    if isinstance(codec, ConfiguredCodec):
+        _check_end(calibrated, payload, reference.shape[-1])
     return replace(calibrated, fingerprint=hashlib.sha256(payload).hexdigest(), kbps=kbps)
+
+
+def _check_end(calibrated: CalibratedEncoder, payload: bytes, samples: int) -> None:
+    """Raise EncoderError if the end of the coded calibration signal is not there."""
+    try:
+        calibrated.decode(payload, samples)
+    except CorruptError as error:
+        raise EncoderError(
+            f"condition step '{calibrated.step}': {calibrated.encoder.name} drops the end of a signal: {error}; set 'drops' in the "
+            "settings to the samples that it drops, or choose another encoder"
+        ) from error
 
 
 def check_length(calibrated: CalibratedEncoder, samples: int) -> None:

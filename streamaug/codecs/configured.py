@@ -21,7 +21,7 @@ class ConfiguredCodec:
 
     Args:
         name: Its name in conditions.
-        config: Its entry in the settings.
+        config: Its entry in the settings, with what a variant replaces.
         channels: Channels that bitstreams are decoded to.
     """
 
@@ -56,17 +56,19 @@ class ConfiguredCodec:
         return Decoding(codec=self.name, demuxer=self.config.demuxer, channels=self.channels)
 
     def encoder(self, variant: str = "") -> Encoder:
-        if variant:
-            raise EncoderError(f"codec '{self.name}' has no variant '{variant}'; leave the variant out")
+        if variant and variant not in self.config.variants:
+            raise EncoderError(f"codec '{self.name}' has no variant '{variant}'. {nearest(variant, self.config.variants)}")
         encoders = [
-            ADAPTERS[config.adapter](name=config.encoder, muxer=config.muxer, options=config.arguments) for config in self.config.encoders
+            ADAPTERS[config.adapter](name=config.encoder, muxer=config.muxer, options=config.arguments, drops=config.drops)
+            for config in self.config.of_variant(variant).encoders
         ]
         for encoder in encoders:
             if encoder.version is not None:
                 return encoder
         needed = " or ".join(f"{encoder.name} ({encoder.adapter})" for encoder in encoders)
         remedies = " or ".join(dict.fromkeys(encoder.install_hint for encoder in encoders))
-        raise EncoderError(f"no encoder for codec '{self.name}' on this machine (needs {needed}); {remedies}")
+        name = f"{self.name}@{variant}" if variant else self.name
+        raise EncoderError(f"no encoder for codec '{name}' on this machine (needs {needed}); {remedies}")
 
     def decode(self, payload: bytes) -> Audio:
         return decode_file(payload, self.decoding)
@@ -84,7 +86,8 @@ def find_codec(step: Step, settings: Settings) -> Codec:
         PluginError: The codec's package cannot be imported, or its extension cannot be used.
     """
     if step.name in settings.codecs:
-        return ConfiguredCodec(name=step.name, config=settings.codecs[step.name])
+        config = settings.codecs[step.name]
+        return ConfiguredCodec(name=step.name, config=config.of_variant(step.variant) if step.variant in config.variants else config)
     installed = plugins.names(plugins.CODECS)
     if step.name not in installed:
         known = sorted({*settings.codecs, *installed})

@@ -33,12 +33,14 @@ class EncoderConfig(_Strict):
         encoder: Its name there.
         muxer: FFmpeg's name of the container that is written.
         arguments: In the encoder's own terms, without the bitrate.
+        drops: Samples that the encoder may drop at the end. Default: 0.
     """
 
     adapter: str
     encoder: Word
     muxer: Word
     arguments: dict[Word, str] = {}
+    drops: Annotated[int, Field(ge=0)] = 0
 
     @field_validator("adapter")
     @classmethod
@@ -46,6 +48,24 @@ class EncoderConfig(_Strict):
         if adapter not in ADAPTERS:
             raise ValueError(f"no adapter '{adapter}'. {nearest(adapter, ADAPTERS)}")
         return adapter
+
+
+Encoders = Annotated[tuple[EncoderConfig, ...], Field(min_length=1)]
+VariantName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
+
+
+class VariantConfig(_Strict):
+    """What a variant has instead of what its codec has.
+
+    Args:
+        rates: Sample rates in Hz that the encoders take. Default: the codec's.
+        kbps: Bitrates. Default: the codec's.
+        encoders: In the order of preference.
+    """
+
+    rates: Annotated[tuple[int, ...], Field(min_length=1)] | None = None
+    kbps: tuple[Annotated[float, Field(gt=0)], ...] | None = None
+    encoders: Encoders
 
 
 class CodecConfig(_Strict):
@@ -58,6 +78,9 @@ class CodecConfig(_Strict):
         kbps: Bitrates that the codec has, ascending. Default: empty, those that its encoders take.
         stereo: Whether they take two channels, too.
         encoders: In the order of preference.
+        variants: Other encoders, or other arguments, by the name that follows `@` in conditions.
+        family: Codec that has the same format inside, such as `aac` for `he-aac`. Default: its
+            own name.
     """
 
     extension: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+$")]
@@ -65,7 +88,16 @@ class CodecConfig(_Strict):
     rates: Annotated[tuple[int, ...], Field(min_length=1)]
     kbps: tuple[Annotated[float, Field(gt=0)], ...] = ()
     stereo: bool = False
-    encoders: Annotated[tuple[EncoderConfig, ...], Field(min_length=1)]
+    encoders: Encoders
+    variants: dict[VariantName, VariantConfig] = {}
+    family: str = ""
+
+    def of_variant(self, variant: str) -> "CodecConfig":
+        """The codec with what a variant replaces. Raises KeyError for one that does not exist."""
+        if not variant:
+            return self
+        changes = self.variants[variant]
+        return self.model_copy(update={name: getattr(changes, name) for name in changes.model_fields_set})
 
 
 class Settings(_Strict):
@@ -87,8 +119,16 @@ def _paper() -> Mapping[str, Any]:
     return loaded
 
 
+def _merged(codec: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """A codec's entry with a user's changes."""
+    own, added = codec.get("variants", {}), changes.get("variants", {})
+    variants = {**own, **added} if isinstance(added, dict) else added
+    return {**codec, **changes, "variants": variants}
+
+
 def load_settings(changes: Path | None = None) -> Settings:
-    """Read shards/paper.yaml, with a user's file of the same shape on top, key by key.
+    """Read shards/paper.yaml, with a user's file of the same shape on top, key by key; variants are
+    added by name.
 
     Args:
         changes: The user's YAML file. Default: none.
@@ -105,7 +145,7 @@ def load_settings(changes: Path | None = None) -> Settings:
         entries = changed.get("codecs", {}) if isinstance(changed, dict) else None
         if not isinstance(entries, dict) or not all(isinstance(entry, dict) for entry in entries.values()):
             raise ConditionError(f"settings {changes}: not a mapping with 'codecs:'; see shards/paper.yaml for the shape")
-        codecs = {name: {**data["codecs"].get(name, {}), **entry} for name, entry in entries.items()}
+        codecs = {name: _merged(data["codecs"].get(name, {}), entry) for name, entry in entries.items()}
         data = {**data, **changed, "codecs": {**data["codecs"], **codecs}}
     try:
         settings = Settings.model_validate(data)

@@ -15,6 +15,8 @@ def familiarity(condition: str, trained: Sequence[str]) -> str:
 
     >>> [familiarity(name, ["original", "mp3_64"]) for name in ("original", "mp3_64", "mp3_32", "sbc_64", "mp3_64+mp3_32")]
     ['original', 'seen', 'unseen bitrate', 'unseen codec', 'unseen chain']
+    >>> familiarity("mp3_64@shine", ["original", "mp3_64"])
+    'unseen encoder'
     """
     condition, trained = split_store(condition)[1], [split_store(name)[1] for name in trained]
     if condition == "original":
@@ -22,7 +24,9 @@ def familiarity(condition: str, trained: Sequence[str]) -> str:
     if condition in trained:
         return "seen"
     steps = Condition.parse(condition).steps
-    known = {step.name for name in trained for step in Condition.parse(name).steps}
-    if not {step.name for step in steps} <= known:
+    known = {(step.name, step.variant) for name in trained for step in Condition.parse(name).steps}
+    if not {step.name for step in steps} <= {name for name, _ in known}:
         return "unseen codec"
+    if not {(step.name, step.variant) for step in steps} <= known:
+        return "unseen encoder"
     return "unseen chain" if len(steps) > 1 else "unseen bitrate"

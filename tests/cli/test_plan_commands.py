@@ -152,6 +152,10 @@ def test_recipe_schema_show_and_leave_one_out(tmp_path: Path) -> None:
     written = sorted(path.name for path in (tmp_path / "family").iterdir())
     assert written == [f"without_{codec}.yaml" for codec in ("aac", "he_aac", "mp3", "opus", "sbc")]
     assert "mp3_32" not in load_recipe(tmp_path / "family" / "without_mp3.yaml").conditions
+    output = streamaug("recipe", "leave-one-out", "--encoders", RECIPES / "all_codecs.yaml", tmp_path / "encoders")
+    assert sorted(path.name for path in (tmp_path / "encoders").iterdir()) == ["without_aac_default.yaml", "without_he_aac_default.yaml"]
+    assert "he-aac_32" in output
+    assert "aac_32" not in load_recipe(tmp_path / "encoders" / "without_aac_default.yaml").conditions
 
 
 def test_plan_runs_without_torch_and_prints_errors_in_one_line(store: Store) -> None:

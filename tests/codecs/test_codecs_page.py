@@ -32,6 +32,12 @@ def test_every_codec_has_a_row_and_every_row_a_codec() -> None:
     assert set(rows()) == {*load_settings().codecs, *OWN}
 
 
+def test_every_variant_has_a_row() -> None:
+    variants = {f"{name}@{variant}" for name, config in load_settings().codecs.items() for variant in config.variants}
+    listed = re.findall(r"^\| `([a-z0-9-]+)_[0-9.]+(@[a-z0-9-]+)` \|", PAGE, re.MULTILINE)
+    assert {name + variant for name, variant in listed} == variants
+
+
 @pytest.mark.parametrize("name", sorted(rows()))
 def test_the_row_has_the_bitrates(name: str) -> None:
     try:

@@ -115,7 +115,7 @@ class Staggering(Exchanging):
 
 def test_an_encoder_that_delays_one_channel_alone_is_refused(monkeypatch):
     monkeypatch.setattr("streamaug.codecs.calibration.find_codec", lambda step, settings: ExchangingCodec())
-    monkeypatch.setattr(ExchangingCodec, "encoder", lambda self: Staggering())
+    monkeypatch.setattr(ExchangingCodec, "encoder", lambda self, variant="": Staggering())
     with pytest.raises(EncoderError, match="staggering delays the left channel by 0 samples and the right one by 100"):
         calibrate(Condition.parse("exchanging_512").steps[0], load_settings(), 16_000, 2)
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from streamaug.errors import RecipeError
 from streamaug.recipes import Recipe, Schedule, Share, load_recipe
 from streamaug.recipes.column_weights import ColumnWeights
-from streamaug.recipes.leave_one_out import without_each_codec
+from streamaug.recipes.leave_one_out import without_each_codec, without_each_encoder
 from streamaug.recipes.schema import recipe_file_model
 from tests.planning.settings import some
 
@@ -294,6 +294,20 @@ def test_leaving_out_a_codec_leaves_out_all_its_bitrates_and_chains() -> None:
     assert without_each_codec(chain)["aac"].conditions == ("original", "mp3_64")
     with pytest.raises(RecipeError, match="needs two or more"):
         without_each_codec(load_recipe(PAPER / "table3" / "row_3.yaml"))
+
+
+def test_leaving_out_an_encoder_leaves_its_siblings() -> None:
+    names = ("original", "mp3_64", "mp3_32", "mp3_64@shine", "aac_32", "he-aac_32", "sbc_64", "sbc_64+mp3_64@shine")
+    mixture = Recipe(title="all", draw="union", mixture={name: Share(weight=Schedule.of(1)) for name in names})
+    family = without_each_encoder(mixture, {"he-aac": "aac"})
+    assert sorted(family) == ["aac@default", "he-aac@default", "mp3@default", "mp3@shine"]
+    assert set(names) - set(family["mp3@default"].conditions) == {"mp3_64", "mp3_32"}
+    assert set(names) - set(family["mp3@shine"].conditions) == {"mp3_64@shine", "sbc_64+mp3_64@shine"}
+    assert set(names) - set(family["aac@default"].conditions) == {"aac_32"}
+    assert family["mp3@shine"].title == "all, without mp3@shine"
+    assert sorted(without_each_encoder(mixture, {})) == ["mp3@default", "mp3@shine"]
+    with pytest.raises(RecipeError, match=r"two or more of one format, but the mixture has mp3@default; add a variant"):
+        without_each_encoder(load_recipe(PAPER / "table3" / "row_3.yaml"), {})
 
 
 class TestADictionary:

@@ -25,7 +25,7 @@ from streamaug.verifying.verify import verify
 from tests.building.clips import content, without_times, write_clips
 from tests.servers import Fault, Faults, faulty
 
-CONDITIONS = parse_conditions("original,mp3_32,mulaw_64+mp3_32")
+CONDITIONS = parse_conditions("original,mp3_32,mulaw_64+mp3_32@lame-vbr")
 TWICE = replace(store_folder.REMOTE, attempts=2)
 
 

@@ -15,7 +15,7 @@ from streamaug.verifying.verify import verify
 from tests.building.clips import write_clips
 from tests.servers import Fault, faulty, nginx, python_web_server
 
-CONDITIONS = ("original", "aac_32", "mulaw_64+aac_32")
+CONDITIONS = ("original", "aac_32", "mulaw_64+mp3_32@lame-vbr")
 
 
 @pytest.fixture(scope="module")

@@ -16,6 +16,7 @@ class AdapterEncoder(ABC):
         name: The encoder's name in the program or library that runs it.
         muxer: FFmpeg's name of the container that is written.
         options: In the encoder's own terms.
+        drops: Samples that the encoder may drop at the end: so much more silence is encoded.
     """
 
     adapter: ClassVar[str]
@@ -24,10 +25,12 @@ class AdapterEncoder(ABC):
     name: str
     muxer: str
     options: Mapping[str, str]
+    drops: int = 0
 
     @property
     def arguments(self) -> Mapping[str, str]:
-        return {**self.options, "muxer": self.muxer}
+        drops = {"drops": str(self.drops)} if self.drops else {}
+        return {**self.options, "muxer": self.muxer, **drops}
 
     @property
     @abstractmethod

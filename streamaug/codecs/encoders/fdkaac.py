@@ -40,4 +40,4 @@ class FdkAacEncoder(AdapterEncoder):
     def encode(self, pcm: np.ndarray, *, rate: int, kbps: float, tail: int) -> bytes:
         options = [part for name, value in self.options.items() for part in (f"--{name}", value)]
         command = ["fdkaac", "--silent", *options, "--bitrate", str(round(kbps * 1000)), "--transport-format", "2", "-o", "-", "-"]
-        return encode_by_process(command, pcm, rate, tail)
+        return encode_by_process(command, pcm, rate, tail + self.drops)

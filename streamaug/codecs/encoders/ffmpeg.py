@@ -51,4 +51,4 @@ class FFmpegEncoder(AdapterEncoder):
             .output("pipe:1", format=self.muxer, **output)
             .global_args("-hide_banner", "-loglevel", "error")
         )
-        return encode_by_process(command.compile(), pcm, rate, tail)
+        return encode_by_process(command.compile(), pcm, rate, tail + self.drops)

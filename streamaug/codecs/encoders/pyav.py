@@ -56,8 +56,8 @@ class PyAVEncoder(AdapterEncoder):
                 stream.layout = layout
                 stream.bit_rate = round(kbps * 1000)
                 stream.codec_context.open()
-                if tail:
-                    total = pcm.shape[-1] + tail
+                if tail + self.drops:
+                    total = pcm.shape[-1] + tail + self.drops
                     total += -total % max(1, stream.codec_context.frame_size)
                     pcm = padded(pcm, 0, total - pcm.shape[-1])
                 interleaved = pcm.T.reshape(1, -1)
