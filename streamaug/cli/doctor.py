@@ -162,7 +162,7 @@ def _decoder(decoding: "Decoding") -> str:
 
     if decoding == FLAC:
         return flac_decoder().partition(" ")[0]
-    return "PyAV" if decoding.demuxer else f"plug-in {decoding.codec}"
+    return decoding.decoder or ("PyAV" if decoding.demuxer else f"plug-in {decoding.codec}")
 
 
 def _codecs(settings: "Settings") -> Iterator[_Codec]:

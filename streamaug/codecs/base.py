@@ -34,6 +34,7 @@ class Decoding(BaseModel):
             the codec is a plug-in that decodes its own bitstreams.
         channels: Channels of the clips. A bitstream may decode to more, of which the first ones
             count: HE-AAC in ADTS makes two equal ones of one.
+        decoder: What decodes them instead of FFmpeg, such as `libopus`. Default: None, FFmpeg.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -41,6 +42,7 @@ class Decoding(BaseModel):
     codec: Word
     demuxer: Word | None
     channels: Annotated[int, Field(ge=1, le=2)] = 1
+    decoder: Word | None = None
 
 
 FLAC = Decoding(codec="flac", demuxer="flac")

@@ -53,7 +53,7 @@ class ConfiguredCodec:
     @property
     def decoding(self) -> Decoding:
         """What decodes its bitstreams."""
-        return Decoding(codec=self.name, demuxer=self.config.demuxer, channels=self.channels)
+        return Decoding(codec=self.name, demuxer=self.config.demuxer, channels=self.channels, decoder=self.config.decoder)
 
     def encoder(self, variant: str = "") -> Encoder:
         if variant and variant not in self.config.variants:

@@ -1,7 +1,8 @@
 """Decode a bitstream to the samples of its clip: without the codec's delay, at the store's rate, as
 long as the original.
 
-PyAV decodes, and is always given the format. FLAC has a decoder of its own, see `flac.py`.
+PyAV decodes, and is always given the format. FLAC has a decoder of its own, see `flac.py`, and so
+have bitstreams whose packets may get lost, see `packets`.
 """
 
 import io
@@ -18,6 +19,8 @@ import soxr
 from streamaug import plugins
 from streamaug.codecs.base import Audio, Codec, Decoding
 from streamaug.codecs.flac import decode_flac, flac_decoder, is_flac
+from streamaug.codecs.packets.opening import open_packets
+from streamaug.codecs.packets.opus import version as opus_version
 from streamaug.codecs.pcm import padded
 from streamaug.errors import CorruptError, PluginError
 
@@ -73,6 +76,11 @@ def decode_file(payload: bytes, decoding: Decoding, until: tuple[int, int] | Non
     if is_flac(decoding):
         samples, rate = decode_flac(payload)
         return Audio(samples=_taken(samples, decoding.channels), rate=rate)
+    if decoding.decoder is not None:
+        packets = open_packets(payload, decoding.decoder)
+        needed = until[1] if until is not None and until[0] == packets.rate else None
+        samples = packets.decode(np.zeros(len(packets.starts) - 1, bool), needed)
+        return Audio(samples=_taken(samples, decoding.channels), rate=packets.rate)
     assert decoding.demuxer is not None
     # Frames are joined before they become arrays: SBC has three thousand of them in ten seconds.
     joined = av.AudioFifo()
@@ -96,7 +104,7 @@ def decode_file(payload: bytes, decoding: Decoding, until: tuple[int, int] | Non
 def decoder_version() -> str:
     """Names what decodes on this machine, for caches of features: other versions may give other
     samples."""
-    return f"av {version('av')}, {flac_decoder()}, soxr {soxr.__version__}"
+    return f"av {version('av')}, {flac_decoder()}, {opus_version()}, soxr {soxr.__version__}"
 
 
 @cache  # looking through the installed packages takes longer than decoding a clip

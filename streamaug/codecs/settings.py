@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 
 from streamaug.codecs.base import Word
 from streamaug.codecs.encoders import ADAPTERS
+from streamaug.codecs.packets.opening import DECODERS
 from streamaug.conditions import Condition
 from streamaug.errors import ConditionError
 from streamaug.files import absolute_path
@@ -74,6 +75,7 @@ class CodecConfig(_Strict):
     Args:
         extension: File name extension of its bitstreams.
         demuxer: FFmpeg's name of the container that is read.
+        decoder: What decodes it, if it is not FFmpeg: one that conceals lost packets.
         rates: Sample rates in Hz that the encoders take.
         kbps: Bitrates that the codec has, ascending. Default: empty, those that its encoders take.
         stereo: Whether they take two channels, too.
@@ -85,6 +87,7 @@ class CodecConfig(_Strict):
 
     extension: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+$")]
     demuxer: Word
+    decoder: Word | None = None
     rates: Annotated[tuple[int, ...], Field(min_length=1)]
     kbps: tuple[Annotated[float, Field(gt=0)], ...] = ()
     stereo: bool = False
@@ -98,6 +101,13 @@ class CodecConfig(_Strict):
             return self
         changes = self.variants[variant]
         return self.model_copy(update={name: getattr(changes, name) for name in changes.model_fields_set})
+
+    @field_validator("decoder")
+    @classmethod
+    def _is_installed(cls, decoder: str | None) -> str | None:
+        if decoder is not None and decoder not in DECODERS:
+            raise ValueError(f"no decoder '{decoder}'. {nearest(decoder, DECODERS)}")
+        return decoder
 
 
 class Settings(_Strict):

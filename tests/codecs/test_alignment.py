@@ -15,7 +15,7 @@ BEYOND = ("g722_64", "amr-nb_12.2", "alaw_64", "mulaw_64", "ac3_64", "mp2_64", "
 CHAINS = ("sbc_64+aac_64", "mp3_32+opus_32", "amr-nb_12.2+mp3_64+he-aac_32")
 # Dog bark, rain, crackling fire: sharp, dense and sparse.
 CLIPS = ("1-30226-A", "1-17367-A", "1-17150-A")
-ROUNDING = {"opus-voip_24": 1, "opus-voip_16": 1}
+ROUNDING = {"opus-voip_24": 1, "opus-voip_16": 2}
 """Samples by which the peak may move: Opus codes speech at 16 kHz, of which a sample has nearly three
 of 44.1 kHz."""
 _CALIBRATED = {}

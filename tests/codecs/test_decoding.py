@@ -103,9 +103,9 @@ assert shift(samples, signal, 16_000) == 0
 
 
 def test_the_version_names_every_decoder(monkeypatch):
-    assert [part.split()[0] for part in decoder_version.__wrapped__().split(", ")] == ["av", "miniaudio", "soxr"]
+    assert [part.split()[0] for part in decoder_version.__wrapped__().split(", ")] == ["av", "miniaudio", "libopus", "soxr"]
     monkeypatch.setattr(flac, "miniaudio", None)
-    assert [part.split()[0] for part in decoder_version.__wrapped__().split(", ")] == ["av", "soundfile", "soxr"]
+    assert [part.split()[0] for part in decoder_version.__wrapped__().split(", ")] == ["av", "soundfile", "libopus", "soxr"]
 
 
 FORKED = """
