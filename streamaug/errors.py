@@ -67,6 +67,10 @@ class FeatureError(StreamaugError):
     """A feature is unknown, does not fit the store's clips, or cannot be cached."""
 
 
+class ModelError(StreamaugError):
+    """A model cannot be opened, does not fit the store, or gives what are no scores of its clips."""
+
+
 class AugmentError(StreamaugError):
     """A random augmentation fails for a row, or gives what the row cannot hold."""
 

@@ -13,6 +13,7 @@ PIP_LINES = {
     "lc3": "pip install 'streamaug[codecs]'",
     "librosa": "pip install 'streamaug[augmentation]'",
     "lightning": "pip install 'streamaug[train]'",
+    "onnxruntime": "pip install 'streamaug[stress]'",
     "obstore": "pip install 'streamaug[s3]'",
     "pyroomacoustics": "pip install 'streamaug[augmentation]'",
     "s3fs": "pip install 'streamaug[s3]'",

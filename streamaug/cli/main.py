@@ -21,6 +21,7 @@ from streamaug.cli.prune import prune
 from streamaug.cli.quality import quality
 from streamaug.cli.recipe import recipe
 from streamaug.cli.stream import stream
+from streamaug.cli.stress import stress
 from streamaug.cli.table import table
 from streamaug.cli.verify import verify
 from streamaug.cli.warm import warm
@@ -61,6 +62,7 @@ app.command()(plan)
 app.command()(prune)
 app.command()(quality)
 app.command()(stream)
+app.command()(stress)
 app.command()(table)
 app.command()(verify)
 app.command()(warm)

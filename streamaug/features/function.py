@@ -1,6 +1,5 @@
 """Any PyTorch module or function on a waveform as a feature, such as a torchaudio transform."""
 
-import hashlib
 from collections.abc import Callable
 from functools import cached_property
 from importlib import metadata
@@ -11,9 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from streamaug.errors import FeatureError
-
-_MODULES_OWN = frozenset(vars(nn.Module()))
-"""Attributes that every module has; parameters, buffers and parts are looked at by themselves."""
+from streamaug.features.module_digest import module_digest
 
 _SHAPES = 4096
 """Lengths whose shapes are remembered: clips may have as many lengths as there are clips."""
@@ -101,30 +98,22 @@ class FunctionFeature:
 
 
 def _digest(module: nn.Module) -> str:
-    """Class, library version, plain attributes, parameters and buffers of a module and all modules
-    in it, hashed.
+    """Hash of a module with the library version of each of its classes.
 
     Raises FeatureError for an attribute that has no text of its own, such as a lambda.
     """
-    digest = hashlib.sha256()
-    for path, part in module.named_modules():
-        kind = type(part)
-        if not _version(kind.__module__):
-            raise FeatureError(
-                f"a cache cannot be used for this module: the code of {kind.__qualname__} belongs to no installed package, so a change "
-                "of it would go unnoticed; give the module an attribute cache_key, a text that changes with its code and settings"
-            )
-        digest.update(f"{path}: {kind.__module__}.{kind.__qualname__} {_version(kind.__module__)}\n".encode())
-        for name, value in sorted(vars(part).items()):
-            if name not in _MODULES_OWN:
-                digest.update(f"{name} = {_text(value, f'{path}.{name}'.lstrip('.'))}\n".encode())
-        tensors = {**part._parameters, **part._buffers}  # not state_dict: a window is a buffer that it leaves out
-        for name, tensor in sorted(tensors.items()):
-            if tensor is not None:
-                content = tensor.detach().cpu().contiguous()
-                digest.update(f"{name} {content.dtype} {tuple(content.shape)}\n".encode())
-                digest.update(content.reshape(-1).view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
+    return module_digest(module, _code, _text)
+
+
+def _code(kind: type) -> str:
+    """The version of the package of a class; raises FeatureError if it is of none."""
+    version = _version(kind.__module__)
+    if not version:
+        raise FeatureError(
+            f"a cache cannot be used for this module: the code of {kind.__qualname__} belongs to no installed package, so a change "
+            "of it would go unnoticed; give the module an attribute cache_key, a text that changes with its code and settings"
+        )
+    return version
 
 
 def _version(module: str) -> str:

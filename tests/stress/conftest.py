@@ -1,4 +1,4 @@
-"""Stores and a card for the tests of cards."""
+"""Stores and a card for the tests of models and cards."""
 
 from pathlib import Path
 
@@ -12,6 +12,12 @@ from tests.building.kinds import build_kind
 from tests.stress.made import settings_of, store_predictions
 
 HOSTILE = "<script>document.title='owned'</script>"
+
+
+@pytest.fixture(scope="session")
+def store(kinds: dict[str | None, Path]) -> Store:
+    """24 clips of three labels in two conditions, six of them to evaluate."""
+    return Store.open(kinds["label"])
 
 
 @pytest.fixture(scope="session")

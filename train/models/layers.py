@@ -131,6 +131,8 @@ class Classifier(nn.Module):
     """Whether SpecAugment is applied."""
     L2: ClassVar[float]
     """Penalty on the squared weights of every convolution."""
+    labels: tuple[str, ...] | None = None
+    """What the classes are called, of a classifier that was loaded for `streamaug stress`."""
 
     def __init__(self, classes: int, width: Fraction) -> None:
         super().__init__()

@@ -1,0 +1,168 @@
+"""Each kind of model is opened, gives what it gives by hand, and is told from another one."""
+
+import pickle
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+from typing import Any
+
+import lightning
+import pytest
+import torch
+from torch import nn
+
+from streamaug.errors import ModelError
+from streamaug.stress.models import open_model
+from streamaug.stress.models.identity import object_digest
+from tests.stress.lightning_models import SmallLightning, WithHyperparameters
+from tests.stress.models import CLASSES, Small
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*torch.jit.*:DeprecationWarning")  # people have such files
+MODULE, LIGHTNING = "tests.stress.models", "tests.stress.lightning_models"
+BATCH = torch.randn((2, 800), generator=torch.Generator().manual_seed(3))
+
+
+def scores(model: str, **settings: Any) -> list[list[float]]:
+    with torch.inference_mode():
+        answer = open_model(model, device="cpu", **settings).answer(BATCH)
+    return torch.as_tensor(answer).tolist()
+
+
+@pytest.fixture(scope="module")
+def by_hand() -> list[list[float]]:
+    with torch.inference_mode():
+        return Small().eval()(BATCH).tolist()
+
+
+def export_onnx(model: nn.Module, path: Path, **settings: Any) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of the exporter that needs no further package
+        torch.onnx.export(model.eval(), (BATCH,), str(path), dynamo=False, input_names=["waveforms"], **settings)
+
+
+def save_checkpoint(model: lightning.LightningModule, path: Path) -> None:
+    trainer = lightning.Trainer(logger=False, enable_checkpointing=False, accelerator="cpu", enable_progress_bar=False)
+    trainer.strategy.connect(model)
+    trainer.save_checkpoint(path)
+
+
+@pytest.mark.parametrize("name", ["instance", "Small", "factory", "function", "as_array"])
+def test_what_is_imported_is_a_module_or_makes_one_or_is_a_function(name: str, by_hand: list[list[float]]) -> None:
+    assert scores(f"{MODULE}:{name}") == by_hand
+
+
+def test_a_torchscript_file_needs_no_code_of_the_model(tmp_path: Path, by_hand: list[list[float]]) -> None:
+    torch.jit.trace(Small().eval(), BATCH).save(tmp_path / "model.pt")
+    assert scores(str(tmp_path / "model.pt")) == by_hand
+
+
+def test_an_onnx_file_is_run_by_onnx_runtime(tmp_path: Path, by_hand: list[list[float]]) -> None:
+    export_onnx(Small(), tmp_path / "model.onnx", dynamic_axes={"waveforms": {0: "clips"}})
+    opened = open_model(str(tmp_path / "model.onnx"))
+    assert opened.identity.kind == "onnx"
+    assert torch.tensor(opened.answer(BATCH)).allclose(torch.tensor(by_hand), atol=1e-6)
+
+
+def test_an_onnx_file_for_batches_of_one_says_so(tmp_path: Path) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        torch.onnx.export(Small().eval(), (BATCH[:1],), str(tmp_path / "model.onnx"), dynamo=False)
+    opened = open_model(str(tmp_path / "model.onnx"))
+    assert opened.answer(BATCH[:1]).shape == (1, CLASSES)
+    with pytest.raises(ModelError, match=r"takes batches of 1, not of 2; export it with a dynamic first axis, or write --batch-size 1"):
+        opened.answer(BATCH)
+
+
+def test_a_lightning_checkpoint_is_loaded_by_its_class(tmp_path: Path, by_hand: list[list[float]]) -> None:
+    save_checkpoint(SmallLightning(CLASSES), tmp_path / "last.ckpt")
+    assert scores(str(tmp_path / "last.ckpt"), opener=f"{LIGHTNING}:SmallLightning") == by_hand
+    with pytest.raises(ModelError, match=r"ends in '.ckpt' does not say what opens it; add --class package.module:Class"):
+        open_model(str(tmp_path / "last.ckpt"))
+
+
+def test_a_checkpoint_that_holds_objects_is_refused(tmp_path: Path) -> None:
+    save_checkpoint(WithHyperparameters(CLASSES, subprocess.Popen), tmp_path / "last.ckpt")
+    with pytest.raises(ModelError, match=r"holds more than weights and plain values, and loading that could run any code"):
+        open_model(str(tmp_path / "last.ckpt"), opener=f"{LIGHTNING}:WithHyperparameters")
+
+
+def test_any_file_is_opened_by_a_function(tmp_path: Path, by_hand: list[list[float]]) -> None:
+    torch.save(Small().state_dict(), tmp_path / "weights.bin")
+    opened = open_model(str(tmp_path / "weights.bin"), opener=f"{MODULE}:from_weights", device="cpu")
+    assert opened.answer(BATCH).tolist() == by_hand
+    assert opened.identity.opened_by is not None
+    assert opened.identity.opened_by.startswith(f"{MODULE}:from_weights (")
+
+
+def test_a_pickle_is_not_executed(tmp_path: Path) -> None:
+    class Harmful:
+        def __reduce__(self) -> Any:
+            return Path.touch, (tmp_path / "executed",)
+
+    (tmp_path / "model.pt").write_bytes(pickle.dumps(Harmful()))
+    torch.save(Harmful(), tmp_path / "zipped.pt")
+    for name in ("model.pt", "zipped.pt"):
+        with pytest.raises(ModelError, match=r"is not a TorchScript file.* --class package.module:name"):
+            open_model(str(tmp_path / name))
+    assert not (tmp_path / "executed").exists()
+
+
+@pytest.mark.parametrize(
+    ("model", "message"),
+    [
+        ("nowhere.onnx", "no model 'nowhere.onnx': there is no such file; write package.module:name, a TorchScript file"),
+        ("nothing_here:model", "there is no module 'nothing_here'; run the command in the folder that has it"),
+        (f"{MODULE}:instanse", "there is no 'instanse'. Did you mean 'instance'?"),
+        (f"{MODULE}:NUMBER", "is of type int; name a torch.nn.Module"),
+        (f"{LIGHTNING}:SmallLightning", "does not make a model: TypeError"),
+    ],
+)
+def test_what_is_no_model_is_named_with_the_remedy(model: str, message: str) -> None:
+    with pytest.raises(ModelError) as raised:
+        open_model(model)
+    assert message in str(raised.value)
+
+
+def test_a_module_that_cannot_be_imported_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (tmp_path / "needs_something.py").write_text("import something_else")
+    (tmp_path / "raises_something.py").write_text("raise ValueError('too early')")
+    with pytest.raises(ModelError, match="needs_something needs the module 'something_else', which is not installed"):
+        open_model("needs_something:model")
+    with pytest.raises(ModelError, match="raises_something cannot be imported: ValueError: too early"):
+        open_model("raises_something:model")
+
+
+def test_a_model_is_told_from_one_with_other_weights_or_settings() -> None:
+    model, other = Small(), Small()
+    assert object_digest(model) == object_digest(other)
+    other.linear.bias.data[0] += 1
+    assert object_digest(model) != object_digest(other)
+    assert object_digest(nn.Dropout(0.1)) != object_digest(nn.Dropout(0.2))
+
+
+def test_a_function_is_told_by_its_code_and_by_the_models_that_it_uses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "path", list(sys.path))
+
+    def digest(name: str, bias: float, sign: str) -> str:
+        """Of a function in a file of its own, which uses a model of another file."""
+        folder = tmp_path / name
+        folder.mkdir()
+        (folder / "net.py").write_text(f"import torch\nnet = torch.nn.Linear(1, 1)\ntorch.nn.init.constant_(net.bias, {bias})\n")
+        (folder / "own.py").write_text(f"from net import net\n\n\ndef model(batch):\n    return {sign}net(batch)\n")
+        monkeypatch.syspath_prepend(folder)
+        for module in ("net", "own"):
+            monkeypatch.delitem(sys.modules, module, raising=False)
+        torch.manual_seed(0)
+        return open_model("own:model", device="cpu").identity.sha256
+
+    one = digest("one", 1.0, "+")
+    assert digest("same", 1.0, "+") == one
+    assert len({one, digest("other weights", 2.0, "+"), digest("other code", 1.0, "-")}) == 3
+
+
+def test_weights_that_nobody_loads_are_the_same_each_time() -> None:
+    one, two = (open_model(f"{MODULE}:unseeded").identity for _ in range(2))
+    assert one == two
