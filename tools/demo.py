@@ -8,38 +8,28 @@ Run the same command again to resume.
 
 import shutil
 import time
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
-import numpy as np
 import typer
 
 from streamaug.building.build import Built, build
 from streamaug.cli.console import ProgressBar, run, stdout
 from streamaug.files import write_whole
-from streamaug.pages.page import Picture, Section, Table, Text, page
 from streamaug.planning.open_plan import open_plan
 from streamaug.recipes import load_recipe
 from streamaug.store import Store
-from streamaug.streaming import Stream
+from tools.demo_page import Comparison, headline, result_table, write_page
 from tools.make_demo_scenes import make
-from train.figures import log_mel_pictures
-from train.finishing import ledger_table
-from train.paper.experiment_b import TABLE_3_RECIPES, experiment
-from train.paper.tables import Tables
+from train.paper.experiment_b import TABLE_3_RECIPES, experiment, row_name
+from train.predictions import read_predictions
 from train.results import paper_order
+from train.run_folder import PREDICTIONS
 
 SECONDS = 2.5
 STEPS = 800
 CYCLES = 1
 WIDTH = "1/16"
-
-_LEAD = (
-    "A classifier of acoustic scenes that is trained on original audio loses accuracy on coded audio. Trained on a mixture of coded "
-    "shards, with the same number of steps and without copying a file, it keeps much of that accuracy, except under codecs that cut the "
-    "band far lower than those of the mixture. These scenes are synthetic, so that everything runs in minutes; the paper uses recordings."
-)
 
 
 def scenes(folder: Path) -> Path:
@@ -63,38 +53,9 @@ def recipes(folder: Path, built: Built) -> list[Path]:
     return [first, own]
 
 
-def one_clip(store: Store, conditions: list[str]) -> tuple[str, Mapping[str, np.ndarray]]:
-    """A clip of the evaluation split, and its log-mel matrix in every condition."""
-    pictures = {}
-    for name in conditions:
-        batch = next(iter(Stream.evaluation(store, name, batch_size=1, features="static")))
-        pictures[name] = batch["static"][0].numpy()
-    return batch["clip_id"][0], pictures
-
-
 def skipped_conditions(built: Built) -> str:
     """Conditions that are missing from the result, with the reason; empty if there are none."""
     return " ".join(f"Left out: {name} ({reason})." for name, reason in built.skipped_conditions.items())
-
-
-def write_page(folder: Path, store: Store, built: Built, tables: Tables, rows: list[Path]) -> Path:
-    """Write index.html: table, heat map, ledgers and log-mel pictures."""
-    clip, pictures = one_clip(store, paper_order(built.conditions))
-    results: list[Text | Table | Picture] = [tables.main, Text(text=tables.summary)]
-    if built.skipped_conditions:
-        results.append(Text(text=skipped_conditions(built)))
-    results.append(Picture(png=tables.heat, alt="heat map of the accuracies"))
-    plans = [open_plan(load_recipe(row), store) for row in rows]
-    sections = [
-        Section(title="Accuracy by training row and evaluated condition", parts=results),
-        *(Section(title=f"Ledger of '{plan.recipe.title}': rows in an epoch", parts=[ledger_table(plan, store)]) for plan in plans),
-        Section(
-            title=f"Clip {clip} in every condition", parts=[Picture(png=log_mel_pictures(pictures), alt="log-mel matrices of one clip")]
-        ),
-    ]
-    path = folder / "index.html"
-    write_whole(path, page("streamaug: how coded audio affects a classifier, and how a mixture of shards helps", _LEAD, sections))
-    return path
 
 
 def main(
@@ -121,9 +82,17 @@ def main(
         "cache": folder / "features",
     }
     tables = experiment(rows, [0], None, folder / "runs", common, console, quiet=False)
-    index = write_page(folder, store, built, tables, rows)
-    console.print("", tables.main.markdown(), "", tables.summary, skipped_conditions(built), sep="\n")
-    console.print(f"report with figures: {index} ({time.monotonic() - begun:.0f} s)")
+    plan = open_plan(load_recipe(rows[1]), store)
+    compared = Comparison(
+        predictions=read_predictions(folder / "runs" / PREDICTIONS),
+        before=row_name(rows[0]),
+        after=row_name(rows[1]),
+        mixture=plan.conditions,
+        conditions=store.conditions,
+    )
+    index = write_page(folder, store, compared, tables, plan, rows[1], skipped_conditions(built))
+    console.print("", headline(compared), "", result_table(compared).markdown(), "", skipped_conditions(built), sep="\n")
+    console.print(f"the page, to see and to hear: {index} ({time.monotonic() - begun:.0f} s)")
 
 
 if __name__ == "__main__":

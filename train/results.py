@@ -8,7 +8,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from streamaug.condition_names import condition_order
-from streamaug.stress.bootstrap import AccuracyDifference, paired_difference
+from streamaug.stress.bootstrap import ENDS, AccuracyDifference, resampled_means
 from train.errors import RunError
 from train.predictions import by_clip, correct, in_order
 
@@ -104,12 +104,19 @@ def gain(predictions: pa.Table, row: str, over: str, conditions: Sequence[str]) 
     table = accuracies(predictions)
     relative = {name: 100 * (table.mean(row, name) / table.mean(over, name) - 1) for name in conditions}
     coded = [name for name in conditions if name != ORIGINAL]
-    differences = {}
+    clips, groups, _ = by_clip(predictions, row, conditions[0])
+    pairs = []
     for name in conditions:
-        (ids, groups, first), (others, _, second) = (by_clip(predictions, which, name) for which in (row, over))
-        if not np.array_equal(ids, others):
+        (ids, _, first), (others, _, second) = (by_clip(predictions, which, name) for which in (row, over))
+        if not np.array_equal(ids, others) or not np.array_equal(ids, clips):
             raise RunError(f"rows {row} and {over} were evaluated on different clips in {name}; run one of them again")
-        differences[name] = paired_difference(first, second, groups)
+        pairs.append(first - second)
+    gained = np.stack(pairs, 1)
+    ends = np.percentile(resampled_means(gained, groups), ENDS, axis=0).T.tolist()
+    differences = {
+        name: AccuracyDifference(mean=mean, low=low, high=high)
+        for name, mean, (low, high) in zip(conditions, gained.mean(0).tolist(), ends, strict=True)
+    }
     return Gain(
         row=row,
         over=over,
@@ -118,6 +125,12 @@ def gain(predictions: pa.Table, row: str, over: str, conditions: Sequence[str]) 
         smallest_share=100 * min((table.mean(row, name) for name in coded), default=float("nan")) / table.mean(row, ORIGINAL),
         differences=differences,
     )
+
+
+def chance_of(predictions: pa.Table) -> float:
+    """Accuracy of always answering the most frequent class."""
+    counts: list[int] = pc.value_counts(predictions["label"]).field("counts").to_pylist()
+    return max(counts) / len(predictions)
 
 
 def confusion(predictions: pa.Table, labels: Sequence[str], condition: str) -> np.ndarray:

@@ -4,9 +4,9 @@
     python -m train.run --resume FOLDER
 
 The folder gets run.yaml and recipe.yaml (the settings), versions.json, model.safetensors,
-predictions.parquet, table.csv, table.md, heatmap.png, curves.png, ledger.csv, the logs (CSV and
-TensorBoard) and report.html. During training it also has position.safetensors, from which a stopped
-run resumes.
+predictions.parquet, table.csv, table.md, by_condition.png, mixture.png, curves.png, ledger.csv, the
+logs (CSV and TensorBoard) and report.html. During training it also has position.safetensors, from
+which a stopped run resumes.
 """
 
 import logging

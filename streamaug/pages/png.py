@@ -4,11 +4,9 @@ import io
 
 from matplotlib.figure import Figure
 
-WIDTH = 5.5
-"""Inches. With 125 pixels each a picture has 690, and letters of 10 points are 10 pixels high where
-a screen shows it 390 wide."""
-
-_DPI = 125
+WIDTH, DPI = 5.5, 125
+"""Inches, and pixels per inch: a picture has 690, and letters of 10 points are 10 pixels high where a
+screen shows it 390 wide."""
 
 
 def new_figure(height: float, width: float = WIDTH) -> Figure:
@@ -18,7 +16,7 @@ def new_figure(height: float, width: float = WIDTH) -> Figure:
         height: In inches.
         width: In inches.
     """
-    return Figure(figsize=(width, height), dpi=_DPI, layout="constrained")
+    return Figure(figsize=(width, height), dpi=DPI, layout="constrained")
 
 
 def png_of(figure: Figure) -> bytes:

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from streamaug.codecs.base import Audio
-from streamaug.pages.png import png_of
+from streamaug.pages.png import DPI, WIDTH, png_of
 
 FLOOR, TOP = -100.0, -10.0
 """Ends of the colour scale in dB. 0 dB is a sine at full scale; 16 bits have no detail below the
@@ -17,7 +17,6 @@ LOUDER = 40.0
 
 _WINDOW_S = 0.025
 _BLOCK = 1 << 10
-_WIDTH, _ROW, _FONT = 3.5, 1.6, 8
 
 
 def spectrogram(samples: np.ndarray, rate: int, *, most: int = 2_000) -> np.ndarray:
@@ -86,16 +85,19 @@ def difference_of(first: Audio, second: Audio, title: str) -> bytes:
 
 
 def _draw(levels: Mapping[str, np.ndarray], like: Audio, *, cmap: str, low: float, high: float, label: str) -> bytes:
-    figure = Figure(figsize=(_WIDTH, 0.4 + _ROW * len(levels)), layout="constrained", dpi=200)
-    panels = figure.subplots(len(levels), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
+    count = len(levels)
+    # One alone is shown beside others, half as wide as it is drawn; several have a page's width.
+    width, height, dpi, font = (3.5, 2.0, 200, 8) if count == 1 else (WIDTH, 0.5 + 1.25 * count, DPI, 10)
+    figure = Figure(figsize=(width, height), layout="constrained", dpi=dpi)
+    panels = figure.subplots(count, 1, sharex=True, sharey=True, squeeze=False)[:, 0]
     seconds, kilohertz = like.samples.shape[-1] / like.rate, like.rate / 2_000
     for axes, (title, shown) in zip(panels, levels.items(), strict=True):
         image = axes.imshow(shown, origin="lower", aspect="auto", extent=(0, seconds, 0, kilohertz), cmap=cmap, vmin=low, vmax=high)
-        axes.set_title(title, fontsize=_FONT)
-        axes.tick_params(labelsize=_FONT)
-    figure.supylabel("kHz", fontsize=_FONT)
-    panels[-1].set_xlabel("seconds", fontsize=_FONT)
-    bar = figure.colorbar(image, ax=list(panels), aspect=25)
-    bar.ax.tick_params(labelsize=_FONT)
-    bar.set_label(label, fontsize=_FONT)
+        axes.set_title(title, fontsize=font)
+        axes.tick_params(labelsize=font)
+    figure.supylabel("kHz", fontsize=font)
+    panels[-1].set_xlabel("seconds", fontsize=font)
+    bar = figure.colorbar(image, ax=list(panels), aspect=20 * height)
+    bar.ax.tick_params(labelsize=font)
+    bar.set_label(label, fontsize=font)
     return png_of(figure)

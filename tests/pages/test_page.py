@@ -94,6 +94,11 @@ def test_header_cells_name_columns_and_rows() -> None:
     assert [cell["scope"] for cell in found.every("th")] == ["col", "col", "row"] * 2
 
 
+def test_a_long_name_of_a_column_may_go_on_in_the_next_line() -> None:
+    shown = page("a", "b", [Section(title="c", parts=[Table(header=["condition", "metro_station_&"], rows=[])])])
+    assert '<th scope="col">metro_<wbr>station_<wbr>&amp;</th>' in shown
+
+
 def test_a_folded_section_shows_its_heading_alone() -> None:
     folded = page("a", "b", [Section(title="ledger", parts=[Text(text="rows")], folded=True)])
     assert re.search(r"<details><summary><h2>ledger</h2></summary>\s*<p>rows</p>\s*</details>", folded)

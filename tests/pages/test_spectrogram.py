@@ -80,6 +80,7 @@ def test_a_difference_is_white_where_nothing_changed_and_darker_where_something_
 
 def test_pictures_are_under_each_other_and_narrow_enough_for_a_telephone() -> None:
     sound = Audio(samples=noise(), rate=RATE)
-    one, three = (imread(io.BytesIO(picture_of({str(number): sound for number in range(count)}))) for count in (1, 3))
-    assert one.shape[1] == three.shape[1] <= 700
-    assert three.shape[0] > 2 * one.shape[0]
+    one, two, four = (imread(io.BytesIO(picture_of({str(number): sound for number in range(count)}))) for count in (1, 2, 4))
+    assert two.shape[1] == four.shape[1] <= 700
+    assert one.shape[1] <= 700
+    assert four.shape[0] > 1.7 * two.shape[0]

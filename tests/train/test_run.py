@@ -2,6 +2,9 @@
 before it starts.
 """
 
+import base64
+import csv
+import io
 import json
 import re
 from concurrent.futures import ThreadPoolExecutor
@@ -20,6 +23,7 @@ from streamaug.errors import RecipeError, StoreError
 from streamaug.store import Store
 from streamaug.streaming import Stream
 from streamaug.testing import replace_tables
+from tests.browser import check_page
 from tests.train.conftest import RATE
 from tests.train.runs import config_of
 from train.checkpoint import load_model
@@ -28,7 +32,7 @@ from train.errors import DivergedError, RunError
 from train.evaluate import probabilities_of
 from train.finishing import finish_run
 from train.module import Training
-from train.predictions import read_predictions
+from train.predictions import correct, read_predictions
 from train.preparing import prepare, rows_per_step
 from train.resume import SafetensorsIO
 from train.run import fit, run_training
@@ -74,8 +78,8 @@ def test_the_checkpoint_gives_the_predictions_that_were_saved(finished):
 def test_the_folder_holds_what_the_run_was_and_what_came_of_it(finished):
     names = {path.name for path in finished.run.iterdir()}
     assert names == {
-        "run.yaml", "recipe.yaml", "versions.json", "model.safetensors", "predictions.parquet", "table.csv", "table.md", "heatmap.png",
-        "curves.png", "ledger.csv", "log", "tensorboard", "report.html",
+        "run.yaml", "recipe.yaml", "versions.json", "model.safetensors", "predictions.parquet", "table.csv", "table.md",
+        "by_condition.png", "mixture.png", "curves.png", "ledger.csv", "log", "tensorboard", "report.html",
     }  # fmt: skip
     written = read_config(finished.run / "run.yaml")
     assert written == finished.model_copy(update={"snapshot": Store.open(finished.store).snapshot})
@@ -87,8 +91,48 @@ def test_the_folder_holds_what_the_run_was_and_what_came_of_it(finished):
 def test_the_report_is_one_file_that_asks_for_nothing_else(finished):
     report = (finished.run / "report.html").read_text()
     assert not re.search(r'(src|href)="(?!data:)', report)
-    assert report.count("data:image/png;base64,") in (3, 4)  # heat map, curves, and matrices under the best and the worst condition
     assert "confusion matrix under" in report
+
+
+def test_the_report_begins_with_what_came_out(finished):
+    report, predictions = (finished.run / "report.html").read_text(), read_predictions(finished.run / "predictions.parquet")
+    right = correct(predictions).reshape(3, 24).mean(1)
+    lead = re.search(r'<p class="lead">(.*?)</p>', report)[1]
+    assert lead.startswith(
+        f"Accuracy: {100 * right[0]:.0f} % on original clips, {100 * right[1:].mean():.0f} % on coded ones on average, from"
+    )
+    assert lead.endswith("Guessing gives 33 %.")
+
+
+def test_the_table_has_a_line_for_each_condition_with_its_interval(finished):
+    with (finished.run / "table.csv").open() as file:
+        lines = list(csv.DictReader(file))
+    predictions = read_predictions(finished.run / "predictions.parquet")
+    assert [line["condition"] for line in lines] == ["original", "mp3_64", "opus_32"]
+    assert [line["in training"] for line in lines] == ["original", "seen", "unseen codec"]
+    for line, right in zip(lines, correct(predictions).reshape(3, 24).mean(1), strict=True):
+        assert line["accuracy"] == f"{right:.3f}"
+        low, high = map(float, line["95 % interval"].split(" to "))
+        assert low <= float(line["accuracy"]) <= high
+
+
+def test_the_report_has_a_clip_to_hear_in_each_kind_of_coding_with_the_models_answers(finished):
+    report, store = (finished.run / "report.html").read_text(), Store.open(finished.store)
+    clip_id = re.search(r"Clip (\S+) to hear", report)[1]
+    sounds = re.findall(r'<audio controls preload="none" aria-label="(.*?)" src="data:audio/flac;base64,(.*?)">', report)
+    assert [caption.split(":")[0] for caption, _ in sounds] == ["original", "mp3_64", "original", "opus_32"]
+    for (caption, sound), name in zip(sounds, ["original", "mp3_64", "original", "opus_32"], strict=True):
+        heard, _ = soundfile.read(io.BytesIO(base64.b64decode(sound)), dtype="float32")
+        assert np.abs(heard - store.read(name, clip_id).samples).max() <= 0.5 / 32_768
+        assert re.fullmatch(rf"{name}: (hiss|hum|tick) \((right|wrong), \d+ % sure\)", caption)
+
+
+def test_the_report_can_be_looked_at(browser, finished):
+    check_page(browser, finished.run / "report.html", ready=unfolded)
+
+
+def unfolded(shown):
+    shown.evaluate("document.querySelectorAll('details').forEach(each => each.open = true)")
 
 
 def test_a_folder_in_use_is_refused_and_keeps_what_it_holds(finished):

@@ -117,12 +117,13 @@ def test_the_report_says_map_and_what_guessing_gives(finished):
     assert "Guessing gives 0.500" in report
     assert "confusion" not in report
     assert not re.search(r'(src|href)="(?!data:)', report)
-    header, values, *_ = (finished.run / "table.csv").read_text().splitlines()
-    assert header == ",original,mp3_64"
-    assert float(values.split(",")[1]) > 0.65
+    header, *lines = (finished.run / "table.csv").read_text().splitlines()
+    assert header == "condition,mean average precision,in training"
+    assert [line.split(",")[::2] for line in lines] == [["original", "original"], ["mp3_64", "seen"]]
+    assert float(lines[0].split(",")[1]) > 0.65
     ledger = (finished.run / "ledger.csv").read_text()
     assert ledger == "condition,-,hiss,hum,tick,all\noriginal,9,36,36,36,72\nmp3_64,9,36,36,36,72\n"
-    assert (finished.run / "heatmap.png").exists()
+    assert (finished.run / "by_condition.png").exists()
 
 
 def test_views_of_clips_with_several_labels_are_trained_on(sums, tmp_path):

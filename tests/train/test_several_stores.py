@@ -66,7 +66,7 @@ def test_each_condition_of_each_store_is_evaluated_on_the_clips_of_its_store(con
         assert chosen["clip_id"].to_pylist() == own["clip_id"].to_pylist()
         assert chosen["group"].to_pylist() == [f"{condition.partition(':')[0]}:{group}" for group in own["group"].to_pylist()]
     assert set(predictions["label"].to_pylist()) == {"hiss", "hum", "tick"}
-    assert (config.run / "table.csv").read_text().splitlines()[0] == "," + ",".join(conditions)
+    assert [line.split(",")[0] for line in (config.run / "table.csv").read_text().splitlines()] == ["condition", *conditions]
     assert (config.run / "ledger.csv").read_text().startswith("condition,hiss,hum,tick,all\nrooms:original,6,6,0,12\n")
 
 

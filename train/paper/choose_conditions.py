@@ -181,9 +181,8 @@ def main(
         + (f", of which the store has {', '.join(available)}." if len(available) < len(PAPER) else ".")
         + (f" Left out because they lack clips: {', '.join(sorted(set(candidates) - set(names)))}." if set(candidates) - set(names) else "")
     )
-    between = Table(
-        header=["", *names], rows=[[name, *(f"{value:.4f}" for value in line)] for name, line in zip(names, distances.between, strict=True)]
-    )
+    lines = [[name, *(f"{value:.4f}" for value in line)] for name, line in zip(names, distances.between, strict=True)]
+    between = Table(header=["condition", *names], rows=lines)
     classes = Table(
         header=["class", *names],
         rows=[[label, *(f"{value:.4f}" for value in line)] for label, line in zip(distances.labels, distances.by_class, strict=True)],

@@ -31,7 +31,7 @@ from streamaug.store import Store
 from train.config import RunConfig, settings, validated
 from train.errors import RunError
 from train.figures import learning_curves
-from train.paper.tables import Row, Tables, write_rows, write_tables
+from train.paper.tables import INTERVALS, PAPER, Row, Tables, write_rows, write_tables
 from train.predictions import read_predictions, write_predictions
 from train.results import TABLE_3, paper_order
 from train.run import run_training
@@ -214,20 +214,18 @@ def _lead(store: Store, seeds: Sequence[int], folds: Sequence[str | None], colum
 
 def _report(lead: str, tables: Tables, curves: bytes) -> str:
     sections = [
-        Section(title="Table 3", parts=[tables.main, Text(text=tables.summary), Picture(png=tables.heat, alt="accuracies as a heat map")]),
-        *(
-            [
-                Section(
-                    title="Confidence intervals of the differences",
-                    parts=[
-                        Text(text="95 % intervals of a paired bootstrap over groups of clips; a star marks intervals that exclude zero."),
-                        tables.significance,
-                    ],
-                )
-            ]
-            if tables.significance is not None
-            else []
+        Section(
+            title="Accuracy by condition",
+            parts=[Text(text=lead), Picture(png=tables.chart, alt="the first and the last row of the table as a chart"), tables.main],
         ),
+        Section(title="Experiment rows", parts=[tables.rows]),
+    ]
+    if tables.significance is not None:
+        sections.append(Section(title="Differences between rows", parts=[Text(text=f"{INTERVALS}."), tables.significance]))
+        sections.append(Section(title="All rows", parts=[Picture(png=tables.heat, alt="accuracies as a heat map")]))
+    if tables.paper is not None:
+        sections.append(Section(title="The paper", parts=[Text(text=f"{PAPER}."), tables.paper]))
+    sections += [
         Section(title="Training", parts=[Picture(png=curves, alt="loss and learning rate by step, first seed")]),
         Section(
             title="How to repeat this experiment",
@@ -237,7 +235,7 @@ def _report(lead: str, tables: Tables, curves: bytes) -> str:
             ],
         ),
     ]
-    return page("Experiment B", lead, sections)
+    return page("Experiment B: training on mixtures of conditions", tables.summary or lead, sections)
 
 
 def main(

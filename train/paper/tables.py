@@ -5,7 +5,7 @@ without a model
 """
 
 import csv
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Annotated
@@ -19,6 +19,7 @@ from streamaug.cli.console import stdout
 from streamaug.files import write_whole
 from streamaug.pages.page import Table
 from streamaug.recipes.familiarity import familiarity
+from train.charts import accuracy_chart, accuracy_series
 from train.errors import RunError
 from train.figures import accuracy_map
 from train.predictions import read_predictions
@@ -28,6 +29,12 @@ BASE = "2"
 """Row that the paper measures gains over, with any suffix such as `2_without_spectrum_correction`.
 Default: the first row.
 """
+
+PAPER = (
+    "The same rows in the paper (Rao and Peters, On the Effect of Coding Artifacts on Acoustic Scene Classification, DCASE 2021), "
+    "trained and evaluated on recordings, TAU Urban Acoustic Scenes 2020 Mobile"
+)
+INTERVALS = "Differences in accuracy, with 95 % intervals of a paired bootstrap over groups of clips (* excludes zero)"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,35 +94,50 @@ def _figure(mean: float, spread: float) -> str:
     return f"{mean:.3f}" if np.isnan(spread) else f"{mean:.3f} ± {spread:.3f}"
 
 
-def main_table(table: Accuracies, rows: Sequence[Row], compared: Gain | None) -> Table:
-    """Rows x conditions: mean and standard deviation over seeds, and below each row the paper's, if
-    it has that row.
+def rows_table(rows: Sequence[Row]) -> Table:
+    """What each experiment row is trained on, and for how long."""
+    cells = [[row.name, row.title, str(row.clips), str(row.steps)] for row in rows]
+    return Table(header=["row", "trained on", "clips per epoch", "steps"], rows=cells)
+
+
+def column_of(row: str) -> str:
+    """What an experiment row is called at the head of a column.
+
+    >>> column_of("6"), column_of("views")
+    ('row 6', 'views')
     """
-    paper = paper_accuracies()
-    lines = []
-    for number, row in enumerate(rows):
-        cells = [_figure(mean, spread) for mean, spread in zip(table.means[number], table.spreads[number], strict=True)]
-        lines.append([row.name, row.title, str(row.clips), str(row.steps), *cells])
-        if row.name in paper:
-            lines.append(
-                ["", "the paper, on TAU 2020 Mobile", "", "", *(_or_nothing(paper[row.name].get(name), ".3f") for name in table.conditions)]
-            )
-    if compared is not None:
-        changes = [_or_nothing(compared.relative.get(name), "+.1f") for name in table.conditions]
-        lines.append([f"{compared.row} over {compared.over}", "relative change, %", "", "", *changes])
-        if compared.row in paper and compared.over in paper:
-            theirs = paper_changes(compared)
-            lines.append(
-                ["", "the paper, relative change, %", "", "", *(_or_nothing(theirs.get(name), "+.1f") for name in table.conditions)]
-            )
+    return f"row {row}" if row[:1].isdigit() else row
+
+
+def main_table(table: Accuracies, rows: Sequence[Row], compared: Gain | None) -> Table:
+    """Conditions x rows: mean and standard deviation over seeds."""
     last = rows[-1]
-    seen = [familiarity(name, last.conditions) for name in table.conditions]
-    lines.append(["", f"compared with the training of row {last.name}", "", "", *seen])
-    return Table(header=["row", "trained on", "clips per epoch", "steps", *table.conditions], rows=lines)
+    header = ["condition", *(column_of(row.name) for row in rows)]
+    if compared is not None:
+        header.append(_over(compared))
+    lines = []
+    for column, condition in enumerate(table.conditions):
+        cells = [_figure(table.means[number, column], table.spreads[number, column]) for number in range(len(rows))]
+        changes = [] if compared is None else [f"{compared.relative[condition]:+.1f}"]
+        lines.append([condition, *cells, *changes, familiarity(condition, last.conditions)])
+    return Table(header=[*header, f"in training of {column_of(last.name)}"], rows=lines)
 
 
-def _or_nothing(value: float | None, form: str) -> str:
-    return "" if value is None else format(value, form)
+def paper_table(table: Accuracies, compared: Gain | None) -> Table | None:
+    """What the paper has of these rows and conditions; None if it has none of them."""
+    paper = paper_accuracies()
+    rows = [row for row in table.rows if row in paper]
+    conditions = [name for name in table.conditions if name in TABLE_3]
+    if not rows or not conditions:
+        return None
+    theirs = paper_changes(compared) if compared is not None and {compared.row, compared.over} <= set(rows) else {}
+    lines = [[name, *(f"{paper[row][name]:.3f}" for row in rows), *([f"{theirs[name]:+.1f}"] if theirs else [])] for name in conditions]
+    header = ["condition", *map(column_of, rows)]
+    return Table(header=[*header, *([_over(compared)] if compared is not None and theirs else [])], rows=lines)
+
+
+def _over(compared: Gain) -> str:
+    return f"{compared.row} over {compared.over}, %"
 
 
 def paper_changes(compared: Gain) -> dict[str, float]:
@@ -127,14 +149,11 @@ def paper_changes(compared: Gain) -> dict[str, float]:
 def significance_table(gains: Sequence[Gain], conditions: Sequence[str]) -> Table:
     """Differences in accuracy with their 95 % intervals; a star marks intervals that exclude zero."""
     rows = []
-    for compared in gains:
-        cells = []
-        for name in conditions:
-            difference = compared.differences[name]
-            star = " *" if difference.is_significant else ""
-            cells.append(f"{difference.mean:+.3f} [{difference.low:+.3f}, {difference.high:+.3f}]{star}")
-        rows.append([f"{compared.row} - {compared.over}", *cells])
-    return Table(header=["difference", *conditions], rows=rows)
+    for name in conditions:
+        differences = [compared.differences[name] for compared in gains]
+        cells = [f"{each.mean:+.3f} [{each.low:+.3f}, {each.high:+.3f}]{' *' if each.is_significant else ''}" for each in differences]
+        rows.append([name, *cells])
+    return Table(header=["condition", *(f"{compared.row} - {compared.over}" for compared in gains)], rows=rows)
 
 
 def summary(compared: Gain) -> str:
@@ -156,21 +175,35 @@ def summary(compared: Gain) -> str:
 
 @dataclass(frozen=True, kw_only=True)
 class Tables:
-    """All tables of an experiment; differences are those of every other row to the base row, the
-    last row's last.
+    """All tables of an experiment.
+
+    Args:
+        table: Accuracies of all rows, seeds and conditions.
+        rows: What each row is.
+        main: Accuracies by condition.
+        paper: The same in the paper; None if it has none of the rows.
+        significance: Differences of every other row to the base row, the last row's last; None for
+            a single row.
+        summary: The paper's summary for these rows; empty if it does not apply.
+        heat: Heat map of the accuracies.
+        chart: The base row and the last row by condition, with intervals.
     """
 
     table: Accuracies
+    rows: Table
     main: Table
+    paper: Table | None
     significance: Table | None
     summary: str
     heat: bytes
+    chart: bytes
 
     def markdown(self) -> str:
-        parts = [self.main.markdown(), self.summary]
+        parts = [self.rows.markdown(), self.main.markdown(), self.summary]
+        if self.paper is not None:
+            parts += [f"{PAPER}:", self.paper.markdown()]
         if self.significance is not None:
-            parts.append("Differences in accuracy, with 95 % intervals of a paired bootstrap over groups of clips (* excludes zero):")
-            parts.append(self.significance.markdown())
+            parts += [f"{INTERVALS}:", self.significance.markdown()]
         return "\n\n".join(part for part in parts if part) + "\n"
 
 
@@ -183,20 +216,24 @@ def make_tables(predictions: pa.Table, rows: Sequence[Row]) -> Tables:
         )
     base = next((row for row in table.rows if row.split("_")[0] == BASE), table.rows[0])
     gains = [gain(predictions, row, base, table.conditions) for row in table.rows if row != base]
+    last = gains[-1] if gains else None
     of_paper = [name for name in TABLE_3 if name in table.conditions]
-    headline = gain(predictions, gains[-1].row, base, of_paper) if gains and ORIGINAL in of_paper and len(of_paper) > 1 else None
-    titles: Mapping[str, str] = {row.name: f"{row.name}: {row.title}" for row in rows}
+    headline = gain(predictions, last.row, base, of_paper) if last and ORIGINAL in of_paper and len(of_paper) > 1 else None
+    drawn = [accuracy_series(predictions, row, table.conditions, column_of(row)) for row in ([base, last.row] if last else [base])]
     return Tables(
         table=table,
-        main=main_table(table, rows, gains[-1] if gains else None),
+        rows=rows_table(rows),
+        main=main_table(table, rows, last),
+        paper=paper_table(table, last),
         significance=significance_table(gains, table.conditions) if gains else None,
         summary=summary(headline) if headline is not None else "",
-        heat=accuracy_map(table, titles),
+        heat=accuracy_map(table, {row.name: column_of(row.name) for row in rows}),
+        chart=accuracy_chart(predictions, table.conditions, drawn),
     )
 
 
 def write_tables(folder: Path) -> Tables:
-    """Write table3.csv, table3.md, significance.csv and heatmap.png from a folder's
+    """Write table3.csv, table3.md, significance.csv, heatmap.png and by_condition.png from a folder's
     predictions.parquet and rows.csv.
 
     Raises:
@@ -208,6 +245,7 @@ def write_tables(folder: Path) -> Tables:
     if tables.significance is not None:
         write_whole(folder / "significance.csv", tables.significance.csv())
     write_whole(folder / "heatmap.png", tables.heat)
+    write_whole(folder / "by_condition.png", tables.chart)
     return tables
 
 

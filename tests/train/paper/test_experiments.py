@@ -43,7 +43,8 @@ def test_experiment_b_writes_the_table_of_all_rows_and_seeds_and_does_no_run_twi
     out, console = tmp_path / "out", Console(quiet=True)
     made = experiment_b.experiment(recipes, [0, 1], None, out, common(store), console)
     assert made.table.values.shape == (2, 2, 3)
-    assert [row[0] for row in made.main.rows if row[0]] == ["1", "3", "3 over 1"]
+    assert made.main.header == ["condition", "row 1", "row 3", "3 over 1, %", "in training of row 3"]
+    assert [row[0] for row in made.main.rows] == NAMES
     predictions = read_predictions(out / "predictions.parquet")
     assert len(predictions) == 2 * 2 * 3 * 24
     with (out / "rows.csv").open() as file:

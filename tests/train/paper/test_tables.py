@@ -25,11 +25,11 @@ def papers_predictions():
 
 def test_the_papers_predictions_give_the_papers_table_and_summary():
     made = make_tables(papers_predictions(), ROWS)
-    lines = {(line[0], line[1]): line[4:] for line in made.main.rows}
-    assert made.main.header[4:] == list(TABLE_3)
-    assert lines["7", ROWS[1].title] == ["0.720", "0.670", "0.685", "0.598", "0.685", "0.690", "0.650", "0.589"]
-    assert lines["7 over 2", "relative change, %"] == ["-0.1", "+20.1", "+11.4", "+98.7", "+19.5", "+10.9", "+1.9", "+6.1"]
-    assert lines["", "compared with the training of row 7"] == [
+    columns = dict(zip(made.main.header, zip(*made.main.rows, strict=True), strict=True))
+    assert columns["condition"] == TABLE_3
+    assert columns["row 7"] == ("0.720", "0.670", "0.685", "0.598", "0.685", "0.690", "0.650", "0.589")
+    assert columns["7 over 2, %"] == ("-0.1", "+20.1", "+11.4", "+98.7", "+19.5", "+10.9", "+1.9", "+6.1")
+    assert columns["in training of row 7"] == (
         "original",
         "seen",
         "seen",
@@ -38,7 +38,10 @@ def test_the_papers_predictions_give_the_papers_table_and_summary():
         "unseen bitrate",
         "unseen codec",
         "unseen codec",
-    ]
+    )
+    assert made.paper.header == made.main.header[:-1]
+    assert made.paper.rows == [line[:-1] for line in made.main.rows]
+    assert made.rows.rows[0] == ["2", "original", "13962", "437"]
     assert made.summary == (
         "Row 7 gains 24.1 % over row 2 on average over the coded conditions of Table 3, and keeps at least 81.8 % of its accuracy on the "
         "original in each of them. In the paper: 24.1 %, 81.8 %."
@@ -51,13 +54,16 @@ def test_the_tables_of_a_folder_can_be_made_again_without_a_model(tmp_path):
     assert read_rows(tmp_path / "rows.csv") == ROWS
     made = write_tables(tmp_path)
     assert (tmp_path / "table3.csv").read_text() == made.main.csv()
-    assert (tmp_path / "heatmap.png").read_bytes().startswith(b"\x89PNG")
+    assert made.significance.csv() == (tmp_path / "significance.csv").read_text()
+    for name in ("heatmap.png", "by_condition.png"):
+        assert (tmp_path / name).read_bytes().startswith(b"\x89PNG")
 
 
 def test_one_row_needs_no_comparison():
     made = make_tables(predictions({("1", 0, "original"): [1, 0, 1, 1]}), (row("1", "original"),))
     assert made.significance is None
-    assert made.main.rows[0][4:] == ["0.750"]
+    assert made.main.header == ["condition", "row 1", "in training of row 1"]
+    assert made.main.rows == [["original", "0.750", "original"]]
 
 
 def test_without_the_papers_coded_conditions_there_is_no_summary_of_them():
