@@ -20,11 +20,13 @@ PIP_LINES = {
     "safetensors": "pip install 'streamaug[train]'",
     "scipy": "pip install 'streamaug[augmentation]'",
     "smbclient": "pip install smbprotocol",
+    "starlette": "pip install 'streamaug[explore]'",
     "statsmodels": "pip install 'streamaug[train]'",
     "tensorboard": "pip install 'streamaug[train]'",
     "torch": "pip install torch",
     "torchaudio": "pip install torchaudio",
     "torchmetrics": "pip install 'streamaug[train]'",
+    "uvicorn": "pip install 'streamaug[explore]'",
 }
 """For each package that may be absent: the command that installs it."""
 

@@ -37,6 +37,22 @@ def test_a_fault_is_found(browser: Browser, tmp_path: Path, content: str, found:
         check_page(browser, written(tmp_path, content))
 
 
+def test_an_error_that_is_expected_must_come(browser: Browser, tmp_path: Path) -> None:
+    page = written(tmp_path, "<script>console.error('status of 404')</script>")
+    with open_page(browser, page, expected="status of 404"):
+        pass
+    with (
+        pytest.raises(AssertionError, match="status of 404"),
+        open_page(browser, page, expected="status of 500"),
+    ):
+        pass
+    with (
+        pytest.raises(AssertionError, match="no error with"),
+        open_page(browser, written(tmp_path, "<p>text</p>"), expected="status of 404"),
+    ):
+        pass
+
+
 def test_a_page_is_looked_at_when_it_is_ready(browser: Browser, tmp_path: Path) -> None:
     late = "<script>setTimeout(() => document.querySelector('main').append(document.createElement('input')), 50)</script>"
     with pytest.raises(AssertionError, match="label"):

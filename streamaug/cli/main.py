@@ -14,6 +14,7 @@ from streamaug.cli.compare import compare
 from streamaug.cli.console import begin, run
 from streamaug.cli.diff import diff
 from streamaug.cli.doctor import doctor
+from streamaug.cli.explore import explore
 from streamaug.cli.info import info
 from streamaug.cli.log import log
 from streamaug.cli.plan import plan
@@ -56,6 +57,7 @@ app.command()(compact)
 app.command()(compare)
 app.command()(diff)
 app.command()(doctor)
+app.command()(explore)
 app.command()(info)
 app.command()(log)
 app.command()(plan)

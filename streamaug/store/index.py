@@ -122,10 +122,20 @@ class Index:
         except (pa.ArrowException, ValueError) as error:
             raise CorruptError(f"{where}: not readable as an index: {error}; {_REMEDY}") from error
         index = cls(meta=meta, table=table)
-        index._check(where, distinct)
+        index.check(where, distinct)
         return index
 
-    def _check(self, where: str, distinct: Iterable[pa.ChunkedArray]) -> None:
+    def check(self, where: str, distinct: Iterable[pa.ChunkedArray] = ()) -> None:
+        """Refuse rows that contradict the footer or each other.
+
+        Args:
+            where: Names the file in errors.
+            distinct: As for `from_table`.
+
+        Raises:
+            CorruptError: A row is wrong, or a clip is there twice.
+        """
+
         def refuse(wrong: np.ndarray, problem: str) -> None:
             if wrong.any():
                 row = int(np.argmax(wrong))

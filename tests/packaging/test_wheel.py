@@ -12,6 +12,7 @@ from packaging.requirements import Requirement
 from packaging.version import Version
 
 import streamaug
+from streamaug.explore.page import SCRIPTS, STYLES, WAVESURFER_LICENCE
 from tests.packaging.conftest import ROOT
 
 
@@ -29,6 +30,7 @@ def test_the_wheel_holds_the_package_its_types_and_settings_and_nothing_else(whe
         settings = archive.read("streamaug/codecs/paper.yaml").decode()
     assert {name.partition("/")[0] for name in names} == {"streamaug", f"streamaug-{streamaug.__version__}.dist-info"}
     assert {"streamaug/py.typed", "streamaug/pages/page.html.jinja"} <= names
+    assert {f"streamaug/explore/static/{name}" for name in (*SCRIPTS, *STYLES, WAVESURFER_LICENCE)} <= names
     assert links == []
     assert settings == (ROOT / "shards" / "paper.yaml").read_text()
 
@@ -39,7 +41,7 @@ def test_the_metadata_names_the_project_its_pages_and_its_extras(wheel: Path) ->
     pages = dict(text.split(", ") for text in metadata.get_all("Project-URL", []))
     assert set(pages) == {"Homepage", "Documentation", "Source", "Issues", "Changelog"}
     assert "Typing :: Typed" in metadata.get_all("Classifier", [])
-    assert {"s3", "cluster", "augmentation", "train", "dev"} <= set(metadata.get_all("Provides-Extra", []))
+    assert {"s3", "cluster", "augmentation", "explore", "train", "dev"} <= set(metadata.get_all("Provides-Extra", []))
     assert metadata["Version"] == streamaug.__version__ == version("streamaug")
 
 

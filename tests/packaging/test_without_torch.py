@@ -40,6 +40,7 @@ def test_the_environment_really_lacks_it(python_without_torch: Path, tmp_path: P
         (("verify", "store", "--decode"), "opus_32"),
         (("plan", "recipe.yaml", "store"), "96"),
         (("diff", "recipe.yaml", "recipe.yaml", "store"), "96"),
+        (("explore", "store", "--export", "page", "--clips", "1"), "written: page/index.html"),
         (("recipe", "show", "recipe.yaml"), "hash"),
         (("recipe", "schema"), "mixture"),
         (("--version",), "streamaug "),

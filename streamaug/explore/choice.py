@@ -1,0 +1,85 @@
+"""Choose a few clips that show what a store has: spread over its labels and over its order."""
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import numpy as np
+
+from streamaug.errors import StoreError
+from streamaug.explore.clips import Clips
+from streamaug.explore.filters import Filter, Query
+from streamaug.splits import Split
+
+_LABELS_PER_CLIP = 4
+"""Labels that are looked at per clip, where a store has more: each is a pass over the clips table."""
+
+
+def query_of(where: Sequence[str]) -> Query:
+    """A query from choices as a user writes them.
+
+    Args:
+        where: Each a column and values, such as `label=rain,wind` or `fold!=4`; `train` is a split.
+
+    Raises:
+        StoreError: A text is not a choice.
+
+    >>> query_of(["fold!=4"]).filters
+    (Filter(column='fold', operator='is not', values=('4',)),)
+    """
+    splits = map(Split.parse, where)
+    return Query(filters=tuple(Filter(column=s.column, operator="is" if s.keep else "is not", values=s.values) for s in splits))
+
+
+def spread_clips(clips: Clips, labels: Sequence[str], query: Query, count: int) -> np.ndarray:
+    """Row numbers of clips that match, ascending: as many of each label as the labels allow.
+
+    Args:
+        clips: The clips table.
+        labels: The store's labels; empty if it has none.
+        query: Which clips may be chosen.
+        count: How many to choose.
+
+    Raises:
+        StoreError: No clip matches.
+    """
+    rows = clips.rows(query)
+    if not len(rows):
+        raise StoreError("no clip matches --where; choose other values")
+    chosen: set[int] = set()
+    if labels and clips.target:
+        looked_at = [labels[number] for number in evenly(len(labels), _LABELS_PER_CLIP * count)]
+        of_label = [clips.rows(replace(query, filters=(*query.filters, _only(clips.target, label)))) for label in looked_at]
+        for own, number in zip(of_label, dealt([len(own) for own in of_label], count), strict=True):
+            chosen |= set(own[evenly(len(own), number)].tolist())
+    # A clip with several labels was perhaps chosen twice.
+    left = np.setdiff1d(rows, np.array(sorted(chosen), rows.dtype), assume_unique=True)
+    chosen |= set(left[evenly(len(left), count - len(chosen))].tolist())
+    return np.array(sorted(chosen), np.int64)
+
+
+def _only(target: str, label: str) -> Filter:
+    return Filter(column=target, operator="is", values=(label,))
+
+
+def evenly(total: int, count: int) -> np.ndarray:
+    """Some of the numbers 0 to total - 1, at equal distances.
+
+    >>> evenly(10, 3).tolist(), evenly(2, 5).tolist()
+    ([1, 5, 8], [0, 1])
+    """
+    count = min(max(count, 0), total)
+    return ((2 * np.arange(count) + 1) * total) // (2 * max(count, 1))
+
+
+def dealt(available: Sequence[int], count: int) -> list[int]:
+    """How many to take of each heap, dealt one by one in turn.
+
+    >>> dealt([5, 1, 5], 6), dealt([1, 1], 6)
+    ([3, 1, 2], [1, 1])
+    """
+    taken = [0] * len(available)
+    while sum(taken) < min(count, sum(available)):
+        for number, most in enumerate(available):
+            if taken[number] < most and sum(taken) < count:
+                taken[number] += 1
+    return taken
