@@ -25,7 +25,6 @@ PIP_LINES = {
     "tensorboard": "pip install 'streamaug[train]'",
     "torch": "pip install torch",
     "torchaudio": "pip install torchaudio",
-    "torchmetrics": "pip install 'streamaug[train]'",
     "uvicorn": "pip install 'streamaug[explore]'",
 }
 """For each package that may be absent: the command that installs it."""

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
-import torch
-from torchmetrics.functional.classification import binary_average_precision
 
+from streamaug.stress.analysis.metrics import precisions as average_precisions
 from train.predictions import in_order
 from train.results import paper_order
 
@@ -48,9 +47,8 @@ def precisions(predictions: pa.Table, labels: Sequence[str]) -> Precisions:
     values, shares = np.full((2, len(labels), len(conditions)), np.nan)
     for number, condition in enumerate(conditions):
         chosen = predictions.filter(pc.equal(predictions["condition"], condition))
-        scores = torch.tensor(chosen["probabilities"].to_pylist())
-        truth = torch.tensor([[int(label in own) for label in labels] for own in chosen["labels"].to_pylist()])
-        shares[:, number] = truth.double().mean(0).numpy()
-        for label in np.flatnonzero(shares[:, number]).tolist():
-            values[label, number] = binary_average_precision(scores[:, label], truth[:, label]).item()
+        scores = np.array(chosen["probabilities"].to_pylist())
+        truth = np.array([[label in own for label in labels] for own in chosen["labels"].to_pylist()])
+        shares[:, number] = truth.mean(0)
+        values[:, number] = average_precisions(scores, truth, np.ones((1, len(truth))))[0]
     return Precisions(labels=tuple(labels), conditions=tuple(conditions), values=values, shares=shares)

@@ -12,6 +12,12 @@ import numpy as np
 
 RESAMPLES = 10_000
 _BLOCK = 1_000
+_COUNTS = 20_000_000
+"""Counts of draws that are in memory at a time."""
+
+_ALL_COUNTS = 100_000_000
+"""Counts of all draws, which take some seconds."""
+
 ENDS = (2.5, 97.5)
 """Percentiles of the draws that are the ends of a 95 % interval."""
 
@@ -43,12 +49,26 @@ def group_draws(groups: int, *, resamples: int = RESAMPLES, block: int = _BLOCK,
     [[4, 4], [4]]
     """
     generator = np.random.default_rng(seed)
+    block = max(1, min(block, _COUNTS // groups))
     for start in range(0, resamples, block):
         yield generator.multinomial(groups, np.full(groups, 1 / groups), min(block, resamples - start))
 
 
+def draws_of(groups: int) -> int:
+    """How many draws of groups are affordable. The intervals of very many groups are narrow, and need
+    fewer.
+
+    Args:
+        groups: Number of groups.
+
+    >>> draws_of(60), draws_of(3_000), draws_of(50_000), draws_of(10**6)
+    (10000, 10000, 2000, 200)
+    """
+    return max(200, min(RESAMPLES, _ALL_COUNTS // groups))
+
+
 def resampled_means(values: np.ndarray, groups: np.ndarray, *, seed: int = 0) -> np.ndarray:
-    """Means over the clips of each draw: (RESAMPLES, columns).
+    """Means over the clips of each draw: (`draws_of` the groups, columns).
 
     Args:
         values: Of shape (clips, columns).
@@ -58,7 +78,8 @@ def resampled_means(values: np.ndarray, groups: np.ndarray, *, seed: int = 0) ->
     _, numbers = np.unique(groups, return_inverse=True)
     sizes = np.bincount(numbers).astype(np.float64)
     sums = np.stack([np.bincount(numbers, column) for column in values.T.astype(np.float64)], 1)
-    return np.concatenate([counts @ sums / (counts @ sizes)[:, None] for counts in group_draws(len(sizes), seed=seed)])
+    draws = group_draws(len(sizes), resamples=draws_of(len(sizes)), seed=seed)
+    return np.concatenate([counts @ sums / (counts @ sizes)[:, None] for counts in draws])
 
 
 def paired_difference(first: np.ndarray, second: np.ndarray, groups: np.ndarray, *, seed: int = 0) -> AccuracyDifference:

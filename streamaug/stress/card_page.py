@@ -10,7 +10,7 @@ from streamaug.stress.analysis.breaking import Breaking
 from streamaug.stress.card_clips import clips_section
 from streamaug.stress.card_file import Card, ConditionResult
 from streamaug.stress.card_sections import classes_section, grades_section, left_out_section
-from streamaug.stress.charts import bitrate_chart, threshold_of
+from streamaug.stress.charts import bitrate_chart, is_unseen, threshold_of
 from streamaug.stress.number_texts import interval_text, number_text, signed_interval_text, signed_text
 
 _FEW_GROUPS = 20
@@ -56,6 +56,8 @@ def _conditions(card: Card) -> Section:
         about += "There are no intervals, since all clips are of one group."
     if 1 < card.groups < _FEW_GROUPS:
         about += f" With {card.groups} groups, they are somewhat too narrow."
+    if any(map(is_unseen, card.conditions)):
+        about += " Hollow marks are conditions that the model was not trained on."
     parts: list[Part] = [Text(text=about)]
     if card.breaking:
         codecs = ", ".join(each.codec for each in card.breaking)

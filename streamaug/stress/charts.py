@@ -9,7 +9,7 @@ import numpy as np
 from streamaug.pages.charts import STYLES
 from streamaug.pages.png import new_figure, png_of
 from streamaug.stress.analysis.breaking import bitrates_by_codec, isotonic
-from streamaug.stress.card_file import Card
+from streamaug.stress.card_file import Card, ConditionResult
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -71,8 +71,10 @@ def bitrate_chart(card: Card) -> bytes:
         # Codecs at the same bitrate are drawn next to each other, so that their intervals can be told apart.
         at = [kbps * 1.015 ** (number - (len(codecs) - 1) / 2) for kbps, _ in points]
         results = [card.conditions[place] for _, place in points]
-        axes.plot(at, [result.value for result in results], color=colour, marker=marker, markersize=4.5, linewidth=1.5)
+        axes.plot(at, [result.value for result in results], color=colour, linewidth=1.5)
         for kbps, result in zip(at, results, strict=True):
+            inside = "white" if is_unseen(result) else colour
+            axes.plot(kbps, result.value, marker, color=colour, markerfacecolor=inside, markersize=6)
             if result.low is not None and result.high is not None:
                 axes.plot([kbps, kbps], [result.low, result.high], color=colour, linewidth=0.9, alpha=0.55)
         ends.append((codec, at[-1], results[-1].value, colour))
@@ -83,24 +85,35 @@ def bitrate_chart(card: Card) -> bytes:
     _level(axes, threshold_of(card), f"{100 * card.drop:g} % drop", "--", above=card.metric == "EER")
     _level(axes, card.chance, f"chance {card.chance:.3f}", ":", above=True)
     _breaking_marks(axes, card)
+    _labels(axes, ends)
+    axes.set_xlabel("kbps (logarithmic)", fontsize=_FONT)
+    axes.set_ylabel(_axis_title(card.metric), fontsize=_FONT)
+    axes.grid(axis="y", color=_PALE, linewidth=0.6)
+    return png_of(figure)
+
+
+def _labels(axes: "Axes", points: Sequence[tuple[str, float, float, str]]) -> None:
+    """Labels of points (text, x, y, colour) at the right of the axes, none on another."""
     low, high = axes.get_ylim()
-    places = _spread([value for _, _, value, _ in ends], (high - low) * 0.062)
-    for (codec, kbps, value, colour), place in zip(ends, places, strict=True):
+    heights = _spread([y for _, _, y, _ in points], (high - low) * 0.058)
+    for (text, x, y, colour), height in zip(points, heights, strict=True):
+        line = {"arrowstyle": "-", "color": colour, "linewidth": 0.5, "alpha": 0.6, "shrinkA": 0, "shrinkB": 3}
         axes.annotate(
-            codec,
-            (kbps, value),
-            xytext=(1.03, place),
+            text,
+            (x, y),
+            xytext=(1.03, height),
             textcoords=axes.get_yaxis_transform(),
             color=colour,
             fontsize=_FONT,
             va="center",
             annotation_clip=False,
-            arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.5, "alpha": 0.6, "shrinkA": 0, "shrinkB": 3},
+            arrowprops=line,
         )
-    axes.set_xlabel("kbps (logarithmic)", fontsize=_FONT)
-    axes.set_ylabel(_axis_title(card.metric), fontsize=_FONT)
-    axes.grid(axis="y", color=_PALE, linewidth=0.6)
-    return png_of(figure)
+
+
+def is_unseen(result: ConditionResult) -> bool:
+    """Whether a condition is known to be new to the model."""
+    return result.familiarity is not None and result.familiarity.startswith("unseen")
 
 
 def _breaking_marks(axes: "Axes", card: Card) -> None:
@@ -109,7 +122,7 @@ def _breaking_marks(axes: "Axes", card: Card) -> None:
         if each.bitrate.case == "at":
             colour, _ = _style(number)
             at = (each.bitrate.kbps, threshold_of(card))
-            axes.plot(*at, "o", color=colour, markerfacecolor="white", markersize=9, markeredgewidth=1.5, zorder=4)
+            axes.plot(*at, "|", color=colour, markersize=16, markeredgewidth=2.5, zorder=4)
             text = f"{each.bitrate.kbps:.0f}"
             axes.annotate(text, at, xytext=(-7, -6), textcoords="offset points", fontsize=_FONT, color=colour, ha="right", va="top")
 
@@ -210,20 +223,7 @@ def grade_chart(card: Card) -> bytes:
     _level(axes, card.chance, "chance", ":", above=True)
     axes.margins(y=0.08)
     axes.set_xlim(-4.05, 0.1)
-    low, high = axes.get_ylim()
-    for side in (False, True):  # labels of the right half stand at the left of their points
-        mine = [each for each in texts if (each[1] > -1.2) == side]
-        for (name, odg, value, colour), place in zip(mine, _spread([value for _, _, value, _ in mine], (high - low) * 0.055), strict=True):
-            axes.annotate(
-                name,
-                (odg, value),
-                xytext=(odg + (-0.12 if side else 0.12), place),
-                fontsize=_SMALL,
-                color=colour,
-                va="center",
-                ha="right" if side else "left",
-                arrowprops={"arrowstyle": "-", "color": colour, "linewidth": 0.4, "alpha": 0.6, "shrinkA": 0, "shrinkB": 3},
-            )
+    _labels(axes, texts)
     axes.set_xticks(range(-4, 1), ["−4\nvery\nannoying", "−3\nannoying", "−2\nslightly\nannoying", "−1\nperceptible", "0\nno\ndifference"])
     axes.set_xlabel("mean objective difference grade (ODG, PEAQ Basic)", fontsize=_FONT)
     axes.set_ylabel(_axis_title(card.metric), fontsize=_FONT)

@@ -59,6 +59,4 @@ def test_every_pip_line_names_an_extra_that_brings_the_package() -> None:
             continue
         extra = line.partition("[")[2].partition("]")[0]
         brought = project["optional-dependencies"][extra] if extra else project["dependencies"]
-        # Lightning requires torchmetrics.
-        name = "lightning" if package == "torchmetrics" else package
-        assert any(requirement.startswith(name) for requirement in brought), package
+        assert any(requirement.startswith(package) for requirement in brought), package

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from streamaug.stress.bootstrap import ENDS, paired_difference, resampled_means
+from streamaug.stress.bootstrap import ENDS, group_draws, paired_difference, resampled_means
 
 
 def test_the_bootstrap_draws_groups_and_not_clips():
@@ -34,3 +34,8 @@ def test_nineteen_of_twenty_intervals_contain_the_true_accuracy():
     right = generator.random((600, 400)) < np.repeat(generator.beta(7, 3, (60, 400)), 10, axis=0)
     low, high = np.percentile(resampled_means(right, groups), ENDS, axis=0)
     assert 0.91 <= ((low <= 0.7) & (high >= 0.7)).mean() <= 0.98
+
+
+def test_blocks_change_no_draw():
+    one, other = (np.concatenate(list(group_draws(7, resamples=20, block=block))) for block in (20, 3))
+    assert np.array_equal(one, other)
