@@ -39,7 +39,7 @@ def analyse(
             an equal error rate, as a share of 1 less the rate. Default: 5 %.
         recipe: What the model was trained on. Default: unknown.
         odg: For each graded condition, the grade of each clip. Default: no grades.
-        runs: Trained runs for leave-one-codec-out gaps. Default: none.
+        runs: Trained runs for leave-one-out gaps. Default: none.
 
     Raises:
         StoreError: The runs do not fit together.

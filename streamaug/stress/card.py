@@ -42,7 +42,7 @@ def write_card(
         drop: The loss that a breaking bitrate allows, as a share of the metric on the original.
             Default: 5 %.
         recipe: What the model was trained on. Default: unknown.
-        runs: Folders of training runs, for leave-one-codec-out gaps. Default: none.
+        runs: Folders of training runs, for leave-one-out gaps. Default: none.
 
     Returns:
         The card.

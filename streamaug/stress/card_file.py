@@ -62,11 +62,11 @@ class TrainingRecipe(Strict):
 
 
 class LeftOut(Strict):
-    """Leave-one-codec-out gaps of trained runs.
+    """Leave-one-out gaps of trained runs.
 
     Args:
         runs: sha256 of the predictions of each run, ascending.
-        gaps: One for each codec that a run leaves out.
+        gaps: One for each codec or encoder that a run leaves out.
     """
 
     runs: tuple[Sha256, ...]
@@ -90,13 +90,13 @@ class Card(Strict):
         clips_sha256: Of the clips with their groups and classes.
         resamples: Draws of groups that the intervals are from.
         conditions: The metric in each condition, `original` first.
-        breaking: The breaking bitrate of each codec.
+        breaking: The breaking bitrate of each codec, or of each of its encoders.
         recipe: What the model was trained on; None if unknown.
         classes: How each class fares, the one that loses most first.
         confusions: The wrong answers that coding makes more frequent; none of several labels.
         grades: Perceived quality of the graded conditions.
         grade_bins: The answers by the clip's grade; none of several labels.
-        left_out: Leave-one-codec-out gaps; None without runs.
+        left_out: Leave-one-out gaps; None without runs.
         worst: The clips whose answer changes most.
     """
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 
 from streamaug.pages.page import Part, Picture, Section, Table, Text, page
-from streamaug.recipes.leave_one_out import codecs_of
+from streamaug.recipes.leave_one_out import codecs_of, encoders_of
 from streamaug.store import Store
 from streamaug.stress.analysis.answers import Answers
 from streamaug.stress.analysis.breaking import Breaking
@@ -89,7 +89,8 @@ def _breaking(card: Card) -> Section:
     for each in card.breaking:
         row = [each.codec, _in_words(each), _interval(each), ", ".join(f"{kbps:g}" for kbps in each.tested)]
         if card.recipe:
-            row.append(", ".join(name for name in card.recipe.conditions if each.codec in codecs_of(name)) or "nothing: unseen")
+            steps = encoders_of if "@" in each.codec else codecs_of
+            row.append(", ".join(name for name in card.recipe.conditions if each.codec in steps(name)) or "nothing: unseen")
         rows.append(row)
     header = ["codec", "breaking bitrate", "95 % interval", "tested (kbps)", *(["trained on"] if card.recipe else [])]
     return Section(title="Breaking bitrates", parts=[Text(text=text), Table(header=header, rows=rows)])

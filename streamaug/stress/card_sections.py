@@ -100,18 +100,18 @@ def grades_section(card: Card) -> Section:
 
 
 def left_out_section(left_out: LeftOut) -> Section:
-    """Leave-one-codec-out gaps.
+    """Leave-one-out gaps.
 
     Args:
         left_out: The gaps.
     """
     text = (
-        "What a codec costs that training never used: accuracy in its conditions of runs that left them out, less that of runs that were "
-        "trained on them. These are models of their own, not the model of this card."
+        "What a codec, or an encoder, costs that training never used: accuracy in its conditions of runs that left them out, less that of "
+        "runs that were trained on them. These are models of their own, not the model of this card."
     )
     rows = [
         [
-            gap.codec,
+            gap.name,
             number_text(gap.trained),
             number_text(gap.left_out),
             signed_text(gap.difference),
@@ -121,5 +121,5 @@ def left_out_section(left_out: LeftOut) -> Section:
         ]
         for gap in left_out.gaps
     ]
-    header = ["codec", "trained on it", "left out", "gap", "95 % interval", "evaluated in", "runs with and without"]
-    return Section(title="Leaving one codec out of training", parts=[Text(text=text), Table(header=header, rows=rows)])
+    header = ["left out", "trained on it", "without it", "gap", "95 % interval", "evaluated in", "runs with and without"]
+    return Section(title="Leaving one codec or encoder out of training", parts=[Text(text=text), Table(header=header, rows=rows)])

@@ -8,7 +8,7 @@ import numpy as np
 
 from streamaug.pages.charts import STYLES
 from streamaug.pages.png import new_figure, png_of
-from streamaug.stress.analysis.breaking import bitrates_by_codec, isotonic
+from streamaug.stress.analysis.breaking import bitrates_by_codec, encoder_of, isotonic
 from streamaug.stress.card_file import Card, ConditionResult
 
 if TYPE_CHECKING:
@@ -212,7 +212,7 @@ def grade_chart(card: Card) -> bytes:
     texts = []
     for grade in card.grades:
         result = values[grade.condition]
-        codec = grade.condition.rpartition("_")[0]
+        codec = encoder_of(grade.condition)
         number = codecs.index(codec) if codec in codecs else len(STYLES) - 1
         colour, marker = _style(number)
         if result.low is not None and result.high is not None:

@@ -1,4 +1,4 @@
-"""Read finished training runs, for leave-one-codec-out gaps: a folder with recipe.yaml and
+"""Read finished training runs, for leave-one-out gaps: a folder with recipe.yaml and
 predictions.parquet, as train/ writes it."""
 
 import hashlib

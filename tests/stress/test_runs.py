@@ -27,7 +27,7 @@ def runs(tmp_path):
 
 def test_the_runs_of_an_experiment_give_their_gap(runs):
     (gap,) = leave_one_out_gaps(load_runs([runs]))
-    assert (gap.codec, gap.trained, gap.left_out, gap.runs) == ("mp3", 0.75, 0.25, (1, 1))
+    assert (gap.name, gap.trained, gap.left_out, gap.runs) == ("mp3", 0.75, 0.25, (1, 1))
     assert leave_one_out_gaps(load_runs([runs / "without_mp3", runs / "all" / "seed_0", runs])) == [gap]
 
 

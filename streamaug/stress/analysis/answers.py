@@ -12,6 +12,7 @@ import pyarrow.compute as pc
 
 from streamaug.conditions import Condition
 from streamaug.errors import ConditionError, CorruptError
+from streamaug.stress.analysis.breaking import encoder_of
 from streamaug.stress.analysis.metrics import Metric, detection_scores, metric_for, replicates, threshold_at_equal_error
 from streamaug.stress.predictions import Predictions
 
@@ -19,14 +20,14 @@ _REMEDY = "run 'streamaug stress' again in another folder"
 
 
 def card_order(condition: str) -> tuple[int, str, float, str]:
-    """Sorts conditions: `original`, codecs by name and bitrate, then chains and effects.
+    """Sorts conditions: `original`, codecs by name, encoder and bitrate, then chains and effects.
 
-    >>> sorted(["pitch+aac_8", "mp3_64", "mp3_128", "aac_32", "original"], key=card_order)
-    ['original', 'aac_32', 'mp3_64', 'mp3_128', 'pitch+aac_8']
+    >>> sorted(["pitch+aac_8", "mp3_8@shine", "mp3_64", "mp3_128", "aac_32", "original"], key=card_order)
+    ['original', 'aac_32', 'mp3_64', 'mp3_128', 'mp3_8@shine', 'pitch+aac_8']
     """
     steps = Condition.parse(condition).steps
-    if len(steps) == 1 and steps[0].is_codec:
-        return 1, steps[0].name, steps[0].kbps, condition
+    if encoder := encoder_of(condition):
+        return 1, encoder, steps[0].kbps, condition
     return 2 if steps else 0, "", 0.0, condition
 
 

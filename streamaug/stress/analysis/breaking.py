@@ -46,18 +46,30 @@ class Bitrate(Strict):
         return f"{'' if self.case == 'at' else self.case + ' '}{kbps} kbps"
 
 
-def bitrates_by_codec(conditions: Sequence[str]) -> dict[str, list[tuple[float, int]]]:
-    """The tested bitrates of each codec, ascending, with the numbers of their conditions. Chains of
-    several steps are of no single codec.
+def encoder_of(condition: str) -> str:
+    """The codec of a condition of one step, with the variant of its encoder if it has one; empty for
+    the original, chains and effects.
 
-    >>> bitrates_by_codec(["original", "mp3_64", "mp3_32", "pitch+mp3_8"])
-    {'mp3': [(32.0, 2), (64.0, 1)]}
+    >>> encoder_of("mp3_64"), encoder_of("mp3_64@shine"), encoder_of("pitch+mp3_64")
+    ('mp3', 'mp3@shine', '')
+    """
+    match Condition.parse(condition).steps:
+        case (step,) if step.is_codec:
+            return f"{step.name}@{step.variant}" if step.variant else step.name
+    return ""
+
+
+def bitrates_by_codec(conditions: Sequence[str]) -> dict[str, list[tuple[float, int]]]:
+    """The tested bitrates of each codec, ascending, with the numbers of their conditions. Several
+    encoders of a codec are told apart.
+
+    >>> bitrates_by_codec(["original", "mp3_64", "mp3_32", "mp3_64@shine", "pitch+mp3_8"])
+    {'mp3': [(32.0, 2), (64.0, 1)], 'mp3@shine': [(64.0, 3)]}
     """
     found: dict[str, list[tuple[float, int]]] = {}
     for number, name in enumerate(conditions):
-        match Condition.parse(name).steps:
-            case (step,) if step.is_codec:
-                found.setdefault(step.name, []).append((step.kbps, number))
+        if encoder := encoder_of(name):
+            found.setdefault(encoder, []).append((Condition.parse(name).steps[0].kbps, number))
     return {codec: sorted(found[codec]) for codec in sorted(found)}
 
 
@@ -115,7 +127,7 @@ class Breaking(Strict):
     """The breaking bitrate of a codec.
 
     Args:
-        codec: Name of the codec.
+        codec: Name of the codec, with the variant of its encoder if it has one.
         bitrate: The breaking bitrate.
         low: Lower end of its 95 % interval; None without an interval.
         high: Upper end of its 95 % interval.

@@ -1,4 +1,4 @@
-"""What a codec costs that training never used: leave-one-codec-out gaps from trained runs."""
+"""What a codec or an encoder costs that training never used: leave-one-out gaps from trained runs."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from streamaug.errors import StoreError
-from streamaug.recipes.leave_one_out import codecs_of
+from streamaug.recipes.leave_one_out import codecs_of, encoders_of
 from streamaug.store.format import Strict
 from streamaug.stress.analysis.figure import Figure
 from streamaug.stress.bootstrap import paired_difference
@@ -33,26 +33,26 @@ class TrainedRun:
     right: dict[str, np.ndarray]
 
     @property
-    def codecs(self) -> frozenset[str]:
-        """The codecs of its mixture."""
-        return frozenset(codec for condition in self.trained_on for codec in codecs_of(condition))
+    def encoders(self) -> frozenset[str]:
+        """The encoders of its mixture, each as codec and variant."""
+        return frozenset(encoder for condition in self.trained_on for encoder in encoders_of(condition))
 
 
 class Gap(Strict):
-    """What a codec costs if it is left out of training.
+    """What a codec or an encoder costs if it is left out of training.
 
     Args:
-        codec: The codec.
+        name: What is left out: a codec, or one encoder of several, such as `mp3@shine`.
         conditions: The evaluated conditions that use it.
         trained: Accuracy in them of the runs that were trained on it.
         left_out: Accuracy in them of the runs whose mixture is the same without it.
         difference: `left_out` less `trained`.
         low: Lower end of its 95 % interval.
         high: Upper end of its 95 % interval.
-        runs: Numbers of runs, with the codec and without it.
+        runs: Numbers of runs, with it and without it.
     """
 
-    codec: str
+    name: str
     conditions: tuple[str, ...]
     trained: Figure
     left_out: Figure
@@ -63,20 +63,20 @@ class Gap(Strict):
 
 
 def leave_one_out_gaps(runs: Sequence[TrainedRun]) -> list[Gap]:
-    """The gap of each codec that some runs leave out, by name.
+    """The gap of each codec or encoder that some runs leave out, by name.
 
-    The runs with all codecs are compared with those that lack exactly one; several runs of a kind,
-    such as seeds, are averaged clip by clip.
+    The runs with all encoders are compared with those that lack one, or all of one codec; several
+    runs of a kind, such as seeds, are averaged clip by clip.
 
     Args:
         runs: At least one.
 
     Raises:
-        StoreError: The runs do not fit together: they evaluate other clips, or leave out several
-            codecs, or none of them has all codecs, or none leaves one out.
+        StoreError: The runs do not fit together: they evaluate other clips, or leave out more than
+            one codec, or none of them has everything, or none leaves something out.
     """
-    everything = frozenset[str]().union(*(run.codecs for run in runs))
-    complete = [run for run in runs if run.codecs == everything]
+    everything = frozenset[str]().union(*(run.encoders for run in runs))
+    complete = [run for run in runs if run.encoders == everything]
     if not complete:
         raise StoreError(
             f"--runs: no run was trained on all of {', '.join(sorted(everything))}; add the run of the recipe that nothing was left out of"
@@ -84,32 +84,39 @@ def leave_one_out_gaps(runs: Sequence[TrainedRun]) -> list[Gap]:
     left: dict[str, list[TrainedRun]] = {}
     for run in runs:
         _check_clips(run, runs[0])
-        match sorted(everything - run.codecs):
-            case []:
-                pass
-            case [codec]:
-                left.setdefault(codec, []).append(run)
-            case codecs:
-                raise StoreError(
-                    f"--runs: {run.name} was trained without {', '.join(codecs)}, but a gap is of one codec; give runs of recipes that "
-                    "'streamaug recipe leave-one-out' wrote"
-                )
+        if missing := everything - run.encoders:
+            left.setdefault(_name(missing, everything, run), []).append(run)
     if not left:
         raise StoreError("--runs: no run leaves a codec out; train on the recipes that 'streamaug recipe leave-one-out' writes")
-    return [_gap(codec, complete, left[codec]) for codec in sorted(left)]
+    return [_gap(name, complete, left[name]) for name in sorted(left)]
 
 
-def _gap(codec: str, complete: Sequence[TrainedRun], without: Sequence[TrainedRun]) -> Gap:
+def _name(missing: frozenset[str], everything: frozenset[str], run: TrainedRun) -> str:
+    """What a run leaves out: a codec, or one of its encoders."""
+    codecs = {encoder.partition("@")[0] for encoder in missing}
+    if len(codecs) == 1:
+        (codec,) = codecs
+        if missing == {encoder for encoder in everything if encoder.partition("@")[0] == codec}:
+            return codec
+        if len(missing) == 1:
+            return min(missing)
+    raise StoreError(
+        f"--runs: {run.name} was trained without {', '.join(sorted(missing))}, but a gap is of one codec or encoder; give runs of recipes "
+        "that 'streamaug recipe leave-one-out' wrote"
+    )
+
+
+def _gap(name: str, complete: Sequence[TrainedRun], without: Sequence[TrainedRun]) -> Gap:
     everywhere = set.intersection(*(set(run.right) for run in (*complete, *without)))
-    conditions = tuple(sorted(condition for condition in everywhere if codec in codecs_of(condition)))
+    conditions = tuple(sorted(condition for condition in everywhere if name in (*codecs_of(condition), *encoders_of(condition))))
     if not conditions:
-        raise StoreError(f"--runs: no condition of {codec} was evaluated in all runs; evaluate one, with 'conditions' of the runs")
+        raise StoreError(f"--runs: no condition of {name} was evaluated in all runs; evaluate one, with 'conditions' of the runs")
     trained, left_out = (
         np.mean([run.right[condition] for run in some for condition in conditions], axis=0) for some in (complete, without)
     )
     difference = paired_difference(left_out, trained, complete[0].groups)
     return Gap(
-        codec=codec,
+        name=name,
         conditions=conditions,
         trained=float(trained.mean()),
         left_out=float(left_out.mean()),
