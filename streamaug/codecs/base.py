@@ -149,6 +149,15 @@ def takes_stereo(codec: Codec) -> bool:
     return getattr(codec, "takes_stereo", False) is True
 
 
+def needs_stereo(codec: Codec) -> bool:
+    """Whether a codec takes no signal of one channel.
+
+    Args:
+        codec: One that says so by an attribute `needs_stereo`.
+    """
+    return getattr(codec, "needs_stereo", False) is True
+
+
 def bitrates(codec: Codec, channels: int) -> Sequence[float]:
     """Bitrates in kbps that a codec has, ascending; empty if its encoder takes any.
 

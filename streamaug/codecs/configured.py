@@ -44,7 +44,11 @@ class ConfiguredCodec:
 
     @property
     def takes_stereo(self) -> bool:
-        return self.config.stereo
+        return self.config.stereo is not False
+
+    @property
+    def needs_stereo(self) -> bool:
+        return self.config.stereo == "only"
 
     def bitrates(self, channels: int) -> Sequence[float]:  # noqa: ARG002  # the seam's signature
         """Bitrates in kbps that the settings list."""

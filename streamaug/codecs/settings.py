@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
@@ -30,7 +30,7 @@ class EncoderConfig(_Strict):
     """An encoder that can make a codec's bitstreams.
 
     Args:
-        adapter: What runs it: `pyav`, `fdkaac` or `ffmpeg`.
+        adapter: What runs it: `pyav`, `fdkaac`, `amrwb` or `ffmpeg`.
         encoder: Its name there.
         muxer: FFmpeg's name of the container that is written.
         arguments: In the encoder's own terms, without the bitrate.
@@ -78,7 +78,7 @@ class CodecConfig(_Strict):
         decoder: What decodes it, if it is not FFmpeg: one that conceals lost packets.
         rates: Sample rates in Hz that the encoders take.
         kbps: Bitrates that the codec has, ascending. Default: empty, those that its encoders take.
-        stereo: Whether they take two channels, too.
+        stereo: Whether they take two channels, too; "only" if they take no single one.
         encoders: In the order of preference.
         variants: Other encoders, or other arguments, by the name that follows `@` in conditions.
         family: Codec that has the same format inside, such as `aac` for `he-aac`. Default: its
@@ -90,7 +90,7 @@ class CodecConfig(_Strict):
     decoder: Word | None = None
     rates: Annotated[tuple[int, ...], Field(min_length=1)]
     kbps: tuple[Annotated[float, Field(gt=0)], ...] = ()
-    stereo: bool = False
+    stereo: bool | Literal["only"] = False
     encoders: Encoders
     variants: dict[VariantName, VariantConfig] = {}
     family: str = ""

@@ -168,7 +168,10 @@ def test_an_encoder_that_pyav_lacks_or_that_is_not_for_audio_is_passed_over(tmp_
     [
         ("codecs: [mp3]", "not a mapping"),
         ("codecs: {mp3: {extention: mp3}}", "extention"),
-        ("codecs: {mp3: {encoders: [{adapter: sox, encoder: lame, muxer: mp3}]}}", "no adapter 'sox'. Available: pyav, fdkaac, ffmpeg"),
+        (
+            "codecs: {mp3: {encoders: [{adapter: sox, encoder: lame, muxer: mp3}]}}",
+            "no adapter 'sox'. Available: pyav, fdkaac, amrwb, ffmpeg",
+        ),
         ("codecs: {mp3: {encoders: [{adapter: ffmpeg, encoder: '-i /etc/passwd', muxer: mp3}]}}", "encoder"),
         ("conditions: [MP3]", "MP3"),
         ("a: [", "settings"),

@@ -36,7 +36,7 @@ def test_its_examples_run(example, python):
 
 @pytest.mark.parametrize("commands", blocks("console"), ids=["yaml", "package"])
 def test_its_commands_run(commands, python, clips):
-    (clips.parent / "wma.yaml").write_text(blocks("yaml")[0])
+    (clips.parent / "adpcm.yaml").write_text(blocks("yaml")[0])
     for line in commands.splitlines():
         program, *arguments = shlex.split(line)
         if program == "streamaug":
