@@ -57,6 +57,7 @@ def stress(
         str | None, typer.Option(help="Where the model computes, such as cpu or cuda:1. Default: a GPU if there is one.")
     ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Number of decode processes. Default: one per core.")] = None,
+    name: Annotated[str | None, typer.Option(help="What the card calls the model. Default: MODEL, of a file without its folder.")] = None,
     recipe: Annotated[
         Path | None,
         typer.Option(help="Recipe that the model was trained on, a YAML file: the card says what was seen in training. Default: unknown."),
@@ -94,7 +95,7 @@ def stress(
     opened, classes = Store.open(store), None if labels is None else read_labels(labels)
     with open_ranks() as ranks, ProgressBar() as bar:
         run = prepare(
-            open_model(model, opener=opener, device=device),
+            open_model(model, opener=opener, device=device, name=name),
             opened,
             conditions=names,
             split=split,
@@ -105,16 +106,16 @@ def stress(
             batch_size=batch_size,
             workers=workers,
         )
-        for name, count in run.conditions.skipped.items():
+        for condition, count in run.conditions.skipped.items():
             if not ranks.rank:
-                note(f"left out: {name}, which has {count} of the {len(run.evaluation.clips)} clips of split '{split}'")
+                note(f"left out: {condition}, which has {count} of the {len(run.evaluation.clips)} clips of split '{split}'")
         predictions = run_all(run, out, ranks=ranks, progress=Silent() if ranks.rank else bar)
     if predictions is None:  # another rank has all of them
         return
     card = write_card(out, predictions, opened, run.settings, drop=drop / 100, recipe=trained, runs=runs or ())
     print_lines(condition_lines(card))
     stdout.print(card.headline)
-    stdout.print(f"written: {', '.join(str(out / name) for name in (CARD_PAGE, CARD_FILE, PREDICTIONS_FILE))}")
+    stdout.print(f"written: {', '.join(str(out / file) for file in (CARD_PAGE, CARD_FILE, PREDICTIONS_FILE))}")
 
 
 def condition_lines(card: "Card") -> list[list[str]]:

@@ -20,7 +20,8 @@ class ModelIdentity(Strict):
     """A model, wherever it lies.
 
     Args:
-        name: As the user named it: `package.module:name`, or the name of a file without its folder.
+        name: As the user named it: `package.module:name`, the name of a file without its folder, or
+            what its card shall call it.
         kind: What opened it.
         sha256: Of its file, or of the code and weights of what was imported.
         opened_by: `package.module:name` of what opened the file, if not streamaug by itself.

@@ -93,6 +93,8 @@ def test_any_file_is_opened_by_a_function(tmp_path: Path, by_hand: list[list[flo
     assert opened.answer(BATCH).tolist() == by_hand
     assert opened.identity.opened_by is not None
     assert opened.identity.opened_by.startswith(f"{MODULE}:from_weights (")
+    assert opened.identity.name == "weights.bin"
+    assert open_model(str(tmp_path / "weights.bin"), opener=f"{MODULE}:from_weights", name="small").identity.name == "small"
 
 
 def test_a_pickle_is_not_executed(tmp_path: Path) -> None:

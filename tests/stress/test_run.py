@@ -96,13 +96,18 @@ def test_features_rate_and_crop_reach_the_model(store: Store, tmp_path: Path) ->
 
 
 def test_a_hugging_face_model_with_its_own_features(store: Store, tmp_path: Path) -> None:
-    predictions = run(store, tmp_path, "spectrogram_transformer", features=f"{MODULE}:mel_frames")
+    predictions = run(store, tmp_path / "run", "spectrogram_transformer", features=f"{MODULE}:mel_frames")
     clip = predictions.of("mp3_64")["clip_id"][5].as_py()
     torch.manual_seed(0)
     model = models.spectrogram_transformer().eval()
     with torch.inference_mode():
         expected = model(models.mel_frames(torch.from_numpy(store.read("mp3_64", clip).samples))[None]).logits[0]
     assert np.allclose(predictions.scores("mp3_64")[5], expected, atol=1e-5)
+    model.save_pretrained(tmp_path / "saved")
+    saved = open_model(str(tmp_path / "saved"), opener="transformers:ASTForAudioClassification.from_pretrained", device="cpu")
+    loaded = run_all(prepare(saved, store, features=f"{MODULE}:mel_frames", batch_size=4, workers=1), tmp_path / "loaded")
+    assert loaded is not None
+    assert (loaded.scores("mp3_64") == predictions.scores("mp3_64")).all()
 
 
 def test_a_second_run_gives_the_same_bytes(store: Store, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """Open a model, whatever it is: one file per kind."""
 
 import os
+from dataclasses import replace
 
 import torch
 
@@ -23,7 +24,7 @@ FORMS = "package.module:name, a TorchScript file (.pt, .ts), an ONNX file (.onnx
 __all__ = ["FORMS", "OpenedModel", "open_model"]
 
 
-def open_model(model: str, *, opener: str | None = None, device: str | None = None) -> OpenedModel:
+def open_model(model: str, *, opener: str | None = None, device: str | None = None, name: str | None = None) -> OpenedModel:
     """Open a model as a user names it.
 
     Args:
@@ -32,12 +33,18 @@ def open_model(model: str, *, opener: str | None = None, device: str | None = No
             that takes the path.
         device: Such as `cuda:1`. Default: a CUDA device if there is one, of several ranks on one
             machine each its own; else the processor.
+        name: What its card calls it. Default: `model`, of a file without its folder.
 
     Raises:
         ModelError: It is none of these, cannot be opened, or is not a model.
         StreamaugError: This machine does not have the device.
         MissingPackageError: A package that opens it is not installed.
     """
+    opened = _open(model, opener, device)
+    return opened if name is None else replace(opened, identity=opened.identity.model_copy(update={"name": name}))
+
+
+def _open(model: str, opener: str | None, device: str | None) -> OpenedModel:
     computing = open_device(device) or torch.device("cpu") if device else _default_device()
     if opener is None and is_reference(model):
         return open_imported(model, computing)
