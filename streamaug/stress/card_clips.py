@@ -9,6 +9,7 @@ from streamaug.pages.spectrogram import picture_of
 from streamaug.store import Store
 from streamaug.stress.analysis.worst import ChangedClip
 from streamaug.stress.card_file import Card
+from streamaug.stress.number_texts import score_text
 
 HEARD_S = 20
 """Seconds of a long clip that the page contains."""
@@ -17,7 +18,7 @@ _CHANGED = "Clips that the model is right and sure about on the original, and wr
 _CHANGED_SCORES = "Clips in which coding changes the score of a class most for the worse."
 _HOW = (
     "What plays is what the store gives a model: decoded, and sample-aligned with the original. Start one while the other plays, and it "
-    "continues at the same place."
+    "continues at the same place. The numbers are the model's own scores."
 )
 
 
@@ -51,15 +52,15 @@ def _first_seconds(audio: Audio) -> Audio:
 
 
 def _scores(scores: Sequence[tuple[str, float]]) -> str:
-    return ", ".join(f"{label} {score:g}" for label, score in scores)
+    return ", ".join(f"{label} {score_text(score)}" for label, score in scores)
 
 
 def _sentence(clip: ChangedClip, metric: str) -> str:
     """What happens to a clip."""
-    (first, before), after = clip.original[0], clip.coded[0]
+    (first, before), (answer, after) = clip.original[0], clip.coded[0]
+    scores = f"scores {score_text(before)} on the original and {score_text(after)} in {clip.condition}"
     if metric == "mAP":
-        has = "has" if clip.label in clip.labels else "does not have"
-        return f"Clip {clip.clip_id} {has} {first}, which scores {before:g} on the original and {after[1]:g} in {clip.condition}."
+        return f"Clip {clip.clip_id} {'has' if clip.label in clip.labels else 'does not have'} {first}, which {scores}."
     if len(clip.original) == 1:
-        return f"Clip {clip.clip_id} is {clip.label}. {first} scores {before:g} on the original and {after[1]:g} in {clip.condition}."
-    return f"Clip {clip.clip_id} is {clip.label}, and in {clip.condition} the model answers {after[0]}."
+        return f"Clip {clip.clip_id} is {clip.label}. {first} {scores}."
+    return f"Clip {clip.clip_id} is {clip.label}, and in {clip.condition} the model answers {answer}."

@@ -11,7 +11,7 @@ from streamaug.stress.card_clips import clips_section
 from streamaug.stress.card_file import Card, ConditionResult
 from streamaug.stress.card_sections import classes_section, grades_section, left_out_section
 from streamaug.stress.charts import bitrate_chart, is_unseen, threshold_of
-from streamaug.stress.number_texts import interval_text, number_text, signed_interval_text, signed_text
+from streamaug.stress.number_texts import interval_text, number_text, signed_interval_text, signed_text, thousands
 
 _FEW_GROUPS = 20
 """With fewer groups, a bootstrap's intervals are somewhat too narrow."""
@@ -51,7 +51,7 @@ def _conditions(card: Card) -> Section:
         f"({_GUESSES[card.metric]}) gives {card.chance:.3f}. "
     )
     if card.resamples:
-        about += f"Intervals contain 95 % of {card.resamples} draws of whole groups; in the chart they are vertical lines."
+        about += f"Intervals contain 95 % of {thousands(card.resamples)} draws of whole groups; in the chart they are vertical lines."
     else:
         about += "There are no intervals, since all clips are of one group."
     if 1 < card.groups < _FEW_GROUPS:
@@ -83,7 +83,8 @@ def _breaking(card: Card) -> Section:
     text = (
         f"Below its breaking bitrate, a codec costs more than {100 * card.drop:g} % of the original's {what}: {card.metric} is {side} "
         f"{number_text(threshold_of(card))}, the dashed line. Between tested bitrates it is read off a curve over the logarithm of the "
-        "bitrate that never gets worse with more bits (isotonic regression, straight between two bitrates)."
+        "bitrate that never gets worse with more bits (isotonic regression, straight between two bitrates). 'None down to': even the "
+        "lowest tested bitrate costs less than that; 'above': even the highest costs more."
     )
     rows = []
     for each in card.breaking:
@@ -103,13 +104,9 @@ def _interval(breaking: Breaking) -> str:
 
 
 def _in_words(breaking: Breaking) -> str:
-    match breaking.bitrate.case:
-        case "at":
-            return str(breaking.bitrate)
-        case "below":
-            return f"not reached at {breaking.tested[0]:g} kbps, the lowest tested"
-        case "above":
-            return f"above {breaking.tested[-1]:g} kbps, the highest tested"
+    if breaking.bitrate.case == "below":
+        return f"none down to {breaking.bitrate.kbps:g} kbps"
+    return str(breaking.bitrate)
 
 
 def _measured(card: Card) -> Section:

@@ -80,7 +80,7 @@ class ComparedModel(Strict):
     """A model that is compared.
 
     Args:
-        name: Its name, with a number if several cards have the same.
+        name: Its name, with the card's folder or number if several cards have the same.
         sha256: Of the model.
         breaking: Its breaking bitrates.
     """
@@ -190,9 +190,11 @@ def compare(opened: Sequence[OpenedCard], *, drop: float = 0.05) -> Comparison:
 
 
 def names_of(opened: Sequence[OpenedCard]) -> list[str]:
-    """The names of the models; those of several cards get the card's number."""
+    """The names of the models; where several cards have the same, with their folder or number."""
     names = [each.card.settings.model.name for each in opened]
-    return [name if names.count(name) == 1 else f"{name} ({number})" for number, name in enumerate(names, start=1)]
+    folders = [each.folder.absolute().name for each in opened]
+    marks = folders if len(set(folders)) == len(folders) else [str(number) for number in range(1, len(opened) + 1)]
+    return [name if names.count(name) == 1 else f"{name} ({mark})" for name, mark in zip(names, marks, strict=True)]
 
 
 def _numbers(opened: OpenedCard, conditions: Sequence[str]) -> list[int]:

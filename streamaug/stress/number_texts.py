@@ -31,3 +31,19 @@ def share_text(value: float) -> str:
     '12.5 %'
     """
     return f"{100 * value:.1f} %"
+
+
+def thousands(value: int) -> str:
+    """
+    >>> thousands(10_000)
+    '10 000'
+    """
+    return f"{value:,}".replace(",", " ")
+
+
+def score_text(value: float) -> str:
+    """
+    >>> score_text(0.5), score_text(-2.25)
+    ('0.5', '−2.25')
+    """
+    return f"{value:g}".replace("-", "−")

@@ -53,6 +53,11 @@ def test_a_model_compared_with_itself_has_no_difference(cards):
     assert not any(side.is_significant for row in found.rows for side in row.sides)
 
 
+def test_models_of_the_same_name_are_told_apart_by_the_folders_of_their_cards(coded, tmp_path):
+    folders = [write_card_without_page(tmp_path / name, store_predictions(coded, 0), coded, "model.pt") for name in ("before", "after")]
+    assert [model.name for model in compare(list(map(open_card, folders))).models] == ["model.pt (before)", "model.pt (after)"]
+
+
 def test_conditions_that_one_card_lacks_are_named_and_left_out(cards, coded, tmp_path):
     made, names = store_predictions(coded, 2), ("original", "mp3_32")
     table = made.table.filter(pc.is_in(made.table["condition"], pa.array(names)))
