@@ -1,5 +1,5 @@
 """Run the whole toolkit in minutes: synthetic scenes, all conditions, rows 1 and 6 of Table 3, one
-page of results.
+page of results, and the card of the model that was trained on the mixture.
 
     python -m tools.demo [--folder demo]
 
@@ -19,7 +19,10 @@ from streamaug.files import write_whole
 from streamaug.planning.open_plan import open_plan
 from streamaug.recipes import load_recipe
 from streamaug.store import Store
-from tools.demo_page import Comparison, headline, result_table, write_page
+from streamaug.stress.card import CARD_PAGE, write_card
+from streamaug.stress.models import open_model
+from streamaug.stress.run import prepare, run_all
+from tools.demo_page import Comparison, headline, model_of, result_table, write_page
 from tools.make_demo_scenes import make
 from train.paper.experiment_b import TABLE_3_RECIPES, experiment, row_name
 from train.predictions import read_predictions
@@ -58,6 +61,17 @@ def skipped_conditions(built: Built) -> str:
     return " ".join(f"Left out: {name} ({reason})." for name, reason in built.skipped_conditions.items())
 
 
+def write_card_of(folder: Path, model: Path, store: Store, recipe: Path) -> Path:
+    """The card of a trained model, as `streamaug stress` writes it."""
+    opened = open_model(str(model), opener="train.stress:classifier", device="cpu")
+    run = prepare(opened, store, features="logmel")
+    with ProgressBar() as progress:
+        predictions = run_all(run, folder, progress=progress)
+    assert predictions is not None  # this process is the only rank
+    write_card(folder, predictions, store, run.settings, recipe=load_recipe(recipe))
+    return folder / CARD_PAGE
+
+
 def main(
     folder: Annotated[Path, typer.Option(help="Folder to write.")] = Path("demo"),
     steps: Annotated[int, typer.Option(min=1, help="Training steps of each row.")] = STEPS,
@@ -90,9 +104,14 @@ def main(
         mixture=plan.conditions,
         conditions=store.conditions,
     )
-    index = write_page(folder, store, compared, tables, plan, rows[1], skipped_conditions(built))
-    console.print("", headline(compared), "", result_table(compared).markdown(), "", skipped_conditions(built), sep="\n")
-    console.print(f"the page, to see and to hear: {index} ({time.monotonic() - begun:.0f} s)")
+    left_out = skipped_conditions(built)
+    card = write_card_of(folder / "card", model_of(folder, compared.after), store, rows[1])
+    index = write_page(folder, store, compared, tables, plan, rows[1], left_out)
+    console.print("", headline(compared), "", result_table(compared).markdown(), "", sep="\n")
+    if left_out:
+        console.print(left_out)
+    console.print(f"the page, to see and to hear: {index}")
+    console.print(f"the card of the model that was trained on the mixture: {card} ({time.monotonic() - begun:.0f} s)")
 
 
 if __name__ == "__main__":

@@ -132,7 +132,7 @@ def write_page(folder: Path, store: Store, compared: Comparison, tables: Tables,
                 *players_with_answers(store, "", clip_id, _answers(compared, clip_id, labels)),
             ],
         ),
-        Section(title="What to do next", parts=_next(folder, recipe)),
+        Section(title="What to do next", parts=_next(folder, recipe, compared.after)),
         Section(title="Where this comes from: the paper", parts=_paper(compared, tables), folded=True),
         Section(title="Ledger of the mixture: rows in an epoch", parts=[ledger_table(plan, store)], folded=True),
     ]
@@ -162,11 +162,28 @@ _HEARD = (
 )
 
 
-def _next(folder: Path, recipe: Path) -> list[Text]:
+def model_of(folder: Path, row: str) -> Path:
+    """The trained model of an experiment row."""
+    return folder / "runs" / f"row_{row}" / "seed_0" / "model.safetensors"
+
+
+def _next(folder: Path, recipe: Path, row: str) -> list[Text]:
+    written, model = os.path.relpath(recipe), model_of(folder, row)
     return [
-        Text(text="Look at the store that this was trained on, count what the mixture trains on, or shard audio of your own:"),
+        Text(text="Hear any clip in any condition, count what the mixture trains on, or shard audio of your own:"),
         Text(
-            text=f"streamaug info {folder}/store\nstreamaug plan {os.path.relpath(recipe)} {folder}/store\nstreamaug build CLIPS.csv STORE",
+            text="source .venv/bin/activate\n"
+            f"streamaug explore {folder}/store\n"
+            f"streamaug plan {written} {folder}/store\n"
+            "streamaug build CLIPS.csv STORE",
+            kind="code",
+        ),
+        Text(
+            text=f"What codecs do to a model, of whatever kind, is on its card. That of the second model, {folder}/card/card.html, is of:"
+        ),
+        Text(
+            text=f"streamaug stress {model} {folder}/store \\\n"
+            f"    --class train.stress:classifier --features logmel --recipe {written} --out {folder}/card",
             kind="code",
         ),
     ]

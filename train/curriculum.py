@@ -7,32 +7,34 @@ import numpy as np
 
 from streamaug.planning import Plan
 from streamaug.planning.ledger import planned
-from train.figures import mixture_over_time
 
 _MOST = 100
-"""Epochs or steps that are looked at."""
 
 
-def draw_curriculum(plan: Plan, *, steps: int, batch: int) -> bytes:
-    """PNG of the mixture over a training.
+def mixture_of(plan: Plan, *, steps: int, batch: int) -> tuple[np.ndarray, np.ndarray]:
+    """What a training mixes over time, in the unit of the recipe's weights.
 
-    A recipe whose weights go by epoch is counted in whole epochs, exactly; one whose weights go by
-    step, in single batches.
+    Weights by epoch are counted in whole epochs, exactly; weights by step, in single batches. Of more
+    than 100 epochs or steps, 100 are looked at.
 
     Args:
         plan: The plan that is trained on.
         steps: Steps of the training.
         batch: Rows of a step.
+
+    Returns:
+        Rows of each condition from each time on, (times, conditions), and the times with the end:
+        (times + 1,).
     """
     epochs = list(_epochs(plan, steps, batch))
     if plan.recipe.unit == "epoch":
         chosen = _some(len(epochs))
         rows = np.stack([planned(plan, {}, [epochs[number][0]]).condition_rows for number in chosen])
-        return mixture_over_time(plan.conditions, rows, np.append(chosen, len(epochs)), unit="epoch")
+        return rows, np.append(chosen, len(epochs))
     chosen = _some(steps)
     numbers = np.searchsorted([first for _, first in epochs], chosen, "right") - 1
     rows = np.stack([_rows(plan, epochs[number], step, batch) for number, step in zip(numbers, chosen, strict=True)])
-    return mixture_over_time(plan.conditions, rows, np.append(chosen, steps), unit="step")
+    return rows, np.append(chosen, steps)
 
 
 def _epochs(plan: Plan, steps: int, batch: int) -> Iterator[tuple[int, int]]:
@@ -45,7 +47,7 @@ def _epochs(plan: Plan, steps: int, batch: int) -> Iterator[tuple[int, int]]:
 
 
 def _some(count: int) -> np.ndarray:
-    """At most 100 numbers below `count`, evenly spaced, beginning with 0."""
+    """At most `_MOST` numbers below `count`, evenly spaced, beginning with 0."""
     return np.unique(np.linspace(0, count, min(count, _MOST), endpoint=False).astype(np.int64))
 
 

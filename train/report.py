@@ -16,8 +16,9 @@ from streamaug.planning.open_plan import label_columns
 from streamaug.recipes.familiarity import familiarity
 from streamaug.store.catalogue import StoreLike, named_stores
 from train.charts import accuracy_chart, accuracy_series, counted
-from train.curriculum import draw_curriculum
-from train.figures import confusion_change, confusion_map, learning_curves, precision_map
+from train.config import LogMelConfig
+from train.curriculum import mixture_of
+from train.figures import confusion_change, confusion_map, learning_curves, mixture_over_time, precision_map
 from train.listening import answers_of, players_with_answers, telling_clip, truth_of
 from train.precision import precisions
 from train.predictions import in_order
@@ -58,7 +59,8 @@ def write_report(run: Run, predictions: pa.Table) -> None:
     folder = run.folder
     results = (_of_several_labels if run.store.manifest.target == "labels" else _of_one_label)(run, predictions)
     ledger, curves = ledger_table(run.plan, run.store), learning_curves({in_order(predictions, "row")[0]: read_log(folder)})
-    mixture = draw_curriculum(run.plan, steps=run.total, batch=run.batch_size)
+    rows, times = mixture_of(run.plan, steps=run.total, batch=run.batch_size)
+    mixture = mixture_over_time(run.plan.conditions, rows, times, unit=run.recipe.unit)
     write_whole(folder / "table.csv", results.table.csv())
     write_whole(folder / "table.md", results.table.markdown() + "\n")
     write_whole(folder / "by_condition.png", results.chart)
@@ -198,14 +200,17 @@ def _setting(run: Run) -> str:
 
 
 def _next(run: Run) -> list[Text]:
-    folder, stores = run.folder, named_stores(run.store)
-    plan = " ".join(["streamaug plan", f"{folder}/recipe.yaml", *(store.url for name, store in stores.items() if not name)])
+    folder, recipe = run.folder, f"{run.folder}/recipe.yaml"
+    single = named_stores(run.store).get("")
+    store = "" if single is None else f" {single.url}"
+    commands = [f"streamaug plan {recipe}{store}"]
+    if single is not None:
+        commands.append(f"streamaug explore{store}")
+        if run.config.log_mel == LogMelConfig() and run.config.crop is None:
+            card = f"--recipe {recipe} --out {folder}/card"
+            model = f"{folder}/model.safetensors{store} --class train.stress:classifier --features logmel"
+            commands.append(f"streamaug stress {model} --split '{run.config.evaluate_on}' {card}")
     return [
-        Text(text="Repeat this run, count what its recipe mixes, or change the recipe and train again:"),
-        Text(
-            text=f"python -m train.run {folder}/run.yaml run=ANOTHER_FOLDER\n"
-            f"{plan}\n"
-            f"python -m train.run {folder}/run.yaml recipe=MY_RECIPE.yaml run=ANOTHER_FOLDER",
-            kind="code",
-        ),
+        Text(text="Train again with another recipe, count what a recipe mixes, hear any clip in any condition, write the model's card:"),
+        Text(text="\n".join([f"python -m train.run {folder}/run.yaml recipe=MY_RECIPE.yaml run=ANOTHER_FOLDER", *commands]), kind="code"),
     ]

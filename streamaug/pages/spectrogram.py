@@ -88,16 +88,22 @@ def _draw(levels: Mapping[str, np.ndarray], like: Audio, *, cmap: str, low: floa
     count = len(levels)
     # One alone is shown beside others, half as wide as it is drawn; several have a page's width.
     width, height, dpi, font = (3.5, 2.0, 200, 8) if count == 1 else (WIDTH, 0.5 + 1.25 * count, DPI, 10)
-    figure = Figure(figsize=(width, height), layout="constrained", dpi=dpi)
-    panels = figure.subplots(count, 1, sharex=True, sharey=True, squeeze=False)[:, 0]
+    figure = Figure(figsize=(width, height), dpi=dpi)
+    # Margins in letters, not Matplotlib's own layout: it takes as long again, and places differ.
+    letter = font / 72
+    left, right, bottom, top = 4.2 * letter, width - 7 * letter, 3.4 * letter, height - 1.9 * letter
+    places = {"left": left / width, "right": right / width, "bottom": bottom / height, "top": top / height}
+    panels = figure.subplots(count, 1, sharex=True, sharey=True, squeeze=False, gridspec_kw={**places, "hspace": 0.35})[:, 0]
     seconds, kilohertz = like.samples.shape[-1] / like.rate, like.rate / 2_000
     for axes, (title, shown) in zip(panels, levels.items(), strict=True):
         image = axes.imshow(shown, origin="lower", aspect="auto", extent=(0, seconds, 0, kilohertz), cmap=cmap, vmin=low, vmax=high)
         axes.set_title(title, fontsize=font)
         axes.tick_params(labelsize=font)
-    figure.supylabel("kHz", fontsize=font)
+    figure.text(letter / width, (bottom + top) / 2 / height, "kHz", fontsize=font, rotation=90, ha="center", va="center")
     panels[-1].set_xlabel("seconds", fontsize=font)
-    bar = figure.colorbar(image, ax=list(panels), aspect=20 * height)
+    bar = figure.colorbar(
+        image, cax=figure.add_axes((right / width + letter / width, bottom / height, letter / width, (top - bottom) / height))
+    )
     bar.ax.tick_params(labelsize=font)
-    bar.set_label(label, fontsize=font)
+    bar.set_label(label, fontsize=font, labelpad=1)
     return png_of(figure)

@@ -86,7 +86,8 @@ def test_the_page_says_what_is_missing_what_the_paper_is_and_what_to_type_next(i
     assert "Left out: he-aac_16 (no encoder)." in shown
     assert "Rao and Peters" in shown
     assert "row 6 is original + mp3_64" in shown
-    assert f"streamaug info {index.parent}/store" in shown
+    assert f"streamaug explore {index.parent}/store" in shown
+    assert f"streamaug stress {index.parent}/runs/row_6/seed_0/model.safetensors {index.parent}/store" in shown
     assert {path.name for path in index.parent.iterdir()} == {"index.html", "accuracy.png", "spectrograms.png", "row_6.yaml"}
 
 
