@@ -16,13 +16,18 @@ def explore(
     port: Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen at. Default: a free one.")] = 0,
     browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in a browser. Default: open it.")] = True,
     export: Annotated[Path | None, typer.Option(help="Folder for a static page of some clips; no server is started.")] = None,
-    clips: Annotated[int, typer.Option(min=1, help="Number of clips of the static page, spread over the labels. Default: 12.")] = 12,
+    clips: Annotated[
+        int | None, typer.Option(min=1, help="Number of clips of the static page, spread over the labels. Default: 12.")
+    ] = None,
     where: Annotated[
         list[str] | None,
         typer.Option(help="Which clips the static page may take: column and values, such as label=rain,wind or fold!=4. May be repeated."),
     ] = None,
 ) -> None:
     """Find clips, hear every condition, switch between them at the same place, and see what coding took away."""
+    if export is None and (where or clips):
+        raise typer.BadParameter("--where and --clips choose the clips of a static page; add --export FOLDER")
+
     from streamaug.cli.console import ProgressBar, note, stdout
     from streamaug.explore.explorer import Explorer
     from streamaug.explore.held import load_recipes
@@ -35,7 +40,7 @@ def explore(
             from streamaug.explore.export import export_page
 
             with ProgressBar() as bar:
-                export_page(explorer, export, clips=clips, where=where or (), progress=bar)
+                export_page(explorer, export, clips=clips or 12, where=where or (), progress=bar)
             stdout.print(f"written: {export / 'index.html'}")
             return
 

@@ -14,13 +14,16 @@ from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from streamaug.errors import CorruptError, FetchError, StreamaugError
+from streamaug.errors import CorruptError, FetchError, StoreError, StreamaugError
 from streamaug.explore.explorer import Explorer
 from streamaug.explore.filters import Filter, Query
 from streamaug.explore.hosts import allowed_names, is_allowed, is_every_address
 from streamaug.explore.page import SCRIPTS, STATIC, STYLES, render_page
 
 _TYPES = {".js": "text/javascript; charset=utf-8", ".css": "text/css; charset=utf-8"}
+_STATUS = {StoreError: 404, CorruptError: 422, FetchError: 502}
+"""Status of an answer by the kind of error; 400 for others, which the request is to blame for."""
+
 _HEADERS = {
     "Cache-Control": "no-store",
     "Cross-Origin-Opener-Policy": "same-origin",
@@ -124,7 +127,7 @@ def _answered(answer: Callable[[Request], Response | dict[str, Any]]) -> Callabl
         try:
             made = answer(request)
         except StreamaugError as error:
-            status = 502 if isinstance(error, FetchError) else 422 if isinstance(error, CorruptError) else 404
+            status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 400)
             return JSONResponse({"error": str(error)}, status)
         return made if isinstance(made, Response) else JSONResponse(made)
 

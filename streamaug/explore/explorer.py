@@ -152,10 +152,13 @@ class Explorer:
                 "sha256": location.sha256.hex(),
                 "steps": [step.model_dump() for step in meta.steps],
             }
-            if rows.name != "original" and "original" in self._conditions:
-                plain["grade"] = grade_of(rows, entry, self._conditions["original"], self._tables)
         except StreamaugError as error:
-            plain["error"] = str(error)
+            return {**plain, "error": str(error)}
+        if rows.name != "original" and "original" in self._conditions:
+            try:
+                plain["grade"] = grade_of(rows, entry, self._conditions["original"], self._tables)
+            except StreamaugError as error:  # the clip can be heard all the same
+                plain["grade_error"] = str(error)
         return plain
 
     def _entry(self, condition: str, clip_id: str) -> Entry:

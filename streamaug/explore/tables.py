@@ -13,6 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from streamaug.errors import CorruptError
+from streamaug.files import disk_errors
 from streamaug.store.folder import Folder
 
 _CHUNK = 8 << 20
@@ -54,19 +55,21 @@ class Tables:
             try:
                 future.set_result(self._checked(name, sha256))
             except BaseException as error:
-                with self._lock:
-                    del self._files[name]  # the next request tries again
+                if sha256 is not None or self._folder.is_local:  # a server is not asked again for what may not exist
+                    with self._lock:
+                        del self._files[name]
                 future.set_exception(error)
         return future.result()
 
     def _checked(self, name: str, sha256: str | None) -> Path:
         try:
-            path = self._folder.local_path(name) if self._folder.is_local else self._copied(name)
-            if sha256 is None:
-                path.stat()
-                return path
-            with path.open("rb") as file:
-                digest = hashlib.file_digest(file, "sha256").hexdigest()
+            with disk_errors(self._folder.path(name)):
+                path = self._folder.local_path(name) if self._folder.is_local else self._copied(name)
+                if sha256 is None:
+                    path.stat()
+                    return path
+                with path.open("rb") as file:
+                    digest = hashlib.file_digest(file, "sha256").hexdigest()
         except FileNotFoundError:
             if sha256 is None:
                 raise

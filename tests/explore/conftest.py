@@ -18,8 +18,11 @@ from streamaug.explore.explorer import Explorer
 from streamaug.store import Store
 
 RATE = 16_000
-SECONDS = 3.0
-COUNT = 60
+SECONDS = 2.0
+LONG_S = 8.0
+"""Length of the first clip, which is played."""
+
+COUNT = 56
 """More clips than a page of the list has."""
 
 HOSTILE = "<script>window.hacked=1</script><img src=x onerror=window.hacked=1>"
@@ -35,7 +38,8 @@ def store_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for number in range(COUNT):
         rng = np.random.default_rng(number)
         # Noise is nowhere like itself, so that a few samples say where they come from.
-        sound = np.clip(0.2 * rng.standard_normal(round((SECONDS + 0.01 * number) * RATE)), -0.99, 0.99)
+        seconds = SECONDS + 0.01 * number if number else LONG_S
+        sound = np.clip(0.2 * rng.standard_normal(round(seconds * RATE)), -0.99, 0.99)
         soundfile.write(folder / f"clip{number:02d}.wav", sound, RATE, subtype="PCM_16")
         label = HOSTILE if number == 0 else ("rain", "wind", "siren")[number % 3]
         lines.append(

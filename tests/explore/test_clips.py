@@ -59,7 +59,7 @@ def only(column: str, operator: Any, *values: str) -> Query:
         (only("note", "is not", "Far away"), lambda row: row["note"] is None),
         (only("loudness", "at least", "7.25"), lambda row: float(row["loudness"]) >= 7.25),
         (only("loudness", "at most", "7.25"), lambda row: float(row["loudness"]) <= 7.25),
-        (only("samples", "at least", "50000"), lambda row: row["samples"] >= 50_000),
+        (only("samples", "at least", "33000"), lambda row: row["samples"] >= 33_000),
         (only("clip_id", "contains", "P3"), lambda row: "p3" in row["clip_id"]),
         (
             Query(text="rain", filters=(Filter(column="split", operator="is", values=("evaluate",)),)),

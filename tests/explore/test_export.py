@@ -58,7 +58,7 @@ def test_its_clips_are_found_as_on_the_server(browser: Browser, exported: Path, 
         ("RAIN", []),
         ("", [["split", "is", "train"]]),
         ("", [["label", "is not", "rain"]]),
-        ("", [["samples", "at least", "50000"]]),
+        ("", [["samples", "at least", "33000"]]),
     ]
     with open_page(browser, exported / "index.html") as page:
         ready(page)
@@ -119,6 +119,13 @@ def test_an_earlier_page_is_replaced_and_anything_else_is_not(explorer: Explorer
     with pytest.raises(StoreError, match="is a file"):
         export_page(explorer, tmp_path / "file", clips=1)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["file", "mine", "page"]
+
+
+def test_options_of_a_page_are_refused_without_a_page(store_path: Path) -> None:
+    for options in (["--clips", "3"], ["--where", "split=train"]):
+        result = CliRunner().invoke(app, ["explore", str(store_path), "--no-browser", *options])
+        assert result.exit_code == 2
+        assert "add --export FOLDER" in result.output
 
 
 def test_a_page_that_cannot_be_finished_leaves_nothing(explorer: Explorer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,7 @@ function drawTicks(axis, numbers, place, side, unit) {
   const ticks = numbers.map((number, at) => {
     const tick = element("span", { className: "tick" }, at === numbers.length - 1 ? `${number} ${unit}` : `${number}`);
     tick.style[side] = `${100 * place(number)}%`;
+    if (place(number) > 0.95) tick.classList.add("end");
     return tick;
   });
   axis.replaceChildren(...ticks);

@@ -18,12 +18,18 @@ function drawProvenance(entry) {
     ["decoded as", entry.codec],
     ["bitrate", `${entry.kbps.toFixed(1)} kbps, measured`],
     ["delay", `${entry.delay} samples, cut`],
-    ["PEAQ grade", typeof entry.grade === "number" ? `${entry.grade.toFixed(2)} (0 no difference, -4 very annoying)` : "not measured; see streamaug quality"],
+    ["PEAQ grade", gradeOf(entry)],
     ["settings", entry.settings],
     ["shard", `${entry.shard}, ${entry.bytes} bytes at ${entry.offset}`],
     ["sha256", entry.sha256],
   ]);
   byId("provenance").replaceChildren(element("p", { className: "what" }, entry.name), ...steps, bitstream);
+}
+
+function gradeOf(entry) {
+  if (entry.name === "original") return "none, it is what grades compare with";
+  if (typeof entry.grade === "number") return `${entry.grade.toFixed(2)} (0 no difference, -4 very annoying)`;
+  return entry.grade_error ?? "not measured; see streamaug quality";
 }
 
 function drawColumns(clip) {

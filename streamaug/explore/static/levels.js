@@ -41,6 +41,8 @@ class Fourier {
   }
 }
 
+const BLOCK_MS = 30; // after which keys and the cursor go first
+
 /**
  * Levels in dB, at least FLOOR; 0 dB is a sine at full scale.
  *
@@ -49,9 +51,9 @@ class Fourier {
  * @param {Float32Array[]} channels Samples of each channel.
  * @param {number} rate Sample rate in Hz.
  * @param {number} most The most frames to return.
- * @returns {{bins: number, frames: number, levels: Float32Array}} Frame by frame, from 0 Hz to half the rate.
+ * @returns {Promise<{bins: number, frames: number, levels: Float32Array}>} Frame by frame, from 0 Hz to half the rate.
  */
-function levelsOf(channels, rate, most) {
+async function levelsOf(channels, rate, most) {
   const length = 2 ** Math.max(4, Math.round(Math.log2(0.025 * rate)));
   const window = Float64Array.from({ length }, (_, k) => 0.5 - 0.5 * Math.cos((2 * Math.PI * k) / length));
   const hop = length / 4;
@@ -64,7 +66,12 @@ function levelsOf(channels, rate, most) {
   const levels = new Float32Array(frames * bins);
   const power = new Float64Array(bins);
   const scale = (4 / length) ** 2; // 2 / the sum of the window
+  let begun = performance.now();
   for (let frame = 0; frame < frames; frame++) {
+    if (performance.now() - begun > BLOCK_MS) {
+      await new Promise((resolve) => setTimeout(resolve));
+      begun = performance.now();
+    }
     power.fill(0);
     const last = Math.min(steps, (frame + 1) * together);
     for (let step = frame * together; step < last; step++) {

@@ -20,7 +20,14 @@ const wave = WaveSurfer.create({
   hideScrollbar: true,
 });
 
-const state = { clip: null, row: 0, coded: Math.min(1, rows.length - 1), is_difference: false, request: 0 };
+const state = {
+  clip: null,
+  row: 0, // the condition that is heard
+  coded: Math.min(1, rows.length - 1), // the last one that was not the original
+  is_difference: false,
+  is_waiting: false, // whether to play as soon as there is something to play
+  request: 0, // counts the clips that were asked for
+};
 
 function say(problem) {
   byId("message").textContent = problem;
@@ -29,10 +36,11 @@ function say(problem) {
 /** Show a clip, in the condition that is chosen. */
 async function show(name) {
   const request = ++state.request;
+  state.is_waiting = !player.paused; // who was listening hears the next clip, too
+  player.use(null);
   try {
     const clip = await source.clip(name);
     if (request !== state.request) return;
-    player.use(null);
     sounds.clear();
     state.clip = clip;
     say("");
@@ -59,7 +67,8 @@ async function choose(number) {
   const { clip, is_difference } = state;
   const row = rows[number];
   for (const each of rows) each.button.setAttribute("aria-pressed", each === row);
-  byId("hearing").textContent = is_difference ? `${row.name} minus original` : row.name;
+  const title = is_difference ? `${row.name} minus original` : row.name;
+  byId("hearing").textContent = `${title} (loading)`;
   byId("difference").setAttribute("aria-pressed", is_difference);
   drawProvenance(row.entry);
   byId("details").hidden = false; // all parts together, so that none moves another
@@ -68,11 +77,17 @@ async function choose(number) {
     const [sound, minus] = row.entry.sha256 ? await heard(row) : [null, null];
     if (clip !== state.clip || row !== rows[state.row] || is_difference !== state.is_difference) return; // chosen again meanwhile
     player.use(sound, minus);
+    byId("hearing").textContent = title;
     enable(Boolean(sound));
-    if (sound) await drawWave(sound, minus);
+    if (!sound) return;
+    row.fail("");
+    if (state.is_waiting) player.play();
+    state.is_waiting = false;
+    await drawWave(sound, minus);
   } catch (error) {
     if (clip !== state.clip || row !== rows[state.row]) return;
     row.fail(error.message);
+    byId("hearing").textContent = title;
     player.use(null);
     enable(false);
   }
@@ -80,11 +95,14 @@ async function choose(number) {
 
 /** Draw a waveform; all of a clip have one scale, that of the original. */
 async function drawWave(sound, minus) {
-  const original = rows.find((row) => row.name === "original" && row.entry.sha256);
-  const scale = original ? await sounds.get("original", state.clip) : sound;
-  const peak = channelsOf(scale).reduce((most, samples) => samples.reduce((high, value) => Math.max(high, Math.abs(value)), most), 0);
-  wave.setOptions({ normalize: true, maxPeak: peak || 1 });
-  await wave.load("", channelsOf(sound, minus), sound.duration);
+  const { clip } = state;
+  if (!clip.peak) {
+    const original = rows.find((row) => row.name === "original" && row.entry.sha256);
+    const scale = original ? await sounds.get("original", clip).catch(() => sound) : sound;
+    clip.peak = channelsOf(scale).reduce((most, samples) => samples.reduce((high, value) => Math.max(high, Math.abs(value)), most), 0);
+    wave.setOptions({ normalize: true, maxPeak: clip.peak || 1 });
+  }
+  if (clip === state.clip) await wave.load("", channelsOf(sound, minus), sound.duration);
 }
 
 /** What is heard of a condition: its sound, and what is subtracted from it, the original or nothing. */
@@ -92,20 +110,20 @@ function heard(row) {
   return Promise.all([sounds.get(row.name, state.clip), state.is_difference ? sounds.get("original", state.clip) : null]);
 }
 
-/** Draw all spectrograms that are not drawn yet, as many as fit into memory. */
+/** Draw all spectrograms that are not drawn yet, the chosen one first, as many as fit into memory. */
 async function drawRows(request) {
-  const kind = state.is_difference ? "difference" : "sound";
+  const { is_difference } = state;
+  const kind = is_difference ? "difference" : "sound";
+  const is_wanted = () => request === state.request && is_difference === state.is_difference;
   for (const row of [rows[state.row], ...rows].slice(0, sounds.room(state.clip))) {
     if (row.problem || row.item.dataset.drawn === kind) continue;
     try {
       const [sound, minus] = await heard(row);
-      if (request !== state.request || kind !== (state.is_difference ? "difference" : "sound")) return;
-      row.draw(channelsOf(sound, minus), sound.sampleRate, kind);
+      if (is_wanted()) await row.draw(channelsOf(sound, minus), sound.sampleRate, kind, is_wanted);
     } catch (error) {
-      if (request !== state.request) return;
-      row.fail(error.message);
+      if (is_wanted()) row.fail(error.message);
     }
-    await new Promise((resolve) => setTimeout(resolve)); // let keys and the cursor go first
+    if (!is_wanted()) return;
   }
 }
 
@@ -116,12 +134,20 @@ function enable(is_ready) {
 
 async function toggleDifference() {
   state.is_difference = !state.is_difference;
+  for (const row of rows) if (row.entry?.sha256) row.fail(""); // what failed may not fail now
   await choose(state.row);
   await drawRows(state.request);
 }
 
 function chooseShown(number) {
+  rows[number]?.item.scrollIntoView({ block: "nearest" });
   return choose(number).then(() => state.clip && drawRows(state.request));
+}
+
+/** Play or pause; what is not loaded yet plays when it is. */
+function toggle() {
+  if (player.duration) player.toggle();
+  else state.is_waiting = !state.is_waiting;
 }
 
 /** Keep the clip and the condition in the address, to come back to. */
@@ -166,7 +192,7 @@ rows.forEach((row, number) => {
   row.frame.addEventListener("pointermove", (event) => event.buttons && seek(event));
 });
 drawScale(byId("scale-bar"), byId("scale-ticks"));
-byId("play").addEventListener("click", () => player.toggle());
+byId("play").addEventListener("click", toggle);
 byId("compare").addEventListener("click", compare);
 byId("difference").addEventListener("click", toggleDifference);
 byId("time").addEventListener("input", () => (player.currentTime = Number(byId("time").value)));
@@ -179,7 +205,7 @@ function compare() {
 
 const jump = (event, seconds) => (player.currentTime += event.shiftKey ? seconds / 5 : seconds);
 listen({
-  " ": () => player.toggle(),
+  " ": toggle,
   "ArrowLeft": (event) => jump(event, -0.5),
   "ArrowRight": (event) => jump(event, 0.5),
   "ArrowUp": () => chooseShown(state.row - 1),

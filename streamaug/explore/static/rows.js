@@ -51,9 +51,11 @@ class Row {
    * @param {Float32Array[]} channels Samples of each channel.
    * @param {number} rate Sample rate in Hz.
    * @param {string} kind `sound` or `difference`.
+   * @param {function(): boolean} is_wanted Whether it is still to be seen when it is ready.
    */
-  draw(channels, rate, kind) {
-    const { bins, frames, levels } = levelsOf(channels, rate, MOST_FRAMES);
+  async draw(channels, rate, kind, is_wanted) {
+    const { bins, frames, levels } = await levelsOf(channels, rate, MOST_FRAMES);
+    if (!is_wanted()) return;
     const image = new ImageData(frames, bins);
     for (let frame = 0; frame < frames; frame++) {
       for (let bin = 0; bin < bins; bin++) {
