@@ -1,12 +1,12 @@
 """Candidate sets: the sets of clips that rows are drawn from."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from streamaug.hints import nearest
-from streamaug.planning.inventory import Inventory
+from streamaug.planning.inventory import Column, Inventory, ListColumn
 from streamaug.recipes.recipe import Recipe, Where
 from streamaug.recipes.yaml_lines import KeyPath
 
@@ -132,29 +132,44 @@ def eligible_clips(recipe: Recipe, inventory: Inventory) -> dict[str, Mask]:
         RecipeError: A condition has no such clip, or `where` or `weights` names a value that no
             clip has.
     """
-    everywhere = _and(_where_mask(recipe, inventory, recipe.where, ("where",)), _weighted_mask(recipe, inventory))
+    weighted = _weighted_mask(recipe, inventory)
+    if weighted is not None and not weighted.any():
+        raise recipe.error_at(
+            ("weights",),
+            f"weights: all clips of split '{inventory.split}' have the weight 0; give at least one value a weight above 0, or leave "
+            "single values out with 'where'",
+        )
+    everywhere = _and(_where_mask(recipe, inventory, recipe.where, ("where",)), weighted)
     masks: dict[str, Mask] = {}
     for name, share in recipe.mixture.items():
-        mask = _and(everywhere, inventory.available[name])
+        available = inventory.available[name]
+        mask = _and(everywhere, available)
         mask = _and(mask, _where_mask(recipe, inventory, share.where, ("mixture", name, "where")))
         if not len(inventory) or (mask is not None and not mask.any()):
+            chosen = [column for column, _ in (*recipe.where, *share.where)]
+            weighed = [each.column for each in recipe.weights]
+            empty = [f"'{column}'" for column in dict.fromkeys((*chosen, *weighed)) if _is_empty(inventory.columns[column], available)]
+            reason = f": its clips have no value in {' and '.join(empty)}" if empty else ""
+            remedies = ["remove it", *(["widen 'where'"] if chosen else []), *(["give its clips weights above 0"] if weighed else [])]
             raise recipe.error_at(
-                ("mixture", name), f"'{name}' has no clip of split '{inventory.split}' that the recipe takes; remove it or widen 'where'"
+                ("mixture", name),
+                f"'{name}' has no clip of split '{inventory.split}' that the recipe takes{reason}; {', or '.join(remedies)}",
             )
         masks[name] = mask
     return masks
+
+
+def _is_empty(column: Column | ListColumn, available: Mask) -> bool:
+    """Whether no clip of a condition has a value in a column, as if its store lacked the column."""
+    with_value = column.clips_with(np.array(column.values) != "")
+    return not (with_value if available is None else with_value & available).any()
 
 
 def _where_mask(recipe: Recipe, inventory: Inventory, where: Where, key_path: KeyPath) -> Mask:
     mask: Mask = None
     for name, values in where:
         column = inventory.columns[name]
-        unknown = [value for value in values if value not in column.values]
-        if unknown:
-            raise recipe.error_at(
-                (*key_path, name),
-                f"where: no clip of split '{inventory.split}' has {name} = '{unknown[0]}'. {nearest(unknown[0], column.values)}",
-            )
+        _check_values(recipe, inventory, (*key_path, name), values)
         mask = _and(mask, column.clips_with(np.isin(np.array(column.values), values)))
     return mask
 
@@ -164,15 +179,21 @@ def _weighted_mask(recipe: Recipe, inventory: Inventory) -> Mask:
     mask: Mask = None
     for each in recipe.weights:
         column = inventory.columns[each.column]
-        unknown = [value for value, _ in each.values if value not in column.values]
-        if unknown:
-            raise recipe.error_at(
-                ("weights", each.column, unknown[0]),
-                f"weights: no clip of split '{inventory.split}' has {each.column} = '{unknown[0]}'. {nearest(unknown[0], column.values)}",
-            )
+        _check_values(recipe, inventory, ("weights", each.column), [value for value, _ in each.values])
         matches = np.array([each.weight(value) > 0 for value in column.values])
         mask = _and(mask, None if matches.all() else matches[column.codes])
     return mask
+
+
+def _check_values(recipe: Recipe, inventory: Inventory, key_path: KeyPath, values: Sequence[str]) -> None:
+    """Check that a column, the last key, has some values. Raises RecipeError."""
+    kind, name = ("weights" if key_path[0] == "weights" else "where"), str(key_path[-1])
+    known = inventory.columns[name].values
+    for value in values:
+        if value not in known:
+            place = (*key_path, value) if kind == "weights" else key_path
+            problem = f"{kind}: no clip of split '{inventory.split}' has {name} = '{value}'"
+            raise recipe.error_at(place, f"{problem}. {nearest(value, filter(None, known))}")
 
 
 def _and(one: Mask, other: Mask) -> Mask:

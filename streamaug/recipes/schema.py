@@ -281,6 +281,8 @@ def _explain(problem: Any, key_path: KeyPath, locations: Mapping[KeyPath, str], 
         case "literal_error":
             known = {"shuffle": ["full"], "weights": [EQUAL]}.get(name.split(".")[0]) or list(draw_names())
             return f"{name}: {value!r} is none of {', '.join(known)}. {guessed(str(value), known)}".rstrip(". ")
+        case "string_type" | "int_type" | "int_from_float" if "where" in key_path[:-1] or "[key]" in key_path:
+            return f"{name}: {value!r} is neither a name nor a whole number; write it in quotes, as the clips table has it"
         case "missing":
             return f"{name}: '{key_path[-1]}' is missing{example}"
         case _:

@@ -146,7 +146,7 @@ class OpenedStore:
             clip_ids=store.clips["clip_id"].combine_chunks(),
             targets=open_targets(store.clips, store.manifest),
             samples=compact(store.clips["samples"].to_numpy()),
-            columns=open_columns(store.clips, columns, plan.clips),
+            columns=open_columns(store, columns, plan.clips),
             rates=clip_rates(store),
         )
 

@@ -13,6 +13,8 @@ from torch import Tensor
 from streamaug.errors import StoreError
 from streamaug.features.registry import BATCH_KEYS
 from streamaug.hints import nearest
+from streamaug.store.catalogue import Catalogue, StoreLike
+from streamaug.store.joined_clips import STORE_COLUMN
 
 _WHOLE_NUMBER = r"^(0|-?[1-9][0-9]{0,17})$"
 _NUMBER = r"^-?(0|[1-9][0-9]{0,14})(\.[0-9]+)?([eE][-+]?[0-9]{1,2})?$"
@@ -43,41 +45,40 @@ class BatchColumn:
         return values
 
 
-def open_columns(table: pa.Table, names: Sequence[str], clips: np.ndarray) -> dict[str, BatchColumn]:
+def open_columns(store: StoreLike, names: Sequence[str], clips: np.ndarray) -> dict[str, BatchColumn]:
     """The columns of a clips table that batches get, by name.
 
     Args:
-        table: The store's clips table.
+        store: The store.
         names: The columns.
         clips: Row numbers of the clips that may be served.
 
     Raises:
         StoreError: There is no such column, or one of these clips lacks a number.
     """
-    return {name: BatchColumn(values=_values(table, name, clips)) for name in names}
+    return {name: BatchColumn(values=_values(store, name, clips)) for name in names}
 
 
-def check_columns(names: Any, table: pa.Table) -> tuple[str, ...]:
+def check_columns(names: Any, store: StoreLike) -> tuple[str, ...]:
     """The names of columns as a user gives them, each once.
 
     Args:
         names: The columns.
-        table: The store's clips table.
+        store: The store; of several, batches have the key `store`.
 
     Raises:
         StoreError: They are not a list of names, a column does not exist, or a batch has its name
             for something else.
-
-    >>> check_columns(["device"], pa.table({"device": ["a"]}))
-    ('device',)
     """
     if isinstance(names, str) or not isinstance(names, Collection) or not all(isinstance(name, str) for name in names):
         raise StoreError(f"columns={names!r}: write a list of names, such as columns=['device', 'city']")
+    taken = [key for key in BATCH_KEYS if key != STORE_COLUMN or isinstance(store, Catalogue)]
+    known = store.clips.column_names
     for name in names:
-        if name in BATCH_KEYS:
+        if name in taken:
             raise StoreError(f"columns: a batch has the key '{name}' already; leave it out, or build the store with another name for it")
-        if name not in table.column_names:
-            own = [known for known in table.column_names if known not in BATCH_KEYS]
+        if name not in known:
+            own = [each for each in known if each not in taken]
             raise StoreError(f"columns: the clips table has no column '{name}'. {nearest(name, own)}")
     return tuple(dict.fromkeys(names))
 
@@ -89,9 +90,9 @@ def check_distinct(columns: Collection[str], features: Collection[str]) -> None:
             raise StoreError(f"columns: a feature has the key '{name}', too; give it another one, such as features={{'feature': '{name}'}}")
 
 
-def _values(table: pa.Table, name: str, clips: np.ndarray) -> np.ndarray | pa.Array:
+def _values(store: StoreLike, name: str, clips: np.ndarray) -> np.ndarray | pa.Array:
     """A column in the form in which batches are made of it, complete for some clips."""
-    column = table[name]
+    column = store.clips[name]
     if pa.types.is_dictionary(column.type):
         column = pc.cast(column, column.type.value_type)
     column = _with_numbers(column)
@@ -104,9 +105,12 @@ def _values(table: pa.Table, name: str, clips: np.ndarray) -> np.ndarray | pa.Ar
     missing = np.asarray(pc.is_null(column))[clips]
     example, target = ("false", kind) if pa.types.is_boolean(kind) else ("-1", pa.int64())
     if missing.any():
-        clip = table["clip_id"][int(clips[missing.argmax()])].as_py()
+        row = int(clips[missing.argmax()])
+        clip = f"'{store.clips['clip_id'][row].as_py()}'"
+        if isinstance(store, Catalogue):
+            clip += f" of store '{store.clips[STORE_COLUMN][row].as_py()}'"
         raise StoreError(
-            f"columns: '{name}' is empty for {missing.sum()} of {len(clips)} clips, for example '{clip}', but a tensor of {target} has no "
+            f"columns: '{name}' is empty for {missing.sum()} of {len(clips)} clips, for example {clip}, but a tensor of {target} has no "
             f"gaps; write a value such as {example} into the table and build again, or leave these clips out with 'where'"
         )
     try:

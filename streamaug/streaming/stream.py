@@ -167,7 +167,7 @@ class Stream(IterableDataset[dict[str, Any]]):
         )
         self._cursor = Cursor(RankPartition(batch_size=batch_size, tail=tail), rank=rank, world=world, stores=len(named_stores(opened)))
         self._cursor.rank_slice()  # refuses a batch that the ranks cannot share
-        self._tables = SharedArrays((plan, OpenedStore.of(opened, plan, check_columns(columns, opened.clips))))
+        self._tables = SharedArrays((plan, OpenedStore.of(opened, plan, check_columns(columns, opened))))
         self._features_argument = features
         self._features = self._open_features(self._opened, plan)
         check_distinct(self._opened.columns, self._features.by_key)
@@ -438,7 +438,7 @@ class Stream(IterableDataset[dict[str, Any]]):
 
     def _go_over(self, store: StoreLike, plan: PlanLike) -> None:
         self.close()
-        columns = check_columns(tuple(self._opened.columns), store.clips)
+        columns = check_columns(tuple(self._opened.columns), store)
         opened = OpenedStore.of(store, plan, columns)
         self._features = self._open_features(opened, plan)  # the clips of this snapshot may have other lengths
         self._tables = SharedArrays((plan, opened))

@@ -63,6 +63,16 @@ def plan_of(store: Store, folder: Path, text: str, **settings: str) -> Plan:
             4,
             "weights: 'pitch' has no clip with device = 'b', so the values cannot be equal",
         ),
+        (
+            "draw: union\nmixture: {original: 1}\nweights:\n  device: {a: 0, b: 0}\n",
+            3,
+            "weights: all clips of split 'train' have the weight 0; give at least one value a weight above 0",
+        ),
+        (
+            "draw: union\nmixture:\n  pitch: 1\n  original: 1\nweights: {device: {a: 0}}\n",
+            3,
+            "'pitch' has no clip of split 'train' that the recipe takes; remove it, or give its clips weights above 0",
+        ),
         ("draw: union\nmixture:\n  pitch: 1\nwhere: {device: [b]}\n", 3, "'pitch' has no clip of split 'train' that the recipe takes"),
     ],
 )

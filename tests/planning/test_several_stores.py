@@ -291,3 +291,26 @@ def test_a_newer_snapshot_of_one_store_gives_another_plan(tmp_path: Path) -> Non
     after = replan(plan, before.reopen())
     assert after.epoch_size(0) == plan.epoch_size(0) - 1
     assert replan(plan, before.reopen().reopen(before.snapshot)).identity == plan.identity
+
+
+@pytest.mark.parametrize(
+    ("options", "expected"),
+    [
+        (
+            {"where": {"device": ["a"]}},
+            "'two:original' has no clip of split 'train' that the recipe takes: its clips have no value in 'dev",
+        ),
+        ({"where": {"device": ["z"]}}, "has device = 'z'. Available: a, b"),
+        ({"weights": {"device": {"z": 2}}}, "has device = 'z'. Available: a, b"),
+        ({"weights": {"device": "equal"}}, "weights: the clips of 'two:original' have no value in 'device', so the values cannot be equal"),
+        ({"balance": ["device"], "draw": "weighted", "rows": 10}, "no clip of the group (no device) is in 'one:original'"),
+    ],
+)
+def test_a_column_that_one_of_the_stores_lacks_is_named_and_no_name_is_empty(
+    catalogue: Catalogue, options: dict[str, Any], expected: str
+) -> None:
+    both = Catalogue.open({"one": catalogue.stores["tau"], "two": catalogue.stores["esc"]})
+    mixed = load_recipe({"draw": "union", "mixture": {"one:original": 1, "two:original": 1}, **options})
+    with pytest.raises(RecipeError) as caught:
+        open_plan(mixed, both)
+    assert expected in str(caught.value)

@@ -93,6 +93,12 @@ UNION = "draw: union\nmixture: {original: 1, mp3_64: 1}\n"
         ("draw: union\n", 1, "'mixture' is missing; write for example 'mixture: {original: 1, mp3_64: 1}'"),
         ("mixture: {original: 1}\n", 1, "'draw' is missing; write for example 'draw: union'"),
         (UNION + "where: {device: a}\n", 3, "where.device: 'a': input should be a valid list; write for example 'where: {device: [a, b]}'"),
+        (
+            UNION + "where: {snr: [0.5]}\n",
+            3,
+            "where.snr.0: 0.5 is neither a name nor a whole number; write it in quotes, as the clips table has",
+        ),
+        (UNION + "where: {calm: [yes]}\n", 3, "where.calm.0: True is neither a name nor a whole number; write it in quotes"),
         (UNION + "rows: 10\n", 3, "'rows' belongs to 'draw: weighted', but this is 'draw: union'"),
         ("draw: weighted\nmixture: {original: 1}\n", 1, "'draw: weighted' needs 'rows'; write for example 'rows: 28000'"),
         (UNION + "views: 2\n", 3, "'views' belongs to 'draw: views'"),
@@ -123,6 +129,14 @@ def test_an_error_has_file_line_value_and_remedy(tmp_path: Path, text: str, line
     message = refusal(path)
     assert f"{path}:{line}: " in message
     assert expected in message
+
+
+def test_one_mistake_is_one_line(tmp_path: Path) -> None:
+    message = refusal(write(tmp_path, "draw: union\nmixture: {original: {weight: 1, where: {snr: [0.5, 1.5]}}}\n"))
+    assert [line.partition(": ")[2].partition(" is ")[0] for line in message.splitlines()] == [
+        "mixture.original.where.snr.0: 0.5",
+        "mixture.original.where.snr.1: 1.5",
+    ]
 
 
 def test_all_mistakes_in_a_file_are_reported_together(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from streamaug.errors import StoreError
 from streamaug.recipes import Recipe
 from streamaug.store import Store
 from streamaug.streaming import Stream
-from streamaug.testing import replace_tables, write_store
+from streamaug.testing import build_store, replace_tables, write_store
 from tests.streaming.test_faults import flip
 from tests.streaming.test_shared_arrays import pickled  # noqa: F401  # a fixture
 from tests.streaming.test_stream import same
@@ -45,7 +45,7 @@ TENSORS = {
 }
 
 
-def with_columns(store: Store, **columns: pa.Array) -> Store:
+def with_columns(store: Store, /, **columns: pa.Array) -> Store:
     """The store with more columns in its clips table."""
     clips = store.clips
     for name, values in columns.items():
@@ -145,6 +145,23 @@ def test_what_cannot_be_a_column_is_refused_with_the_remedy(copied: Store, recip
     with pytest.raises(StoreError) as caught:
         Stream(recipe, store, batch_size=16, features="waveform", columns=columns)
     assert expected in str(caught.value)
+
+
+def test_a_column_called_store_is_one_like_others_unless_there_are_several_stores(copied: Store, recipe: Recipe) -> None:
+    shops = with_columns(copied, store=pa.array([f"shop {number % 3}" for number in range(COUNT)]))
+    batch = next(iter(Stream(recipe, shops, batch_size=16, features="waveform", columns=["store"])))
+    expected = {row["clip_id"]: row["store"] for row in shops.clips.to_pylist()}
+    assert batch["store"] == [expected[name] for name in batch["clip_id"]]
+    several = {"draw": "union", "mixture": {"shop:original": 1}}
+    with pytest.raises(StoreError, match="a batch has the key 'store' already"):
+        Stream(several, {"shop": copied}, batch_size=16, features="waveform", columns=["store"])
+
+
+def test_an_empty_cell_of_one_of_several_stores_is_named_with_its_store(copied: Store, store_path: Path, tmp_path: Path) -> None:
+    folder = build_store(tmp_path / "other", conditions="original")
+    several = {"draw": "union", "mixture": {"takes:original": 1, "other:original": 1}}
+    with pytest.raises(StoreError, match="'take' is empty for 18 of 50 clips, for example 'clip00' of store 'other', but a tensor"):
+        Stream(several, {"takes": copied, "other": folder}, batch_size=16, features="waveform", columns=["take"], rate=8_000)
 
 
 def test_clips_that_are_not_served_may_lack_a_number(copied: Store) -> None:

@@ -109,11 +109,17 @@ def check_equal(recipe: Recipe, strata: Sequence[Sequence[Stratum]]) -> None:
             continue
         number = recipe.group_columns.index(each.column)
         by_condition = [{stratum.name[1 + number] for stratum in groups if stratum.size} for groups in strata]
-        for condition, values in zip(recipe.conditions, by_condition, strict=True):
-            missing = sorted(set.union(*by_condition) - values)
-            if missing:
-                raise recipe.error_at(
-                    ("weights", each.column),
-                    f"weights: '{condition}' has no clip with {each.column} = '{missing[0]}', so the values cannot be equal; remove the "
-                    "condition or its 'where', leave these clips out with 'where', or write weights of values",
-                )
+        every = set.union(*by_condition)
+        lacking = [(condition, values) for condition, values in zip(recipe.conditions, by_condition, strict=True) if values != every]
+        if lacking:
+            condition, values = next((pair for pair in lacking if pair[1] == {""}), lacking[0])
+            value = min(every - values)
+            which = f"= '{value}'" if value else "empty, as others have"
+            problem = f"'{condition}' has no clip with {each.column} {which}"
+            if values == {""}:
+                problem = f"the clips of '{condition}' have no value in '{each.column}'"
+            raise recipe.error_at(
+                ("weights", each.column),
+                f"weights: {problem}, so the values cannot be equal; remove the condition or its 'where', leave these clips out with "
+                "'where', or write weights of values",
+            )

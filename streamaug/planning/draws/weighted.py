@@ -93,5 +93,6 @@ def _check_balance(recipe: Recipe, strata: Sequence[Sequence[Stratum]], sizes: S
     RecipeError."""
     lacking = _lacking(strata, sizes)
     if recipe.balance and lacking is not None:
-        condition, *group = lacking.name
-        raise balance_error(recipe, f"no clip of the group {' / '.join(group)} is in '{condition}'")
+        condition, *values = lacking.name
+        group = " / ".join(value or f"(no {column})" for column, value in zip(recipe.group_columns, values, strict=True))
+        raise balance_error(recipe, f"no clip of the group {group} is in '{condition}'")
