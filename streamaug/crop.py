@@ -102,7 +102,7 @@ class Crop:
         """
         samples = round(self.seconds * rate)
         if not samples:
-            raise StreamaugError(f"Crop(seconds={self.seconds:g}) is less than one sample at {rate} Hz; write a greater length")
+            raise StreamaugError(f"a crop of {self.seconds:g} s is less than one sample at {rate} Hz; write a greater length")
         return samples
 
     def span(self, samples: int, *, rate: int, word: int = 0) -> Span:

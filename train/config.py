@@ -110,6 +110,15 @@ class RunConfig(BaseModel):
             raise ValueError("give either 'steps' or 'epochs'")
         return self
 
+    @model_validator(mode="after")
+    def _what_a_cache_can_keep(self) -> Self:
+        if self.cache is not None and self.crop is not None and self.crop.where == "random":
+            raise ValueError(
+                "'cache' keeps features, and those of a random 'crop' are others in every epoch; remove 'cache', or write "
+                "'where: start' or 'where: centre' into 'crop'"
+            )
+        return self
+
     def total(self, rows: int) -> int:
         """Training steps for a plan with this number of rows in an epoch.
 

@@ -66,11 +66,7 @@ class Run:
         return task_of(self.store)
 
     def stream(self) -> Stream:
-        """The training stream of this rank, from the start of the plan.
-
-        Raises:
-            StreamaugError: An epoch has fewer rows than one step.
-        """
+        """The training stream of this rank, from the start of the plan."""
         return Stream(
             self.plan,
             self.store,
@@ -106,11 +102,10 @@ def prepare(config: RunConfig) -> Run:
         config: The run's settings.
 
     Raises:
-        RunError: The store has no labels, a split lacks one, or the clips differ in length or are
-            too short.
+        RunError: The store has no labels, a split lacks one, the clips differ in length or are too
+            short, or an epoch has fewer rows than one step.
         RecipeError: The recipe is wrong, or names a condition that the store lacks.
         StoreError: There is no such store, condition or split.
-        StreamaugError: An epoch has fewer rows than one step.
     """
     recipe = load_recipe(config.recipe)
     store = open_stores(recipe, config.store)
@@ -129,6 +124,11 @@ def prepare(config: RunConfig) -> Run:
     evaluated = (evaluated_rows(store, config.evaluate_on, condition) for condition in conditions)
     check_length(store, config.crop, config.log_mel.feature, np.unique(np.concatenate([plan.clips, *evaluated])), used)
     run = Run(config=config, store=store, plan=plan, conditions=conditions, total=config.total(plan.epoch_size(0)))
+    if plan.epoch_size(0) < run.batch_size:
+        raise RunError(
+            f"recipe '{recipe.title}': an epoch has {plan.epoch_size(0)} rows, fewer than one step of {run.batch_size}; "
+            "add clips or conditions, or write greater weights"
+        )
     run.stream()  # raises now, before the folder is created, what it would raise in training
     return run
 

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from streamaug.cli.crop_options import Padding, Seconds, crop_of
+from streamaug.cli.crop_options import CropPlace, Padding, Seconds, crop_of
 from streamaug.cli.json_output import AsJson, print_json
-from streamaug.crop import Where
 
 if TYPE_CHECKING:
     from collections import Counter
@@ -31,7 +30,7 @@ def stream(
     batch_size: Annotated[int | None, typer.Option(min=1, help="Rows per batch. Default: what the recipe is made for, else 64.")] = None,
     features: Annotated[str, typer.Option(help="Feature to compute: logmel, static, waveform, or one of a plug-in.")] = "logmel",
     crop: Seconds = None,
-    where: Annotated[Where | None, typer.Option(help="Place of the crop in the clip: random, start or centre. Default: random.")] = None,
+    where: CropPlace = None,
     pad: Padding = None,
     rate: Annotated[int | None, typer.Option(min=1, help="Sample rate in Hz to resample clips to. Default: the store's.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Number of decode processes. Default: one per core.")] = None,
@@ -65,7 +64,7 @@ def stream(
         opened,
         batch_size=size,
         features=features,
-        crop=crop_of(crop, where, pad),
+        crop=crop_of(crop, where, pad, cached=cache is not None),
         rate=rate,
         workers=workers,
         tail="keep",

@@ -1,11 +1,11 @@
 """streamaug warm: fill the caches before training."""
 
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated
 
 import typer
 
-from streamaug.cli.crop_options import Padding, Seconds, crop_of
+from streamaug.cli.crop_options import CropPlace, Padding, Seconds, crop_of
 
 
 def warm(
@@ -15,10 +15,7 @@ def warm(
     cache_gb: Annotated[float, typer.Option(min=0, help="Size limit of the folder in gigabytes.")] = 100.0,
     split: Annotated[str, typer.Option(help="Clips to draw from: train, or a choice on a column such as fold=1,2.")] = "train",
     crop: Seconds = None,
-    where: Annotated[
-        Literal["start", "centre"] | None,
-        typer.Option(help="Place of the crop in the clip: start or centre; a random one cannot be cached. Default: centre."),
-    ] = None,
+    where: CropPlace = None,
     pad: Padding = None,
     rate: Annotated[int | None, typer.Option(min=1, help="Sample rate in Hz to resample clips to. Default: the store's.")] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Number of decode processes. Default: one per core.")] = None,
@@ -30,7 +27,7 @@ def warm(
     from streamaug.recipes import load_recipe
     from streamaug.streaming.warm import remote_clips, warming
 
-    loaded, taken = load_recipe(recipe), crop_of(crop, where, pad, default="centre")
+    loaded, taken = load_recipe(recipe), crop_of(crop, where, pad, cached=True)
     opened, folder = open_stores(loaded, store), Cache(folder=cache, bound=int(cache_gb * 1e9))
     stream, course = warming(loaded, opened, folder, split=split, crop=taken, rate=rate, workers=workers)
     total = stream.plan.epoch_size(0)

@@ -93,12 +93,26 @@ def test_stream_and_warm_take_crops(varied: Store, tmp_path: Path) -> None:
     recipe.write_text("draw: union\nmixture: {original: 1, mp3_24: 1}\n")
     told = streamaug("stream", recipe, varied.url, "--crop", 1.5, "--pad", "repeat")
     assert cells(told, "batches")[1] == "36 of 36 clips"
-    told = streamaug("warm", recipe, varied.url, "--cache", tmp_path / "cache", "--crop", 1.5, "--pad", "repeat")
+    cached = (recipe, varied.url, "--cache", tmp_path / "cache", "--crop", 1.5, "--pad", "repeat")
+    told = streamaug("warm", *cached, "--where", "centre")
     assert "features of 36 of 36 clips" in told
-    cached = ("stream", recipe, varied.url, "--cache", tmp_path / "cache", "--features", "static", "--crop", 1.5)
-    told = streamaug(*cached, "--where", "centre", "--pad", "repeat")
+    told = streamaug("stream", *cached, "--features", "static", "--where", "centre")
     assert cells(told, "from the cache")[1] == "36 clips"
-    with pytest.raises(StreamaugError, match="a feature cache cannot keep random crops"):
-        streamaug(*cached)
     with pytest.raises(StreamaugError, match="add --crop SECONDS"):
         streamaug("stream", recipe, varied.url, "--where", "start")
+    with pytest.raises(StreamaugError, match="--crop -1: write a length in seconds above 0"):
+        streamaug("stream", recipe, varied.url, "--crop", -1)
+
+
+@pytest.mark.parametrize("command", ["stream", "warm"])
+@pytest.mark.parametrize("where", [(), ("--where", "random")])
+def test_commands_take_the_same_crops_and_refuse_to_cache_a_random_one_in_their_own_words(
+    varied: Store, tmp_path: Path, command: str, where: tuple[str, ...]
+) -> None:
+    (tmp_path / "varied.yaml").write_text("draw: union\nmixture: {original: 1}\n")
+    with pytest.raises(StreamaugError) as caught:
+        streamaug(command, tmp_path / "varied.yaml", varied.url, "--cache", tmp_path / "cache", "--crop", 1.5, *where)
+    assert str(caught.value) == (
+        "--cache keeps features, and those of a random crop are others in every epoch; add --where start or --where centre, "
+        "in all commands that share the cache"
+    )

@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from streamaug.crop import Crop
-from streamaug.errors import StreamaugError
 from streamaug.testing import build_store, replace_tables, write_store
 from tests.train.runs import config_of
 from train.errors import RunError
@@ -62,9 +61,17 @@ def test_a_run_is_trained_on_its_crops(varied, recipe, tmp_path):
 
 
 def test_random_crops_in_a_cache_are_refused_before_the_run_begins(varied, recipe, tmp_path):
-    with pytest.raises(StreamaugError, match="a feature cache cannot keep random crops"):
+    with pytest.raises(RunError, match="those of a random 'crop' are others in every epoch; remove 'cache', or write 'where: start'"):
         prepare(config_of(varied.url, recipe, tmp_path, "crop={seconds: 3}", f"cache={tmp_path / 'cache'}"))
     assert not (tmp_path / "run").exists()
+
+
+def test_an_epoch_of_less_than_one_step_is_refused_in_the_words_of_a_run(tmp_path):
+    (tmp_path / "recipe.yaml").write_text("title: few\ndraw: union\nmixture: {original: 0.1}\n")
+    store = build_store(tmp_path / "few", clips=32, seconds=(1.0, 1.0), rate=RATE, conditions="original")
+    config = config_of(store.url, tmp_path / "recipe.yaml", tmp_path, "log_mel={n_fft: 256, hop: 160, mels: 32}")
+    with pytest.raises(RunError, match="recipe 'few': an epoch has 2 rows, fewer than one step of 64; add clips or conditions"):
+        prepare(config)
 
 
 def test_evaluation_takes_the_centre_of_a_random_crop(varied):
