@@ -21,8 +21,9 @@ from streamaug.building.checks import SourceInfo, find_problems, split_warnings,
 from streamaug.building.clips_table import add_shard_column, add_source_columns, ordered_labels, stored_columns
 from streamaug.building.excerpts import excerpts_of
 from streamaug.building.existing import (
-    check_compatible,
+    check_clips,
     check_effects,
+    check_table,
     existing_index,
     lost_conditions,
     read_existing,
@@ -31,8 +32,9 @@ from streamaug.building.existing import (
 from streamaug.building.facts import FACTS_FILE
 from streamaug.building.job import SHARD_MB, Job
 from streamaug.building.options import check_options, clip_length, kept_channels
+from streamaug.building.overlapping import overlap_warnings
 from streamaug.building.prepare import check_lengths, fit_chain, have_effects, prepare_conditions
-from streamaug.building.problems import BrokenSourcesError, Problem, report
+from streamaug.building.problems import BrokenSourcesError, Problem, report, traced
 from streamaug.building.publish import Changes, publish
 from streamaug.building.reading import LONGEST_S, Channel, Channels, Reading
 from streamaug.building.recordings import Originals, Recording, Recordings
@@ -43,7 +45,7 @@ from streamaug.building.source_check import SourceCheck
 from streamaug.building.sources import common_rate
 from streamaug.building.staging import staging
 from streamaug.building.table_reading import check_any_file_exists, near_name_warnings, read_table, renamed
-from streamaug.building.targets import target_of, target_warnings, with_numbers
+from streamaug.building.targets import target_of, target_warnings, with_targets
 from streamaug.codecs import Settings, load_settings
 from streamaug.conditions import Condition, Step
 from streamaug.effects import Effect
@@ -102,6 +104,7 @@ def build(
     storage_options: Mapping[str, Any] | None = None,
     columns: Mapping[str, str] | None = None,
     known_problems: Mapping[str, str] | None = None,
+    origins: Mapping[str, str] | None = None,
     progress: Progress | None = None,
 ) -> Built:
     """Build a store, or add what an existing one lacks.
@@ -142,6 +145,8 @@ def build(
         columns: The table's own names of path, label, labels, target, split, group, clip_id, start
             and stop, where they differ.
         known_problems: Errors of clips that the table's maker knows, by path.
+        origins: Where the audio of files comes from that were unpacked for this build, by path;
+            errors name it in place of the file.
         progress: Who gets to see the progress.
 
     Raises:
@@ -173,6 +178,7 @@ def build(
         storage_options=storage_options or {},
         columns=columns or {},
         known_problems=known_problems or {},
+        origins=origins or {},
     )
     with pool(executor, workers) as opened:
         return run_job(job, opened, progress or Silent())
@@ -191,8 +197,12 @@ def run_job(job: Job, executor: Executor, progress: Progress) -> Built:
     job = dataclasses.replace(job, shard_by=renamed(job.shard_by, job.columns))
     table = _read_clips(job, progress)
     excerpts = excerpts_of(table)
-    rate = job.rate if job.rate is not None else (existing.manifest.rate if existing else common_rate(table["path"].to_pylist()))
-    kept = kept_channels(job, table["path"].to_pylist(), existing)
+    paths = table["path"].to_pylist()
+    rate = job.rate if job.rate is not None else (existing.manifest.rate if existing else common_rate(paths, job.origins))
+    name = job.name or (existing.manifest.name if existing else job.clips.stem)
+    if existing:
+        check_table(existing, name=name, shard_by=job.shard_by, clips=table)
+    kept = kept_channels(job, paths, existing)
     channels = kept or 1
     reading = job.reading(rate, clip_length(job, rate, existing), kept)
 
@@ -204,9 +214,8 @@ def run_job(job: Job, executor: Executor, progress: Progress) -> Built:
             sources = check.finish(inspected, progress)
         clips, errors = _usable_clips(job, table, sources, reading, progress)
         check_lengths(prepared, clips)
-        name = job.name or (existing.manifest.name if existing else job.clips.stem)
         if existing:
-            check_compatible(existing, name=name, rate=rate, shard_by=job.shard_by, target=target_of(clips), clips=clips)
+            check_clips(existing, shard_by=job.shard_by, clips=clips)
         change = row_change(existing, clips) if existing else None
         if existing:
             check_effects(existing, change, [str(condition) for condition in prepared] if job.replace else ())
@@ -264,9 +273,10 @@ def _read_clips(job: Job, progress: Progress) -> pa.Table:
         table = read_table(job.clips, job.shard_by, job.columns)
         check_any_file_exists(table, job.shard_by)
     except BrokenSourcesError as error:
-        if len(error.problems) > 1:
-            report(error.problems, progress, _problems_file(job))
-        raise
+        problems = traced(error.problems, job.origins)
+        if len(problems) > 1:
+            report(problems, progress, _problems_file(job))
+        raise BrokenSourcesError(problems) from None
     for message in (*target_warnings(table), *near_name_warnings(table)):
         progress.say(message)
     return table
@@ -282,15 +292,17 @@ def _usable_clips(
     job: Job, table: pa.Table, facts: Sequence[SourceInfo], reading: Reading, progress: Progress
 ) -> tuple[pa.Table, list[Problem]]:
     """The clips without errors, with what the check found out about them, and all errors."""
-    problems = find_problems(table, facts, job.shard_by, job.known_problems)
+    problems = traced(find_problems(table, facts, job.shard_by, job.known_problems), job.origins)
     report(problems, progress, _problems_file(job))
     errors = [problem for problem in problems if problem.severity == "error"]
     bad_rows = {problem.row - 1 for problem in errors}
     if errors and (not job.skip_bad or len(bad_rows) == table.num_rows):
         raise BrokenSourcesError(problems)
     good_rows = [row for row in range(table.num_rows) if row not in bad_rows]
-    good = with_numbers(table.take(np.array(good_rows)))
-    for message in (*split_warnings(good), *summarize_changes(facts, reading.rate, reading.channels or 1)):
+    good = with_targets(table.take(np.array(good_rows)))
+    ids, groups, splits = (good[name].to_pylist() for name in ("clip_id", "group", "split"))
+    warnings = [*split_warnings(good), *overlap_warnings(excerpts_of(good), ids, groups, splits)]
+    for message in (*warnings, *summarize_changes(facts, reading.rate, reading.channels or 1)):
         progress.say(message)
     return add_source_columns(good, [facts[row] for row in good_rows]), errors
 

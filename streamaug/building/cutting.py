@@ -15,6 +15,10 @@ from streamaug.errors import ClipsError
 _SHORTEST = Decimal("0.5")
 """Share of the length that the last excerpt of a recording must have; what is shorter is left out."""
 
+SHORTEST_S = Decimal("0.01")
+"""Length of the shortest excerpt, and of the shortest way to the next one, in seconds. What is shorter
+has few samples or none, and there would be hundreds of thousands of them in an hour."""
+
 _UNITS = {"": Decimal(1), "s": Decimal(1), "ms": Decimal("0.001"), "min": Decimal(60)}
 
 
@@ -43,7 +47,7 @@ def parse_seconds(text: str, option: str) -> Decimal:
         option: Where it was written, for the error.
 
     Raises:
-        ClipsError: It is none, or not positive.
+        ClipsError: It is none, or shorter than 10 ms.
 
     >>> [str(parse_seconds(text, "--every")) for text in ("10s", "500ms", "2.5")]
     ['10', '0.500', '2.5']
@@ -52,6 +56,8 @@ def parse_seconds(text: str, option: str) -> Decimal:
     seconds = Decimal(match[1]) * _UNITS[match[2]] if match else Decimal(0)
     if not seconds:
         raise ClipsError(f"{option} '{text}' is not a length; write it like 10s, 2.5s, 500ms or 1min")
+    if seconds < SHORTEST_S:
+        raise ClipsError(f"{option} '{text}' is shorter than {SHORTEST_S * 1000:.0f} ms; write a greater length, like 10s, 2.5s or 500ms")
     return seconds
 
 

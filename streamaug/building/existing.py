@@ -10,11 +10,12 @@ import pyarrow.compute as pc
 from streamaug.building.chains import Chain
 from streamaug.building.facts import FACTS_FILE
 from streamaug.building.rejected import REJECTED_FILE
+from streamaug.building.targets import target_of
 from streamaug.conditions import Condition
 from streamaug.errors import CorruptError, StoreError
 from streamaug.store import Store
 from streamaug.store.folder import STAGING, Folder
-from streamaug.store.format import CLIPS_NAME, INDEX_NAME, SHARD_NAME, SNAPSHOTS, STORE_FILE, CodingStep, ShardInfo, Target
+from streamaug.store.format import CLIPS_NAME, INDEX_NAME, SHARD_NAME, SNAPSHOTS, STORE_FILE, CodingStep, ShardInfo
 from streamaug.store.index import Index
 from streamaug.store.manifest import Manifest
 from streamaug.store.targets import target_columns
@@ -75,29 +76,52 @@ def _is_of_a_build(folder: Folder, name: str) -> bool:
     return bool(files) and all(SHARD_NAME.fullmatch(file) or INDEX_NAME.fullmatch(file) for file in files)
 
 
-def check_compatible(existing: ExistingStore, *, name: str, rate: int, shard_by: str, target: Target | None, clips: pa.Table) -> None:
-    """Check that a build may add to a store.
+def check_table(existing: ExistingStore, *, name: str, shard_by: str, clips: pa.Table) -> None:
+    """Check that a table of clips may be added to a store, before its sources are decoded.
 
     Args:
         existing: The store.
         name: Name of the data set that the build would write.
-        rate: Sample rate in Hz, likewise.
         shard_by: Column to shard by, likewise.
-        target: Column with what a model learns, likewise.
-        clips: The clips table, likewise.
+        clips: The table of clips.
 
     Raises:
         StoreError: The build contradicts the store; names the first difference.
     """
-    for field, new in (("name", name), ("rate", rate), ("shard_by", shard_by)):
+    for field, new in (("name", name), ("shard_by", shard_by)):
         old = getattr(existing.manifest, field)
         if old != new:
             raise StoreError(f"{existing.url} has {field} {old!r}, but this build {new!r}; use the same, or build into another folder")
+    target = target_of(clips)
     if target != existing.manifest.target:
         has, lacks = (f"the column '{column}'" if column else "no targets" for column in (existing.manifest.target, target))
         raise StoreError(
             f"{existing.url} has {has}, but this table has {lacks}; use a table of the same kind, or build into another folder"
         )
+    _rows_of(existing, clips)
+
+
+def check_clips(existing: ExistingStore, *, shard_by: str, clips: pa.Table) -> None:
+    """Check that the clips of a store are those of a build's table.
+
+    Args:
+        existing: The store.
+        shard_by: Column to shard by.
+        clips: The table of clips, with what decoding has found out.
+
+    Raises:
+        StoreError: A clip is missing or differs; names the first.
+    """
+    rows = _rows_of(existing, clips)
+    difference = clip_difference(existing.clips, clips.take(rows), ("sha256", *target_columns(existing.manifest.target), shard_by))
+    if difference:
+        clip, column = difference
+        what = {"sha256": "other audio", "labels": "other labels"}.get(column, f"another {column}")
+        raise StoreError(f"clip '{clip}' has {what} than in {existing.url}; give it another clip_id, or build into another folder")
+
+
+def _rows_of(existing: ExistingStore, clips: pa.Table) -> pa.Array:
+    """The rows of a table with the clips of a store, in the store's order. Raises StoreError."""
     rows = pc.index_in(existing.clips["clip_id"], clips["clip_id"])
     if rows.null_count:
         missing = existing.clips["clip_id"].filter(pc.is_null(rows))
@@ -105,11 +129,7 @@ def check_compatible(existing: ExistingStore, *, name: str, rate: int, shard_by:
             f"the table lacks {len(missing)} clips of the store {existing.url}, the first is '{missing[0].as_py()}'; "
             "add them to the table, or build into another folder"
         )
-    difference = clip_difference(existing.clips, clips.take(rows), ("sha256", *target_columns(target), shard_by))
-    if difference:
-        clip, column = difference
-        what = {"sha256": "other audio", "labels": "other labels"}.get(column, f"another {column}")
-        raise StoreError(f"clip '{clip}' has {what} than in {existing.url}; give it another clip_id, or build into another folder")
+    return rows
 
 
 def row_change(existing: ExistingStore, clips: pa.Table) -> tuple[str, str] | None:

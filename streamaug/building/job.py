@@ -51,6 +51,8 @@ class Job:
         columns: The table's own names of path, label, labels, target, split, group, clip_id, start
             and stop, where they differ.
         known_problems: Errors of clips that the table's maker knows, by path.
+        origins: Where the audio of files comes from that were unpacked for this build, by path;
+            errors name it in place of the file.
     """
 
     clips: Path
@@ -73,6 +75,7 @@ class Job:
     storage_options: Mapping[str, Any] = field(default_factory=dict)
     columns: Mapping[str, str] = field(default_factory=dict)
     known_problems: Mapping[str, str] = field(default_factory=dict)
+    origins: Mapping[str, str] = field(default_factory=dict)
 
     def reading(self, rate: int, samples: int | None, channels: int | None) -> Reading:
         """How the sources are read.

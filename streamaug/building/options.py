@@ -56,7 +56,7 @@ def kept_channels(job: Job, paths: Sequence[str], existing: ExistingStore | None
     """
     channels = job.channels or ("mono" if existing is None or existing.manifest.channels == 1 else "keep")
     if channels == "keep":
-        return common_channels(paths) if existing is None else existing.manifest.channels
+        return common_channels(paths, job.origins) if existing is None else existing.manifest.channels
     if existing is not None and existing.manifest.channels > 1:
         raise StoreError(
             f"{existing.url} has {existing.manifest.channels} channels, but --channels mono makes one; "

@@ -3,8 +3,8 @@
 import re
 import tempfile
 from collections import defaultdict
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Literal
 
@@ -28,6 +28,13 @@ class Problem:
         path: Its audio file, or the table.
         severity: Errors stop a build, warnings do not.
         message: What is wrong, and what to do.
+        origin: What people know the file by, if it was unpacked for the build; such clips have no
+            row in a table that anybody has written.
+
+    >>> print(Problem(row=3, clip_id="a", path="a.wav", severity="error", message="missing"))
+    clip 'a' (a.wav, row 3): missing
+    >>> print(Problem(row=3, clip_id="a", path="/tmp/0.wav", severity="error", message="missing", origin="x.tar: a.wav"))
+    clip 'a' (x.tar: a.wav): missing
     """
 
     row: int
@@ -35,6 +42,7 @@ class Problem:
     path: str
     severity: Literal["error", "warning"]
     message: str
+    origin: str = ""
 
     @property
     def kind(self) -> str:
@@ -47,9 +55,19 @@ class Problem:
         return plain[0].strip() if plain else ""
 
     def __str__(self) -> str:
-        path = escape_controls(self.path)
-        where = f"clip '{escape_controls(self.clip_id)}' ({path})" if self.row else f"clips table {path}"
+        place = escape_controls(self.origin or f"{self.path}, row {self.row}")
+        where = f"clip '{escape_controls(self.clip_id)}' ({place})" if self.row else f"clips table {escape_controls(self.path)}"
         return f"{where}: {escape_controls(self.message)}"
+
+
+def traced(problems: Iterable[Problem], origins: Mapping[str, str]) -> list[Problem]:
+    """Problems with the origins of their files.
+
+    Args:
+        problems: The problems.
+        origins: Where files come from, by path.
+    """
+    return [replace(problem, origin=origins.get(problem.path, "")) for problem in problems]
 
 
 class BrokenSourcesError(ClipsError):
@@ -91,7 +109,7 @@ def report(problems: Sequence[Problem], progress: Progress, file: Path) -> None:
 
 
 def _write(problems: Sequence[Problem], file: Path) -> Path:
-    rows = [(problem.severity, problem.row, problem.clip_id, problem.path, problem.message) for problem in problems]
+    rows = [(problem.severity, problem.row, problem.clip_id, problem.origin or problem.path, problem.message) for problem in problems]
     content = safe_csv(["severity", "row", "clip_id", "path", "problem"], rows)
     try:
         write_whole(file, content)

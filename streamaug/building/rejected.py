@@ -20,5 +20,5 @@ def write_rejected(folder: Folder, errors: Sequence[Problem]) -> None:
     if not errors:
         folder.remove(REJECTED_FILE)
         return
-    rows = ([problem.row, problem.clip_id, problem.path, problem.message] for problem in errors)
+    rows = ([problem.row, problem.clip_id, problem.origin or problem.path, problem.message] for problem in errors)
     folder.write(REJECTED_FILE, safe_csv(["row", "clip_id", "path", "problem"], rows))

@@ -1,7 +1,7 @@
 """Read the clips that a table names: audio files, and excerpts of them."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -180,22 +180,30 @@ def sound_length(path: str) -> tuple[int, int]:
         return (sum(map(len, audio.blocks)) if audio.length is None else audio.length), audio.rate
 
 
-def common_rate(paths: Iterable[str]) -> int:
+def common_rate(paths: Iterable[str], origins: Mapping[str, str]) -> int:
     """The most common sample rate in Hz of up to 256 files spread over the list.
+
+    Args:
+        paths: The files.
+        origins: What errors call them by, if not by their path.
 
     Raises:
         ClipsError: None of these files can be read.
     """
-    return _most_common(paths, lambda audio: audio.rate, "sample rate")
+    return _most_common(paths, origins, lambda audio: audio.rate, "sample rate")
 
 
-def common_channels(paths: Iterable[str]) -> int:
+def common_channels(paths: Iterable[str], origins: Mapping[str, str]) -> int:
     """The most common number of channels of up to 256 files spread over the list.
+
+    Args:
+        paths: The files.
+        origins: What errors call them by, if not by their path.
 
     Raises:
         ClipsError: None of these files can be read, or most have more channels than a store.
     """
-    channels = _most_common(paths, lambda audio: audio.channels, "number of channels")
+    channels = _most_common(paths, origins, lambda audio: audio.channels, "number of channels")
     if channels > MOST_CHANNELS:
         raise ClipsError(
             f"most of the audio files have {channels} channels, and a store has {MOST_CHANNELS} at most; use --channels mono, with "
@@ -204,7 +212,7 @@ def common_channels(paths: Iterable[str]) -> int:
     return channels
 
 
-def _most_common(paths: Iterable[str], value_of: Callable[[AudioFile], int], name: str) -> int:
+def _most_common(paths: Iterable[str], origins: Mapping[str, str], value_of: Callable[[AudioFile], int], name: str) -> int:
     counts: Counter[int] = Counter()
     problem = ""
     files = list(dict.fromkeys(paths))
@@ -217,7 +225,8 @@ def _most_common(paths: Iterable[str], value_of: Callable[[AudioFile], int], nam
                 if 2 * counts[value_of(audio)] > len(spread):
                     break  # whatever the others have
         except ClipsError as error:
-            problem = problem or f"'{path}': {error}"
+            problem = problem or f"'{origins.get(path, path)}': {error}"
     if not counts:
-        raise ClipsError(f"none of the audio files could be read to find the {name}; check the column 'path'; {problem}")
+        remedy = "write the tars again" if files[0] in origins else "check the column 'path'"
+        raise ClipsError(f"none of the audio files could be read to find the {name}; {remedy}; {problem}")
     return counts.most_common(1)[0][0]

@@ -226,7 +226,7 @@ def _complete(table: pa.Table, folder: Path) -> pa.Table:
     """The columns of a store in their order, with defaults, then the table's own."""
     paths = [resolve_path(name, str(folder)) for name in _values(table, "path")]
     excerpts = list(map(Excerpt, paths, _values(table, "start"), _values(table, "stop")))
-    ids = _values(table, "clip_id") if "clip_id" in table.column_names else list(map(_default_id, excerpts))
+    ids = _values(table, "clip_id") if "clip_id" in table.column_names else list(map(default_id, excerpts))
     full: dict[str, pa.Array | pa.ChunkedArray] = {"clip_id": text_array(ids), "path": text_array(paths, has_nulls=False)}
     full |= {name: table[name] for name in TARGET_FIELDS if name in table.column_names}
     for name in ("split", "group"):
@@ -242,7 +242,12 @@ def _recordings(paths: Sequence[str], folder: Path) -> list[str]:
     return [names[path] for path in paths]
 
 
-def _default_id(excerpt: Excerpt) -> str:
+def default_id(excerpt: Excerpt) -> str:
+    """The clip_id of a clip whose table has none.
+
+    >>> default_id(Excerpt("/audio/a.wav")), default_id(Excerpt("/audio/a.wav", 2, 4))
+    ('a', 'a-00002000-00004000')
+    """
     return _stem(excerpt.path if excerpt.is_whole else excerpt_name(excerpt.path, excerpt.start, excerpt.stop))
 
 

@@ -8,16 +8,13 @@ import tarfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import fsspec
 from braceexpand import braceexpand
 
 from streamaug.building.listing import AUDIO_EXTENSIONS, SPLIT_NAMES
 from streamaug.errors import ClipsError
-
-Clip = tuple[str, bytes | str, dict[str, Any]]
-"""A name in the source, the audio or the path of its file, and the columns."""
 
 _ENDINGS = (".tar", ".tar.gz", ".tgz")
 
@@ -32,6 +29,22 @@ _MOST_NAME = 1 << 20
 """Largest size of a member that only names or describes the next one; tarfile reads it whole."""
 
 _DESCRIPTIONS = frozenset((tarfile.XHDTYPE, tarfile.XGLTYPE, tarfile.SOLARIS_XHDTYPE, tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK))
+
+
+class Clip(NamedTuple):
+    """A clip of a data set that has other forms than files.
+
+    Args:
+        name: Its name in the data set.
+        audio: The audio, or the path of its file.
+        columns: Its columns.
+        origin: The file and the part of it that the audio comes from, for people.
+    """
+
+    name: str
+    audio: bytes | str
+    columns: dict[str, Any]
+    origin: str
 
 
 def tar_paths(source: str) -> list[str]:
@@ -92,7 +105,7 @@ def tar_clips(paths: Sequence[str], left_out: Counter[str]) -> Iterator[Clip]:
                     extension, audio, columns = clip
                     if split:
                         columns.setdefault("split", split)
-                    yield f"{prefix}{key}.{extension}", audio, columns
+                    yield Clip(f"{prefix}{key}.{extension}", audio, columns, f"{path}: {key}.{extension}")
         except FileNotFoundError:
             raise ClipsError(f"{path} does not exist; check the path") from None
         except (tarfile.TarError, EOFError, OSError, ValueError, RecursionError) as error:

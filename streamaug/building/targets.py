@@ -1,6 +1,8 @@
 """Read what a model shall learn of each clip of a table, and say what is wrong with it."""
 
+import json
 import math
+import re
 from collections import Counter
 from collections.abc import Collection, Iterator, Sequence
 from typing import Any
@@ -65,7 +67,8 @@ def _is_near(name: str, own: str) -> bool:
 
 
 def read_labels(column: pa.ChunkedArray) -> tuple[pa.Array, str | None]:
-    """The labels of each clip, sorted, null where a cell is empty; and why that cannot be.
+    """The labels of each clip as the table has them, null where a cell is empty; and why that cannot
+    be.
 
     Args:
         column: Text such as `a;b`, or lists of text.
@@ -83,7 +86,7 @@ def read_labels(column: pa.ChunkedArray) -> tuple[pa.Array, str | None]:
         lists = []
     if len(lists) < len(cells) or not all(isinstance(label, str) for labels in lists for label in labels or ()):
         return pa.nulls(len(cells), pa.list_(pa.string())), f"values of type {kind}; write labels as text, such as a;b, or as lists of text"
-    return pa.array([None if labels is None else sorted(map(str.strip, labels)) for labels in lists], pa.list_(pa.string())), None
+    return pa.array([None if labels is None else list(map(str.strip, labels)) for labels in lists], pa.list_(pa.string())), None
 
 
 def read_numbers(column: pa.ChunkedArray) -> tuple[pa.ChunkedArray, str | None]:
@@ -107,11 +110,15 @@ def value_problem(target: Target, value: Any) -> str | None:
         target: The column.
         value: As `read_labels` or `read_numbers` gives it.
 
+    >>> print(value_problem("label", '["cat", "dog"]'))
+    several labels in the column 'label', ["cat", "dog"]; name it with --labels-column label, or write one label
     >>> value_problem("labels", ["cat", "cat", "dog"])
     "the label 'cat' twice; write it once"
     >>> value_problem("target", "3,5")
     "the target '3,5', which is not a number; write one such as 3.5"
     """
+    if target == "label" and is_list(value):
+        return f"several labels in the column 'label', {value}; name it with --labels-column label, or write one label"
     if target == "labels":
         twice = [label for label, count in Counter(value).items() if count > 1]
         if "" in value:
@@ -131,6 +138,21 @@ def value_problem(target: Target, value: Any) -> str | None:
     return None
 
 
+def is_list(cell: str) -> bool:
+    """Whether a cell is a list or a record as programs write them into text.
+
+    >>> is_list('["dog", "rain"]'), is_list("['dog', 'rain']"), is_list("[1, 2]"), is_list("[laughter]"), is_list("[]")
+    (True, True, True, False, True)
+    """
+    if cell[:1] not in ("[", "{"):
+        return False
+    try:
+        json.loads(cell)
+    except (ValueError, RecursionError):
+        return re.fullmatch(r"\[\s*'.*'\s*\]", cell, re.DOTALL) is not None
+    return True
+
+
 def as_number(value: Any) -> float | None:
     """A target as a number; None if it is not one.
 
@@ -147,16 +169,21 @@ def as_number(value: Any) -> float | None:
 def comparable(target: Target, value: Any) -> Any:
     """A clip's target so that two can be compared, and be shown: the same for `0.5` and `0.50`."""
     if target == "labels":
-        return SEPARATOR.join(value)
+        return SEPARATOR.join(sorted(value))
     return as_number(value) if target == "target" else value
 
 
-def with_numbers(clips: pa.Table) -> pa.Table:
-    """Clips without errors, with their targets, if they have any, as float64."""
-    if target_of(clips) != "target":
+def with_targets(clips: pa.Table) -> pa.Table:
+    """Clips without errors, with their targets as a store has them: labels sorted, numbers as
+    float64."""
+    target = target_of(clips)
+    if target == "labels":
+        column = pa.array([sorted(labels) for labels in clips["labels"].to_pylist()], clips["labels"].type)
+    elif target == "target":
+        column = pa.array([as_number(value) for value in clips["target"].to_pylist()], pa.float64())
+    else:
         return clips
-    numbers = pa.array([as_number(value) for value in clips["target"].to_pylist()], pa.float64())
-    return clips.set_column(clips.column_names.index("target"), "target", numbers)
+    return clips.set_column(clips.column_names.index(target), target, column)
 
 
 def label_values(table: pa.Table) -> list[str]:

@@ -6,6 +6,7 @@ import re
 import shutil
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -29,15 +30,28 @@ _OF_FILES = ("path", "start", "stop")
 _ROWS_PER_BATCH = 64
 
 
-def unpack(clips: Iterator[Clip], folder: Path) -> list[Row]:
+@dataclass(frozen=True, kw_only=True)
+class Unpacked:
+    """Clips whose audio is in files.
+
+    Args:
+        rows: Columns path (absolute), clip_id, and the clips' own, as text.
+        origins: Where the audio of each file comes from, by its path.
+        set_aside: Columns of the clips that are about another file, and so have `source_` before
+            their names now.
+    """
+
+    rows: list[Row]
+    origins: dict[str, str]
+    set_aside: list[str]
+
+
+def unpack(clips: Iterator[Clip], folder: Path) -> Unpacked:
     """Write the audio of clips into files, one at a time.
 
     Args:
         clips: From `tar_clips` or `arrow_clips`.
         folder: A new folder for the files.
-
-    Returns:
-        Columns path (absolute), clip_id, and the clips' own, as text.
 
     Raises:
         ClipsError: The folder exists, cannot be written to, or there are no clips.
@@ -46,14 +60,18 @@ def unpack(clips: Iterator[Clip], folder: Path) -> list[Row]:
         raise ClipsError(f"{folder} already exists; remove it, or give the table another name")
     rows: list[Row] = []
     names: list[str] = []
+    origins: dict[str, str] = {}
+    set_aside: dict[str, None] = {}
     try:
-        for number, (name, audio, columns) in enumerate(clips):
+        for number, (name, audio, columns, origin) in enumerate(clips):
             path = audio
             if isinstance(audio, bytes):
                 folder.mkdir(parents=True, exist_ok=True)
                 path = str(folder / f"{number:07d}.{_extension(name, audio)}")
                 Path(path).write_bytes(audio)
             names.append(name)
+            origins[str(path)] = origin
+            set_aside |= {key: None for key in _OF_FILES if key in columns}
             own = {f"source_{key}" if key in _OF_FILES else key: as_text(value) for key, value in columns.items()}
             rows.append({"path": str(path), **own})
     except BaseException as error:
@@ -66,7 +84,8 @@ def unpack(clips: Iterator[Clip], folder: Path) -> list[Row]:
         raise ClipsError("no clips with audio there; name tars with audio members, or a data set with an audio column")
     counts = Counter(names)
     unique = [name if counts[name] == 1 else f"{number:07d}-{name.rpartition('/')[2]}" for number, name in enumerate(names)]
-    return [{"path": row["path"], "clip_id": id_, **row} for row, id_ in zip(rows, clip_ids(unique), strict=True)]
+    named = [{"path": row["path"], "clip_id": id_, **row} for row, id_ in zip(rows, clip_ids(unique), strict=True)]
+    return Unpacked(rows=named, origins=origins, set_aside=list(set_aside))
 
 
 def _extension(name: str, audio: bytes) -> str:
@@ -120,7 +139,7 @@ def arrow_clips(folder: Path, audio_column: str | None = None) -> Iterator[Clip]
                             raise ClipsError(f"{path}: row {number} has neither audio nor the path of a file; save the data set again")
                         columns = {key: convert[key](value) if key in convert else value for key, value in row.items()}
                         own = str(_inside(root, name, path, os.path.realpath)) if content is None else content
-                        yield f"{split or path.stem}/{name.rpartition('/')[2]}", own, columns
+                        yield Clip(f"{split or path.stem}/{name.rpartition('/')[2]}", own, columns, f"{path}: row {number}")
                         number += 1
         except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
             raise ClipsError(f"{path}: not readable: {error}; save or download the data set again") from error

@@ -94,9 +94,9 @@ def build(
         "start": start_column,
         "stop": stop_column,
     }
-    with table_of(clips, {name: own for name, own in columns.items() if own}, cluster) as (table, names):
+    with table_of(clips, {name: own for name, own in columns.items() if own}, cluster) as table:
         job = Job(
-            clips=table,
+            clips=table.path,
             store=store,
             conditions=parse_conditions(conditions) if conditions is not None else None,
             name=name,
@@ -112,7 +112,8 @@ def build(
             replace=replace,
             skip_bad=skip_bad,
             recheck=recheck,
-            columns=names,
+            columns=table.columns,
+            origins=table.origins,
         )
         run_build(job, workers, cluster)
 

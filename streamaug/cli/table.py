@@ -1,10 +1,8 @@
 """streamaug table: make a table of clips for `streamaug build`, and add splits to one."""
 
 import csv
-import glob
 import json
 import os
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -20,8 +18,6 @@ if TYPE_CHECKING:
 
 _SPLITS = {2: ("train", "evaluate"), 3: ("train", "validate", "evaluate")}
 """Names of so many splits by default."""
-
-_TABLES = (".csv", ".tsv", ".txt", ".parquet", ".pq")
 
 
 def table(
@@ -62,19 +58,23 @@ def table(
     keep groups and recordings together and spread every label evenly.
     """
     from streamaug.cli.console import stdout
+    from streamaug.cli.table_sources import read_source, removed_after_errors
 
     if output.suffix.lower() != ".csv":
         raise ClipsError(f"{output}: the table must have the ending .csv; rename it")
     shares, names = _shares(split, split_names)
     every_s, hop_s = _cut_lengths(every, hop)
-    rows, notes = _read(source, output, pattern, audio_column)
-    if every_s:
-        rows, note = _excerpts(rows, every_s, hop_s)
-        notes.append(note)
-    rows = named_rows(rows, {"label": label_column, "labels": labels_column, "target": target_column, "group": group})
-    if shares:
-        rows = _with_splits(rows, shares, names, seed)
-    write_rows(output, rows)
+    audio = output.absolute().with_name(f"{output.stem}-audio")
+    with removed_after_errors(audio):
+        rows, origins, notes = read_source(source, audio, pattern, audio_column)
+        if every_s:
+            rows, note = _excerpts(rows, every_s, hop_s)
+            notes.append(note)
+        rows = named_rows(rows, {"label": label_column, "labels": labels_column, "target": target_column, "group": group}, origins)
+        if shares:
+            rows = _with_splits(rows, shares, names, seed)
+        notes += _overlaps(rows)
+        write_rows(output, rows)
     for note in notes:
         stdout.print(note)
     _summarise(output, rows)
@@ -119,87 +119,33 @@ def _excerpts(rows: Sequence["Row"], every: "Decimal", hop: "Decimal | None") ->
     return cuts.rows, f"{_counted(len(rows), 'recording')} cut into {_counted(len(cuts.rows), 'clip')} of {float(every):g} s{note}"
 
 
+def _overlaps(rows: Sequence["Row"]) -> list[str]:
+    """What to say about excerpts that overlap and are in different groups."""
+    from streamaug.building.excerpts import Excerpt
+    from streamaug.building.overlapping import overlap_warnings
+    from streamaug.building.table_reading import default_id
+    from streamaug.building.targets import as_number
+
+    times = [[as_number(row.get(name) or "") for name in ("start", "stop")] for row in rows]
+    excerpts = [Excerpt(row["path"] or "", *own) for row, own in zip(rows, times, strict=True)]
+    ids = [row.get("clip_id") or default_id(excerpt) for row, excerpt in zip(rows, excerpts, strict=True)]
+    return overlap_warnings(excerpts, ids, *([row.get(name) or None for row in rows] for name in ("group", "split")))
+
+
 def _counted(count: int, thing: str) -> str:
     return f"{count} {thing}{'' if count == 1 else 's'}"
 
 
-def _read(source: str, output: Path, pattern: str | None, audio_column: str | None) -> tuple[list["Row"], list[str]]:
-    """The clips of a source, and what to say about it."""
-    from streamaug.building.listing import list_audio
-    from streamaug.building.tar_clips import tar_paths
-    from streamaug.building.unpacking import arrow_clips, is_arrow_dataset, unpack
-
-    path = Path(source)
-    audio = output.absolute().with_name(f"{output.stem}-audio")
-    tars = tar_paths(source)
-    is_arrow = path.suffix == ".arrow" or (path.suffix == ".parquet" and _has_audio(path)) or (path.is_dir() and is_arrow_dataset(path))
-    if (tars or is_arrow) and pattern:
-        raise ClipsError("--pattern reads columns from the paths of files; tars and data sets have their own columns")
-    if tars:
-        return unpack_tars(tars, audio)
-    if is_arrow:
-        rows = unpack(arrow_clips(path, audio_column), audio)
-    elif path.suffix.lower() in _TABLES:
-        return _read_table(path), []
-    elif path.is_dir() or glob.has_magic(source):
-        rows, skipped = list_audio(source, pattern)
-        kinds = ", ".join(f"{count} .{kind}" if kind else f"{count} without ending" for kind, count in sorted(skipped.items()))
-        return rows, [f"left out files that are not audio: {kinds}"] if skipped else []
-    else:
-        raise ClipsError(f"{source} is not a folder, a glob, a tar, a table or a data set on disk; check the path")
-    return rows, [f"{len(rows)} clips unpacked into {audio}"] if audio.exists() else []
-
-
-def unpack_tars(tars: Sequence[str], folder: Path) -> tuple[list["Row"], list[str]]:
-    """The clips of WebDataset tars, whose audio is written into a new folder, and what to say about
-    it."""
-    from streamaug.building.tar_clips import tar_clips
-    from streamaug.building.unpacking import unpack
-
-    left_out = Counter[str]()
-    rows = unpack(tar_clips(tars, left_out), folder)
-    notes = [f"left out of the tars: {', '.join(f'{count} {what}' for what, count in sorted(left_out.items()))}"] if left_out else []
-    return rows, [f"{len(rows)} clips unpacked into {folder}", *notes]
-
-
-def _has_audio(path: Path) -> bool:
-    """Whether a Parquet file has a column of records with bytes and path."""
-    import pyarrow as pa
-    import pyarrow.parquet as pq
-
-    try:
-        schema = pq.read_schema(path)
-    except (OSError, pa.ArrowException):
-        return False
-    return any(pa.types.is_struct(field.type) and "bytes" in {inner.name for inner in field.type} for field in schema)
-
-
-def _read_table(path: Path) -> list["Row"]:
-    from streamaug.building.table_files import read_file
-    from streamaug.building.table_reading import resolve_path
-    from streamaug.building.unpacking import as_text
-
-    table, problems = read_file(path)
-    if problems or len(set(table.column_names)) < len(table.column_names):
-        raise ClipsError(f"clips table {path}: {(problems or ['a column is there twice; remove one'])[0]}")
-    if "path" not in table.column_names:
-        raise ClipsError(f"clips table {path} has no column 'path'; it has {', '.join(table.column_names)}; rename one")
-    rows = [{name: as_text(value) for name, value in row.items()} for row in table.to_pylist()]
-    if not rows:
-        raise ClipsError(f"clips table {path} lists no clips; add one row per clip")
-    folder = str(path.absolute().parent)
-    return [{**row, "path": resolve_path(row["path"], folder)} for row in rows]
-
-
-def named_rows(rows: Sequence["Row"], named: Mapping[str, str | None]) -> list["Row"]:
+def named_rows(rows: Sequence["Row"], named: Mapping[str, str | None], origins: Mapping[str, str] | None = None) -> list["Row"]:
     """Rows with the columns that the options name; columns that a store reserves get other names.
 
     Args:
         rows: The rows.
         named: The rows' own names of label, labels, target and group; None where no option says so.
+        origins: Where files come from, by path, for errors. Default: nowhere else.
     """
     from streamaug.building.table_reading import RESERVED
-    from streamaug.building.targets import kept_aside, target_problems
+    from streamaug.building.targets import kept_aside, target_problems, value_problem
     from streamaug.hints import nearest
     from streamaug.store.format import TARGET_FIELDS
 
@@ -220,6 +166,10 @@ def named_rows(rows: Sequence["Row"], named: Mapping[str, str | None]) -> list["
     rows, known = [{aside[name]: row.get(name) for name in known} for row in rows], dict.fromkeys(aside.values())
     for problem in target_problems(list(known)):
         raise ClipsError(problem)
+    for row in rows if "label" in known else ():
+        wrong = value_problem("label", row.get("label") or "")
+        if wrong:
+            raise ClipsError(f"{(origins or {}).get(row['path'] or '', row['path'])}: {wrong}")
     if "labels" in known:
         rows = [{**row, "labels": _joined(row.get("labels"))} for row in rows]
     first = [name for name in ("path", "clip_id", "start", "stop", *TARGET_FIELDS, "split", "group") if name in known]

@@ -254,11 +254,11 @@ def test_a_list_of_files_to_open_is_not_audio(read, tmp_path):
 def test_the_most_common_rate_is_that_of_what_is_read(tmp_path):
     (tmp_path / "odd.wav").write_bytes(riff(BYTES, rate=1))
     with pytest.raises(ClipsError, match=r"none of the audio files.*odd\.wav': its header says a sample rate of 1 Hz"):
-        common_rate([str(tmp_path / "odd.wav")])
+        common_rate([str(tmp_path / "odd.wav")], {})
     (tmp_path / "a.m4a").write_bytes(by_ffmpeg(noise(1, 22_050), "mp4", "aac", rate=22_050))
     (tmp_path / "b.webm").write_bytes(by_ffmpeg(noise(1, 48_000), "webm", "libopus", rate=48_000))
     (tmp_path / "c.webm").write_bytes(by_ffmpeg(noise(2, 48_000), "webm", "libopus", rate=48_000))
-    assert common_rate([str(tmp_path / name) for name in ("odd.wav", "a.m4a", "b.webm", "c.webm")]) == 48_000
+    assert common_rate([str(tmp_path / name) for name in ("odd.wav", "a.m4a", "b.webm", "c.webm")], {}) == 48_000
 
 
 @pytest.mark.parametrize("container", ["WAV", "FLAC", "OGG", "MP3", "AIFF"])

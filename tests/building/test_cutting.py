@@ -41,6 +41,13 @@ def test_what_is_no_length_is_refused(text):
         parse_seconds(text, "--every")
 
 
+@pytest.mark.parametrize("text", ["0.00001", "9ms", "0.0099s"])
+def test_what_has_hardly_a_sample_is_refused(text):
+    with pytest.raises(ClipsError, match=f"--hop '{text}' is shorter than 10 ms"):
+        parse_seconds(text, "--hop")
+    assert parse_seconds("10ms", "--hop") == Decimal("0.01")
+
+
 def test_lengths_come_from_every_format_and_ids_are_unique(tmp_path):
     sound = noise(1, 5 * RATE)
     files = {

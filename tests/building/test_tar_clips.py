@@ -54,14 +54,14 @@ def test_a_tar_that_webdataset_wrote_gives_labels_text_and_columns(tmp_path):
         for number in range(2):
             sink.write({"__key__": f"x/{number}", "wav": SOUND[number], "cls": number, "txt": " what\n was said ", "json": {"snr": 3}})
     clips, left_out = read(str(tmp_path / "train-000.tar.gz"))
-    assert [(name, audio) for name, audio, _ in clips] == [(f"x/{number}.wav", SOUND[number]) for number in range(2)]
+    assert [(name, audio) for name, audio, _, _ in clips] == [(f"x/{number}.wav", SOUND[number]) for number in range(2)]
     assert clips[1][2] == {"cls": "1", "txt": "what\n was said", "snr": 3, "split": "train"}
     assert left_out == {}
 
 
 def test_a_split_in_the_columns_counts_more_than_that_of_the_tars_name(tmp_path):
     path = write_tar(tmp_path / "train-1.tar", [("a.wav", SOUND[0]), ("a.json", b'{"split": "dev"}'), ("b.wav", SOUND[1])])
-    assert [columns["split"] for _, _, columns in read(path)[0]] == ["dev", "train"]
+    assert [columns["split"] for _, _, columns, _ in read(path)[0]] == ["dev", "train"]
 
 
 class Harmful:
@@ -76,7 +76,7 @@ def test_programs_pictures_and_samples_without_audio_are_left_out_and_counted(tm
         *[("a.txt", b"a" * 101), ("b.cls", b"1"), ("c.wav", SOUND[1]), ("c.cls", b"1"), ("b.wav", SOUND[2])],
     ]
     clips, left_out = read(write_tar(tmp_path / "s.tar", members))
-    assert [(name, columns) for name, _, columns in clips] == [("a.wav", {}), ("c.wav", {"cls": "1"}), ("b.wav", {})]
+    assert [(name, columns) for name, _, columns, _ in clips] == [("a.wav", {}), ("c.wav", {"cls": "1"}), ("b.wav", {})]
     assert left_out == {
         ".pyd members, which are programs": 1,
         ".x.pth members, which are programs": 1,
@@ -101,7 +101,7 @@ def test_a_member_that_claims_to_be_huge_takes_no_memory(tmp_path):
         tar.fileobj.write(header)
         tar.offset += len(header)
     clips, left_out = read(str(tmp_path / "s.tar"))
-    assert [name for name, _, _ in clips] == ["a.wav"]
+    assert [name for name, _, _, _ in clips] == ["a.wav"]
     assert left_out == {".wav members, which are too large": 1}
 
 
@@ -111,7 +111,7 @@ def test_the_texts_of_a_sample_have_a_limit_together(tmp_path, monkeypatch):
     many = [(f"b.n{number}", b"") for number in range(2100)]
     path = write_tar(tmp_path / "s.tar", [*texts, ("a.wav", SOUND[0]), ("b.wav", SOUND[1]), *many, ("c.wav", SOUND[2]), ("c.cls", b"1")])
     clips, left_out = read(path)
-    assert [(name, len(columns)) for name, _, columns in clips[::2]] == [("a.wav", 3), ("c.wav", 1)]
+    assert [(name, len(columns)) for name, _, columns, _ in clips[::2]] == [("a.wav", 3), ("c.wav", 1)]
     assert clips[1][0] == "b.wav"
     assert len(clips[1][2]) < 2048
     assert left_out[".t3 members, of samples with more than 1 MB next to the audio"] == 1
@@ -163,7 +163,7 @@ def test_long_names_are_read(tmp_path):
                 info = tarfile.TarInfo(name)
                 info.size = len(SOUND[0])
                 tar.addfile(info, io.BytesIO(SOUND[0]))
-        assert [name for name, _, _ in read(str(tmp_path / f"{number}.tar"))[0]] == names
+        assert [name for name, _, _, _ in read(str(tmp_path / f"{number}.tar"))[0]] == names
 
 
 def test_links_devices_and_names_that_lead_outside_write_nothing_there(tmp_path):
@@ -178,7 +178,7 @@ def test_links_devices_and_names_that_lead_outside_write_nothing_there(tmp_path)
             info = tarfile.TarInfo(name)
             info.size = len(SOUND[0])
             tar.addfile(info, io.BytesIO(SOUND[0]))
-    rows = unpack(tar_clips([str(tmp_path / "s.tar")], Counter()), tmp_path / "in" / "audio")
+    rows = unpack(tar_clips([str(tmp_path / "s.tar")], Counter()), tmp_path / "in" / "audio").rows
     assert [row["path"] for row in rows] == [str(tmp_path / "in" / "audio" / f"{number:07d}.wav") for number in range(3)]
     assert not any(sign in row["clip_id"] for row in rows for sign in "./\n")
     assert sorted(path.name for path in tmp_path.rglob("*") if path.is_file()) == [
@@ -221,7 +221,8 @@ def test_tars_are_read_from_a_server(tmp_path):
         local = write_tar(tmp_path / f"{number}.tar", [("0.wav", SOUND[number])])
         fsspec.filesystem("memory").put(local, f"/served/test-{number}.tar")
     clips, _ = read(*tar_paths("memory://served/test-{0..1}.tar"))
-    assert clips == [(f"test-{number}/0.wav", SOUND[number], {"split": "test"}) for number in range(2)]
+    origins = [f"memory://served/test-{number}.tar: 0.wav" for number in range(2)]
+    assert clips == [(f"test-{number}/0.wav", SOUND[number], {"split": "test"}, origins[number]) for number in range(2)]
     with pytest.raises(ClipsError, match="does not exist"):
         read("memory://served/test-2.tar")
 
@@ -231,6 +232,9 @@ def test_tars_of_several_files_keep_their_clips_apart(tmp_path):
         write_tar(tmp_path / f"s-{n}.tar", [("0.wav", SOUND[n]), ("0.json", json.dumps({"start": 5, "path": "/x"}).encode())])
         for n in (0, 1)
     ]
-    rows = unpack(tar_clips(paths, Counter()), tmp_path / "audio")
+    unpacked = unpack(tar_clips(paths, Counter()), tmp_path / "audio")
+    rows = unpacked.rows
     assert [row["clip_id"] for row in rows] == ["s-0-0", "s-1-0"]
     assert {(row["source_start"], row["source_path"]) for row in rows} == {("5", "/x")}  # of the file that the audio was taken from
+    assert unpacked.set_aside == ["path", "start"]
+    assert [unpacked.origins[row["path"]] for row in rows] == [f"{path}: 0.wav" for path in paths]

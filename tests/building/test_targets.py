@@ -106,7 +106,11 @@ def test_lists_of_a_parquet_file_may_be_empty_for_clips_without_any_label(tmp_pa
         ({"label": ["a", None, "b", "b"]}, "an empty cell, or NaN, in the column 'label'"),
         ({"labels": ["a", "", "b", "b"]}, "an empty cell in the column 'labels'; write its labels, such as a;b (a Parquet table may have"),
         ({"labels": [["a"], None, ["b"], ["b"]]}, "an empty cell in the column 'labels'"),
-        ({"labels": ["a", "a;;b", "b", "b"]}, "an empty label among ';a;b'; remove it"),
+        ({"labels": ["a", "b;;a", "b", "b"]}, ", row 2): an empty label among 'b;;a'; remove it"),
+        (
+            {"label": ["a", '["b", "a"]', "b", "b"]},
+            'several labels in the column \'label\', ["b", "a"]; name it with --labels-column label',
+        ),
         ({"labels": ["a", "b;a;b", "b", "b"]}, "the label 'b' twice; write it once"),
         ({"labels": [["a"], ["a;b"], ["b"], ["b"]]}, "the label 'a;b' with a ';' in it, which separates labels"),
         ({"labels": ["a", "['a', 'b']", "b", "b"]}, "a list that is written as text, '['a', 'b']'; write a;b"),
@@ -199,6 +203,22 @@ def test_a_table_of_another_kind_cannot_extend_a_store(kinds: dict[str | None, P
     other = "labels" if target != "labels" else None
     with pytest.raises(StoreError, match=r"has (the column '\w+'|no targets), but this table has .*; use a table of the same kind"):
         small_build(write_kind(tmp_path, other), kinds[target])
+
+
+def test_a_table_that_does_not_fit_the_store_is_refused_before_its_sources_are_decoded(
+    kinds: dict[str | None, Path], tmp_path: Path
+) -> None:
+    table = write_kind(tmp_path, "target")
+    for path in tmp_path.glob("*.wav"):
+        path.write_bytes(b"junk")
+    with pytest.raises(StoreError, match="has the column 'label', but this table has the column 'target'"):
+        small_build(table, kinds["label"])
+    table = write_kind(tmp_path, "label")
+    table.write_text("\n".join(table.read_text().splitlines()[:-1]) + "\n")
+    for path in tmp_path.glob("*.wav"):
+        path.write_bytes(b"junk")
+    with pytest.raises(StoreError, match="the table lacks 1 clips of the store"):
+        small_build(table, kinds["label"])
 
 
 @pytest.mark.parametrize(("target", "what"), [("label", "another label"), ("labels", "other labels"), ("target", "another target")])

@@ -43,7 +43,7 @@ def test_audio_that_a_data_set_names_is_taken_from_its_folder(tmp_path, kind):
     (folder / "sub" / "a.wav").write_bytes(SOUND)
     file = folder / ("data.arrow" if kind == "state.json" else "train.parquet")
     for source in (folder, file):
-        [(_, audio, columns)] = arrow_clips(source)
+        [(_, audio, columns, _)] = arrow_clips(source)
         assert audio == str(folder / "sub" / "a.wav")
         assert columns["class"] == "cat"
 
@@ -104,7 +104,7 @@ def test_a_class_that_has_no_name_is_an_error(tmp_path, label):
 
 
 def test_a_class_that_is_missing_has_no_name(tmp_path):
-    [(_, audio, columns)] = arrow_clips(write(tmp_path, content=SOUND, label=-1))
+    [(_, audio, columns, _)] = arrow_clips(write(tmp_path, content=SOUND, label=-1))
     assert audio == SOUND
     assert columns["class"] is None
 

@@ -300,8 +300,8 @@ def test_a_build_of_tars_that_was_stopped_encodes_no_finished_shard_again(tmp_pa
         write_file(self, name, data)
 
     def run():
-        with table_of(str(tmp_path / "train.tar"), {}, None) as (clips, columns), ThreadPoolExecutor(1) as executor:
-            return build(clips, str(tmp_path / "store"), conditions=parse_conditions("mulaw_64"), executor=executor, columns=columns)
+        with table_of(str(tmp_path / "train.tar"), {}, None) as table, ThreadPoolExecutor(1) as executor:
+            return build(table.path, str(tmp_path / "store"), conditions=parse_conditions("mulaw_64"), executor=executor)
 
     with monkeypatch.context() as stopped:
         stopped.setattr(Folder, "write", stopping)

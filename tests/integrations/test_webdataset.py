@@ -248,7 +248,7 @@ def test_tars_become_a_store_whose_samples_are_the_tars_audio(tmp_path):
                     info = tarfile.TarInfo(f"{number}.{name}")
                     info.size = len(data)
                     tar.addfile(info, io.BytesIO(data))
-    rows = named_rows(unpack(tar_clips([str(tmp_path / f"train-{n}.tar") for n in range(2)], Counter()), tmp_path / "clips-audio"), {})
+    rows = named_rows(unpack(tar_clips([str(tmp_path / f"train-{n}.tar") for n in range(2)], Counter()), tmp_path / "clips-audio").rows, {})
     write_rows(tmp_path / "clips.csv", rows)
     build(tmp_path / "clips.csv", str(tmp_path / "store"), conditions=parse_conditions("original,mp3_64"), workers=1)
     dataset = wds.FluidWrapper(pipeline({"draw": "union", "mixture": {"original": 1, "mp3_64": 1}}, tmp_path / "store")).decode(decoder)
