@@ -11,10 +11,10 @@ def explore(
     recipes: Annotated[
         list[Path] | None, typer.Option(help="Recipe, or folder of recipes; each clip lists those that hold it. May be repeated.")
     ] = None,
-    split: Annotated[str, typer.Option(help="Split that the recipes are drawn from. Default: train.")] = "train",
-    host: Annotated[str, typer.Option(help="Address to listen at. Default: 127.0.0.1, which only this machine can reach.")] = "127.0.0.1",
-    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen at. Default: a free one.")] = 0,
-    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in a browser. Default: open it.")] = True,
+    split: Annotated[str, typer.Option(help="Split that the recipes are drawn from.")] = "train",
+    host: Annotated[str, typer.Option(help="Address to listen at; only this machine can reach 127.0.0.1.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65_535, help="Port to listen at; 0 for a free one.")] = 0,
+    browser: Annotated[bool, typer.Option("--browser/--no-browser", help="Open the page in a browser.")] = True,
     export: Annotated[Path | None, typer.Option(help="Folder for a static page of some clips; no server is started.")] = None,
     clips: Annotated[
         int | None, typer.Option(min=1, help="Number of clips of the static page, spread over the labels. Default: 12.")

@@ -1,6 +1,7 @@
 """Serve a store to a browser on this machine until Ctrl-C."""
 
 import errno
+import os
 import socket
 import threading
 import webbrowser
@@ -55,7 +56,13 @@ def serve(explorer: Explorer, listening: socket.socket, host: str, *, started: C
         started: Called when a browser can ask. Default: nothing.
     """
     config = uvicorn.Config(
-        make_app(explorer, host), log_level="warning", access_log=False, lifespan="off", timeout_graceful_shutdown=1, ws="none"
+        make_app(explorer, host),
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        lifespan="off",
+        timeout_graceful_shutdown=1,
+        ws="none",
     )
     _Server(config, started or (lambda: None)).run(sockets=[listening])
 
@@ -71,5 +78,11 @@ class _Server(uvicorn.Server):
 
 
 def open_browser(address: str) -> None:
-    """Show a page in the user's browser, if there is one, without waiting for it."""
-    threading.Thread(target=webbrowser.open, args=(address,), daemon=True).start()
+    """Show a page in the user's browser, if there is one with a window, without waiting for it."""
+    try:
+        browser = webbrowser.get()
+    except webbrowser.Error:
+        return
+    if type(browser) is webbrowser.GenericBrowser and "BROWSER" not in os.environ:
+        return  # one in text mode, which would take the terminal and plays no sound
+    threading.Thread(target=browser.open, args=(address,), daemon=True).start()

@@ -177,6 +177,19 @@ def test_ctrl_c_ends_it_though_browsers_hold_connections(store_path: Path) -> No
     ]
 
 
+def test_the_page_opens_in_the_browser_of_the_user(store_path: Path, tmp_path: Path) -> None:
+    browser = tmp_path / "browser"
+    browser.write_text(f"#!{sys.executable}\nimport sys, urllib.request\nprint(urllib.request.urlopen(sys.argv[1]).read().decode())\n")
+    browser.chmod(0o755)
+    command = [sys.executable, "-m", "streamaug", "explore", str(store_path)]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "BROWSER": f"{browser} %s"})
+    assert process.stdout is not None
+    lines = [process.stdout.readline() for _ in range(8)]
+    process.send_signal(signal.SIGINT)
+    process.communicate(timeout=20)
+    assert "<!doctype html>\n" in lines
+
+
 def test_a_store_on_a_web_server_is_served_too(store_path: Path, store: Store, tmp_path: Path) -> None:
     with python_web_server(store_path.parent) as url:
         explorer = Explorer(Store.open(f"{url}/store"), tmp_path)
