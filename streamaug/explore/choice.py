@@ -72,14 +72,14 @@ def evenly(total: int, count: int) -> np.ndarray:
 
 
 def dealt(available: Sequence[int], count: int) -> list[int]:
-    """How many to take of each heap, dealt one by one in turn.
+    """How many to take of each heap, dealt one by one in turn; of more heaps than are to be taken,
+    every so-many-th one.
 
-    >>> dealt([5, 1, 5], 6), dealt([1, 1], 6)
-    ([3, 1, 2], [1, 1])
+    >>> dealt([5, 1, 5], 6), dealt([1, 1], 6), dealt([9, 0, 9, 9, 9], 2)
+    ([2, 1, 3], [1, 1], [0, 0, 1, 0, 1])
     """
-    taken = [0] * len(available)
-    while sum(taken) < min(count, sum(available)):
-        for number, most in enumerate(available):
-            if taken[number] < most and sum(taken) < count:
-                taken[number] += 1
-    return taken
+    taken = np.zeros(len(available), np.int64)
+    while left := min(count, sum(available)) - int(taken.sum()):
+        heaps = np.flatnonzero(np.asarray(available) > taken)
+        taken[heaps[evenly(len(heaps), left)]] += 1
+    return [int(number) for number in taken]
