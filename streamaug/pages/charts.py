@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from streamaug.pages.png import new_figure, png_of
+from streamaug.pages.png import new_figure, plain, png_of
 
 STYLES = (
     ("#0072b2", "o"),
@@ -63,10 +63,13 @@ def by_condition(
     for number, (one, (colour, marker)) in enumerate(zip(series, STYLES, strict=False)):
         places = rows + (number - (len(series) - 1) / 2) * min(0.28, 0.84 / len(series))
         axes.hlines(places, one.low, one.high, color=colour, linewidth=2, alpha=0.55)
-        axes.plot(one.values, places, marker, color=colour, markersize=7, label=one.name)
+        name = f" {one.name}" if one.name.startswith("_") else one.name  # a legend leaves out what begins with an underscore
+        axes.plot(one.values, places, marker, color=colour, markersize=7, label=plain(name))
     if chance is not None:
         axes.axvline(chance, color="#444444", linestyle="--", linewidth=1.2, label=f"{line}: {chance:g}")
-    axes.set(yticks=rows, yticklabels=conditions, ylim=(len(conditions) - 0.5, -0.5), xlim=limits, xlabel=label)
+    axes.set(
+        yticks=rows, yticklabels=[plain(name) for name in conditions], ylim=(len(conditions) - 0.5, -0.5), xlim=limits, xlabel=plain(label)
+    )
     axes.hlines(rows[1:] - 0.5, *limits, color="#e4e4e4", linewidth=0.8, zorder=0)
     axes.grid(axis="x", color="#e4e4e4", linewidth=0.8)
     axes.set_axisbelow(True)

@@ -28,3 +28,15 @@ def png_of(figure: Figure) -> bytes:
     sink = io.BytesIO()
     figure.savefig(sink, format="png", metadata={"Software": None})
     return sink.getvalue()
+
+
+def plain(text: str) -> str:
+    """A text that Matplotlib draws as it is, though it takes what is between two `$` for a formula.
+
+    Args:
+        text: A name of somebody's, such as a label.
+
+    >>> plain("US$ and A$")
+    'US\\\\$ and A\\\\$'
+    """
+    return text.replace("$", r"\$")

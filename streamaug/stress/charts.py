@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from streamaug.pages.charts import STYLES
-from streamaug.pages.png import new_figure, png_of
+from streamaug.pages.png import new_figure, plain, png_of
 from streamaug.stress.analysis.breaking import bitrates_by_codec, encoder_of, isotonic
 from streamaug.stress.card_file import Card, ConditionResult
 
@@ -176,7 +176,7 @@ def class_chart(card: Card, most: int = 25) -> bytes:
 
 
 def _short(label: str, most: int = 24) -> str:
-    return label if len(label) <= most else f"{label[: most - 1]}…"
+    return plain(label if len(label) <= most else f"{label[: most - 1]}…")
 
 
 def confusion_chart(increase: np.ndarray, labels: Sequence[str]) -> bytes:

@@ -39,3 +39,12 @@ def test_intervals_chance_and_a_second_model_are_drawn() -> None:
 
 def test_a_chart_is_narrow_enough_for_a_telephone() -> None:
     assert drawn([60, 50, 40]).shape[1] <= 700
+
+
+def test_names_that_look_like_formulas_and_hidden_ones_are_drawn_as_they_are() -> None:
+    def picture(name: str) -> bytes:
+        series = [Series(name=name, values=[1], low=[1], high=[1])]
+        return by_condition([name], series, label=name, limits=(0, 2))
+
+    pictures = [picture(name) for name in ("$\\broken{$", "_hidden", "a")]
+    assert len(set(pictures)) == 3
