@@ -99,7 +99,7 @@ def run(
     with server(folder) as (process, address):
         ready = time.perf_counter() - begun
         print(f"Python {platform.python_version()}, {os.cpu_count()} cores, {clips} clips in {len(CONDITIONS)} conditions\n")
-        print("| asked for | first, ms | again, ms | memory of the server, MB |")
+        print("| request | first, ms | again, ms | memory of the server, MB |")
         print("|---|---:|---:|---:|")
         print(f"| (start of the server) | {1000 * ready:.0f} | | {process.memory_info().rss / 1e6:.0f} |")
         for name, path in questions(clips).items():

@@ -30,7 +30,7 @@ def explore(
 
     from streamaug.cli.console import ProgressBar, note, stdout
     from streamaug.explore.explorer import Explorer
-    from streamaug.explore.held import load_recipes
+    from streamaug.explore.membership import load_recipes
     from streamaug.store import Store
     from streamaug.temporary import temporary_folder
 

@@ -86,7 +86,7 @@ def make_app(explorer: Explorer, host: str) -> Starlette:
         )
 
     def clips(request: Request) -> dict[str, Any]:
-        return explorer.found(_query(request), _start(request))
+        return explorer.search(_query(request), _start(request))
 
     def values(request: Request) -> dict[str, Any]:
         return explorer.values(request.query_params.get("column", ""))
@@ -95,18 +95,18 @@ def make_app(explorer: Explorer, host: str) -> Starlette:
         return explorer.clip(request.query_params.get("clip", ""))
 
     def sound(request: Request) -> Response:
-        made = explorer.sound(*_named(request))
-        return Response(made.data, media_type=made.mime)
+        audio = explorer.sound(*_condition_and_clip(request))
+        return Response(audio.data, media_type=audio.mime)
 
     def bitstream(request: Request) -> Response:
-        name, data = explorer.bitstream(*_named(request))
+        name, data = explorer.bitstream(*_condition_and_clip(request))
         disposition = f"attachment; filename*=UTF-8''{quote(name, safe='')}"
         return Response(data, media_type="application/octet-stream", headers={"Content-Disposition": disposition})
 
     routes = [
         Route("/", page),
         *(Route(f"/static/{name}", _static(STATIC / name)) for name in (*SCRIPTS, *STYLES)),
-        *(Route(f"/api/{each.__name__}", _answered(each)) for each in (clips, values, clip, sound, bitstream)),
+        *(Route(f"/api/{each.__name__}", _endpoint(each)) for each in (clips, values, clip, sound, bitstream)),
     ]
     return Starlette(routes=routes, middleware=[Middleware(Guard, host=host)])
 
@@ -120,21 +120,21 @@ def _static(path: Path) -> Callable[[Request], Response]:
     return file
 
 
-def _answered(answer: Callable[[Request], Response | dict[str, Any]]) -> Callable[[Request], Response]:
+def _endpoint(answer: Callable[[Request], Response | dict[str, Any]]) -> Callable[[Request], Response]:
     """An endpoint: data as JSON, and an error as its message."""
 
     def endpoint(request: Request) -> Response:
         try:
-            made = answer(request)
+            content = answer(request)
         except StreamaugError as error:
             status = next((status for kind, status in _STATUS.items() if isinstance(error, kind)), 400)
             return JSONResponse({"error": str(error)}, status)
-        return made if isinstance(made, Response) else JSONResponse(made)
+        return content if isinstance(content, Response) else JSONResponse(content)
 
     return endpoint
 
 
-def _named(request: Request) -> tuple[str, str]:
+def _condition_and_clip(request: Request) -> tuple[str, str]:
     """The condition and the clip that a request names."""
     return request.query_params.get("condition", ""), request.query_params.get("clip", "")
 

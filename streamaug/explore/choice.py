@@ -49,7 +49,7 @@ def spread_clips(clips: Clips, labels: Sequence[str], query: Query, count: int) 
     if labels and clips.target:
         looked_at = [labels[number] for number in evenly(len(labels), _LABELS_PER_CLIP * count)]
         of_label = [clips.rows(replace(query, filters=(*query.filters, _only(clips.target, label)))) for label in looked_at]
-        for own, number in zip(of_label, dealt([len(own) for own in of_label], count), strict=True):
+        for own, number in zip(of_label, deal([len(own) for own in of_label], count), strict=True):
             chosen |= set(own[evenly(len(own), number)].tolist())
     # A clip with several labels was perhaps chosen twice.
     left = np.setdiff1d(rows, np.array(sorted(chosen), rows.dtype), assume_unique=True)
@@ -71,15 +71,15 @@ def evenly(total: int, count: int) -> np.ndarray:
     return ((2 * np.arange(count) + 1) * total) // (2 * max(count, 1))
 
 
-def dealt(available: Sequence[int], count: int) -> list[int]:
-    """How many to take of each heap, dealt one by one in turn; of more heaps than are to be taken,
-    every so-many-th one.
+def deal(available: Sequence[int], count: int) -> list[int]:
+    """How many to take of each heap, one by one in turn; if there are more heaps than to be taken,
+    of some at equal distances.
 
-    >>> dealt([5, 1, 5], 6), dealt([1, 1], 6), dealt([9, 0, 9, 9, 9], 2)
+    >>> deal([5, 1, 5], 6), deal([1, 1], 6), deal([9, 0, 9, 9, 9], 2)
     ([2, 1, 3], [1, 1], [0, 0, 1, 0, 1])
     """
-    taken = np.zeros(len(available), np.int64)
-    while left := min(count, sum(available)) - int(taken.sum()):
-        heaps = np.flatnonzero(np.asarray(available) > taken)
-        taken[heaps[evenly(len(heaps), left)]] += 1
-    return [int(number) for number in taken]
+    counts = np.zeros(len(available), np.int64)
+    while left := min(count, sum(available)) - int(counts.sum()):
+        heaps = np.flatnonzero(np.asarray(available) > counts)
+        counts[heaps[evenly(len(heaps), left)]] += 1
+    return [int(number) for number in counts]

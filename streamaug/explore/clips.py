@@ -99,12 +99,12 @@ class Clips:
             if query in self._rows:
                 self._rows.move_to_end(query)
                 return self._rows[query]
-        found = self._search(query)
+        rows = self._search(query)
         with self._lock:
-            self._rows[query] = found
+            self._rows[query] = rows
             while len(self._rows) > _REMEMBERED:
                 self._rows.popitem(last=False)
-        return found
+        return rows
 
     def _search(self, query: Query) -> np.ndarray:
         for each in query.filters:
@@ -112,12 +112,12 @@ class Clips:
         if not query.text and not query.filters:
             return np.arange(len(self), dtype=np.uint32)
         columns = {each.column for each in query.filters} | set(self.searched if query.text else ())
-        start, found = 0, [np.zeros(0, np.uint32)]
+        start, parts = 0, [np.zeros(0, np.uint32)]
         for batch in self._batches(sorted(columns)):
             hits = np.flatnonzero(matches(batch, query, self.searched))
-            found.append((hits + start).astype(np.uint32))
+            parts.append((hits + start).astype(np.uint32))
             start += batch.num_rows
-        return np.concatenate(found)
+        return np.concatenate(parts)
 
     def _check(self, column: str) -> None:
         if column not in self.columns:
@@ -161,15 +161,15 @@ class Clips:
             rows: Row numbers, ascending.
             columns: Names of columns.
         """
-        taken: list[dict[str, Any]] = []
+        chosen: list[dict[str, Any]] = []
         with parquet(self._path, self._where) as file:
             ends = np.cumsum([file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)])
             groups = np.searchsorted(ends, rows, side="right")
             for group in np.unique(groups).tolist():
                 table = file.read_row_group(group, columns=list(columns), use_threads=False)
                 first = int(ends[group]) - table.num_rows
-                taken += table.take(pa.array(rows[groups == group] - first, pa.int64())).select(list(columns)).to_pylist()
-        return taken
+                chosen += table.take(pa.array(rows[groups == group] - first, pa.int64())).select(list(columns)).to_pylist()
+        return chosen
 
     def row(self, clip_id: str) -> pa.Table:
         """The row of a clip, a table with all columns.

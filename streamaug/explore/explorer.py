@@ -14,7 +14,7 @@ from streamaug.explore.clips import Clips
 from streamaug.explore.conditions import ConditionRows, Entry
 from streamaug.explore.filters import Query
 from streamaug.explore.grades import grade_of
-from streamaug.explore.held import held_in, plain_weights
+from streamaug.explore.membership import drawable_conditions, plain_weights
 from streamaug.explore.tables import Tables
 from streamaug.pages.sound import Sound, browser_sound
 from streamaug.recipes import Recipe
@@ -65,11 +65,12 @@ class Explorer:
             "target": manifest.target,
             "conditions": list(self._conditions),
             "columns": [name for name in self.clips.columns if name not in _HIDDEN],
+            "searched": list(self.clips.searched),
             "has_recipes": bool(self._recipes),
             "page": PAGE,
         }
 
-    def found(self, query: Query, start: int) -> dict[str, Any]:
+    def search(self, query: Query, start: int) -> dict[str, Any]:
         """A page of the clips that match.
 
         Args:
@@ -120,9 +121,11 @@ class Explorer:
         exists = {each["name"] for each in conditions if not each.get("is_missing")}
         recipes = []
         for path, recipe in self._recipes.items():
-            held = held_in(recipe, table, exists.__contains__, conditions=self.store.conditions, split=self._split, url=self.store.url)
-            if held:
-                recipes.append({"path": path, "title": recipe.title, "draw": recipe.draw, "conditions": plain_weights(held)})
+            weights = drawable_conditions(
+                recipe, table, exists.__contains__, conditions=self.store.conditions, split=self._split, url=self.store.url
+            )
+            if weights:
+                recipes.append({"path": path, "title": recipe.title, "draw": recipe.draw, "conditions": plain_weights(weights)})
         return {
             **self._listed(row),
             "samples": row["samples"],

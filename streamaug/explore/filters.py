@@ -98,16 +98,16 @@ def matches(batch: pa.Table | pa.RecordBatch, query: Query, searched: Iterable[s
     """
     result = np.ones(batch.num_rows, bool)
     if query.text:
-        found = np.zeros(batch.num_rows, bool)
+        in_text = np.zeros(batch.num_rows, bool)
         for name in searched:
-            found |= _by_value(batch[name], lambda values: pc.match_substring(values, query.text, ignore_case=True))
-        result &= found
+            in_text |= _by_value(batch[name], lambda values: pc.match_substring(values, query.text, ignore_case=True))
+        result &= in_text
     for each in query.filters:
-        result &= _held(batch[each.column], each)
+        result &= _passes(batch[each.column], each)
     return result
 
 
-def _held(column: Any, each: Filter) -> np.ndarray:
+def _passes(column: Any, each: Filter) -> np.ndarray:
     """Which values hold a filter; a missing value is the empty text, and no number."""
     if each.operator in ("at least", "at most"):
         limit = _number(each)

@@ -84,7 +84,7 @@ def test_a_list_of_labels_is_searched_and_filtered_by_its_items(kinds: dict[str 
 @pytest.mark.parametrize("target", ["label", "labels", "target", None])
 def test_every_kind_of_store_has_its_list(kinds: dict[str | None, Path], tmp_path: Path, target: str | None) -> None:
     store = Store.open(kinds[target])
-    found = Explorer(store, tmp_path).found(Query(), 0)
+    found = Explorer(store, tmp_path).search(Query(), 0)
     assert [clip["clip_id"] for clip in found["clips"]] == store.clips["clip_id"].to_pylist()
     if target is None:
         assert {clip["target"] for clip in found["clips"]} == {""}
@@ -110,7 +110,7 @@ def test_lists_that_are_empty_or_in_later_row_groups_count_right(tmp_path: Path,
 
 
 def test_pages_follow_each_other_and_end(explorer: Explorer) -> None:
-    first, second, third = (explorer.found(Query(), start) for start in (0, PAGE, 2 * PAGE))
+    first, second, third = (explorer.search(Query(), start) for start in (0, PAGE, 2 * PAGE))
     together = [clip["clip_id"] for page in (first, second) for clip in page["clips"]]
     assert together == explorer.store.clips["clip_id"].to_pylist()
     assert (first["total"], len(second["clips"]), third["clips"]) == (COUNT, COUNT - PAGE, [])

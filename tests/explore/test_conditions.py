@@ -12,7 +12,7 @@ from streamaug.conditions import Condition
 from streamaug.errors import RecipeError
 from streamaug.explore.conditions import ConditionRows
 from streamaug.explore.explorer import Explorer
-from streamaug.explore.held import held_in, load_recipes
+from streamaug.explore.membership import drawable_conditions, load_recipes
 from streamaug.explore.tables import Tables
 from streamaug.planning.candidates import eligible_clips
 from streamaug.planning.open_plan import load_inventory
@@ -86,7 +86,7 @@ def test_a_recipe_holds_a_clip_where_a_plan_could_draw_it(spread_store: Store, r
         has = {name for name in spread_store.conditions if spread_store.index(name).location(clip["clip_id"][0].as_py())}
         drawable |= {
             (row, name)
-            for name in held_in(
+            for name in drawable_conditions(
                 loaded, clip, has.__contains__, conditions=spread_store.conditions, split=Split.parse(split), url=spread_store.url
             )
         }
@@ -98,20 +98,20 @@ def test_a_recipe_of_several_stores_holds_a_clip_in_its_own_store_only(spread_st
     recipe = load_recipe(
         {"draw": "union", "mixture": {"here:original": 1, "there:original": 1}, "stores": {"here": spread_store.url, "there": "/elsewhere"}}
     )
-    assert held(recipe, spread_store) == {"here:original": 1}
+    assert weights_of_the_first_clip(recipe, spread_store) == {"here:original": 1}
 
 
 def test_a_recipe_that_needs_a_condition_that_the_store_lacks_holds_nothing(spread_store: Store) -> None:
     recipe = load_recipe({"draw": "union", "mixture": {"original": 1, "opus_32": 1}})
     with pytest.raises(RecipeError, match="no condition 'opus_32'"):
         load_inventory(recipe, spread_store, "train")
-    assert held(recipe, spread_store) == {}
+    assert weights_of_the_first_clip(recipe, spread_store) == {}
 
 
-def held(recipe: Recipe, store: Store) -> dict[str, Any]:
+def weights_of_the_first_clip(recipe: Recipe, store: Store) -> dict[str, Any]:
     """How a recipe holds the first clip."""
     clip = store.clips.slice(0, 1)
-    return held_in(recipe, clip, lambda name: True, conditions=store.conditions, split=Split.parse("train"), url=store.url)
+    return drawable_conditions(recipe, clip, lambda name: True, conditions=store.conditions, split=Split.parse("train"), url=store.url)
 
 
 def test_a_folder_of_recipes_is_read_and_a_missing_one_named(tmp_path: Path) -> None:

@@ -56,6 +56,8 @@ def test_its_clips_are_found_as_on_the_server(browser: Browser, exported: Path, 
     queries = [
         ("clip0", []),
         ("RAIN", []),
+        ("3", []),
+        ("far", []),
         ("", [["split", "is", "train"]]),
         ("", [["label", "is not", "rain"]]),
         ("", [["samples", "at least", "33000"]]),

@@ -14,8 +14,8 @@ def test_a_remote_store_is_shown_as_from_a_disk(url: str, local: Path, tmp_path:
     here.mkdir()
     there.mkdir()
     near, far = Explorer(Store.open(local), here), Explorer(Store.open(url), there)
-    assert far.found(Query(), 0) == near.found(Query(), 0)
-    for clip in near.found(Query(), 0)["clips"]:
+    assert far.search(Query(), 0) == near.search(Query(), 0)
+    for clip in near.search(Query(), 0)["clips"]:
         name = clip["clip_id"]
         shown = far.clip(name)
         problems = [each.pop("grade_error", "") for each in shown["conditions"]]

@@ -23,7 +23,7 @@ from tests.explore.conftest import BROKEN, CONDITIONS
 from tests.servers import python_web_server
 
 
-def asked(server: str, path: str, *, method: str = "GET", host: str | None = None) -> tuple[int, dict[str, str], bytes]:
+def ask(server: str, path: str, *, method: str = "GET", host: str | None = None) -> tuple[int, dict[str, str], bytes]:
     """Status, headers and body of an answer; the path is sent as it is."""
     connection = http.client.HTTPConnection(urlsplit(server).netloc, timeout=20)
     try:
@@ -43,10 +43,10 @@ def api(name: str, **parameters: str) -> str:
 
 def test_a_sound_and_a_bitstream_are_those_of_the_store(server: str, store: Store) -> None:
     for condition in CONDITIONS:
-        status, headers, _ = asked(server, api("sound", condition=condition, clip="clip03"))
+        status, headers, _ = ask(server, api("sound", condition=condition, clip="clip03"))
         assert (status, headers["content-type"]) == (200, "audio/flac")
         location = store.location(condition, "clip03")
-        assert asked(server, api("bitstream", condition=condition, clip="clip03"))[2] == location.read(store.folder)
+        assert ask(server, api("bitstream", condition=condition, clip="clip03"))[2] == location.read(store.folder)
 
 
 @pytest.mark.parametrize(
@@ -70,7 +70,7 @@ def test_a_sound_and_a_bitstream_are_those_of_the_store(server: str, store: Stor
     ],
 )
 def test_no_path_leads_out_of_what_is_served(server: str, path: str) -> None:
-    status, _, body = asked(server, path)
+    status, _, body = ask(server, path)
     assert (status, body) == (404, b"Not Found")
 
 
@@ -79,7 +79,7 @@ def test_no_path_leads_out_of_what_is_served(server: str, path: str) -> None:
 )
 @pytest.mark.parametrize("name", ["sound", "bitstream"])
 def test_a_condition_that_the_store_lacks_is_an_error_in_words(server: str, name: str, condition: str) -> None:
-    status, _, body = asked(server, api(name, condition=condition, clip="clip00"))
+    status, _, body = ask(server, api(name, condition=condition, clip="clip00"))
     assert status == 404
     assert json.loads(body)["error"].startswith(f"no condition '{condition}' in the store")
 
@@ -87,7 +87,7 @@ def test_a_condition_that_the_store_lacks_is_an_error_in_words(server: str, name
 @pytest.mark.parametrize("clip", ["../clip00", "", "clip00\n", "clip00'--", "store.json", "é" * 50])
 def test_a_clip_that_the_store_lacks_is_an_error_in_words(server: str, clip: str) -> None:
     for path in (api("clip", clip=clip), api("sound", condition="original", clip=clip)):
-        status, _, body = asked(server, path)
+        status, _, body = ask(server, path)
         assert status == 404
         assert json.loads(body)["error"].startswith("no clip '")
 
@@ -96,16 +96,16 @@ def test_a_clip_that_the_store_lacks_is_an_error_in_words(server: str, clip: str
     "query", ["filter=x", "filter=[]", "filter=" + quote('["nothing","is","x"]'), "start=-1", "start=1e3", "filter=" + "[" * 5000]
 )
 def test_a_query_that_makes_no_sense_is_an_error_in_words(server: str, query: str) -> None:
-    status, _, body = asked(server, f"/api/clips?{query}")
+    status, _, body = ask(server, f"/api/clips?{query}")
     assert status in (400, 404)
     assert json.loads(body)["error"]
 
 
 def test_a_broken_clip_is_an_error_in_words_and_no_fault_of_the_server(server: str) -> None:
-    status, _, body = asked(server, api("sound", condition="mp3_24", clip=BROKEN))
+    status, _, body = ask(server, api("sound", condition="mp3_24", clip=BROKEN))
     assert status == 422
     assert "does not match its sha256 in the index" in json.loads(body)["error"]
-    assert asked(server, api("sound", condition="mp3_64", clip=BROKEN))[0] == 200
+    assert ask(server, api("sound", condition="mp3_64", clip=BROKEN))[0] == 200
 
 
 @pytest.mark.parametrize(
@@ -113,21 +113,21 @@ def test_a_broken_clip_is_an_error_in_words_and_no_fault_of_the_server(server: s
 )
 def test_a_foreign_name_is_refused(server: str, host: str) -> None:
     for path in ("/", api("clip", clip="clip00"), "/static/main.js"):
-        status, _, body = asked(server, path, host=host)
+        status, _, body = ask(server, path, host=host)
         assert status == 421
         assert b"answers only to its own name" in body
 
 
 @pytest.mark.parametrize("host", ["localhost", "LOCALHOST:1", "127.0.0.1:80", "[::1]:80"])
 def test_its_own_names_are_answered(server: str, host: str) -> None:
-    assert asked(server, "/", host=host)[0] == 200
+    assert ask(server, "/", host=host)[0] == 200
 
 
 @pytest.mark.parametrize(
     "path", ["/", "/static/main.js", "/nothing", api("clip", clip="clip00"), api("sound", condition="original", clip="clip00")]
 )
 def test_every_answer_forbids_what_the_page_does_not_need(server: str, path: str) -> None:
-    headers = asked(server, path)[1]
+    headers = ask(server, path)[1]
     policy = headers["content-security-policy"]
     assert policy.startswith("default-src 'none'")
     assert "unsafe" not in policy
@@ -139,7 +139,7 @@ def test_every_answer_forbids_what_the_page_does_not_need(server: str, path: str
 
 def test_nothing_can_be_written(server: str) -> None:
     for method in ("POST", "PUT", "DELETE", "PATCH"):
-        assert asked(server, api("clip", clip="clip00"), method=method)[0] == 405
+        assert ask(server, api("clip", clip="clip00"), method=method)[0] == 405
 
 
 def test_a_port_in_use_is_named_with_the_remedy() -> None:
@@ -151,7 +151,7 @@ def test_a_port_in_use_is_named_with_the_remedy() -> None:
         listening_socket("192.0.2.1", 0)
 
 
-def started(store: Path, *options: str) -> tuple[subprocess.Popen[str], str]:
+def start_server(store: Path, *options: str) -> tuple[subprocess.Popen[str], str]:
     """A server, and the line with its address."""
     command = [sys.executable, "-m", "streamaug", "explore", str(store), "--no-browser", *options]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "COLUMNS": "300"})
@@ -160,7 +160,7 @@ def started(store: Path, *options: str) -> tuple[subprocess.Popen[str], str]:
 
 
 def test_ctrl_c_ends_it_though_browsers_hold_connections(store_path: Path) -> None:
-    process, line = started(store_path, "--host", "0.0.0.0")
+    process, line = start_server(store_path, "--host", "0.0.0.0")
     address = urlsplit(line.split(" is at ")[1].split()[0])
     assert address.hostname == "localhost"
     with socket.create_connection(("127.0.0.1", address.port)) as idle:

@@ -9,7 +9,7 @@ function drawProvenance(entry) {
   const steps = entry.steps.map((step) =>
     listing([
       ["step", step.step],
-      ["made by", `${step.encoder} ${step.version} (${step.adapter})`],
+      ["encoder", `${step.encoder} ${step.version} (${step.adapter})`],
       ["input", `${step.rate} Hz`],
       ["arguments", Object.entries(step.arguments).map(([name, value]) => `${name} ${value}`).join("\n") || "none"],
     ]),

@@ -30,7 +30,7 @@ class ExportedSource {
       "at least": (values, [limit]) => values.some((value) => value !== "" && Number(value) >= Number(limit)),
       "at most": (values, [limit]) => values.some((value) => value !== "" && Number(value) <= Number(limit)),
     };
-    const is_found = !text || [...cells].some(([name, values]) => name !== "sha256" && values.some((value) => contains(value, text)));
+    const is_found = !text || store.searched.some((name) => cells.get(name).some((value) => contains(value, text)));
     return is_found && filters.every(([column, operator, ...wanted]) => tests[operator](cells.get(column), wanted));
   }
 

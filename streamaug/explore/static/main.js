@@ -26,7 +26,7 @@ const state = {
   coded: Math.min(1, rows.length - 1), // the last one that was not the original
   is_difference: false,
   is_waiting: false, // whether to play as soon as there is something to play
-  request: 0, // counts the clips that were asked for
+  request: 0, // counts the clips that were to be shown
 };
 
 function say(problem) {

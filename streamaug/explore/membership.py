@@ -33,7 +33,7 @@ def load_recipes(paths: Iterable[Path]) -> dict[str, Recipe]:
     return recipes
 
 
-def held_in(
+def drawable_conditions(
     recipe: Recipe, clip: pa.Table, has: Callable[[str], bool], *, conditions: Collection[str], split: Split, url: str
 ) -> dict[str, Any]:
     """The conditions in which a recipe can draw a clip, each with its weight as a recipe has it. None
@@ -53,7 +53,7 @@ def held_in(
         return {}
     if any(each.column in clip.column_names and not any(map(each.weight, _texts(clip, each.column))) for each in recipe.weights):
         return {}
-    held = {}
+    weights = {}
     for name, share in recipe.mixture.items():
         store, condition = split_store(name)
         condition = condition.partition("~")[0]  # a link is applied when a bitstream is read
@@ -62,8 +62,8 @@ def held_in(
         if condition not in conditions:
             return {}
         if has(condition) and _holds(clip, share.where):
-            held[name] = share.weight.plain()
-    return held
+            weights[name] = share.weight.plain()
+    return weights
 
 
 def _holds(clip: pa.Table, where: Where) -> bool:
@@ -79,10 +79,10 @@ def _texts(clip: pa.Table, name: str) -> list[str]:
     return [text or "" for text in pc.cast(value, pa.string()).to_pylist()] or [""]
 
 
-def plain_weights(held: Mapping[str, Any]) -> str:
-    """The held conditions in one line, as YAML writes a mapping.
+def plain_weights(weights: Mapping[str, Any]) -> str:
+    """Conditions and their weights in one line, as YAML writes a mapping.
 
     >>> plain_weights({"original": 1, "mp3_64": {0: 1, 50: 0.25}})
     'original: 1, mp3_64: {0: 1, 50: 0.25}'
     """
-    return ", ".join(f"{name}: {str(weight).replace(chr(39), '')}" for name, weight in held.items())
+    return ", ".join(f"{name}: {str(weight).replace(chr(39), '')}" for name, weight in weights.items())
