@@ -33,7 +33,7 @@ def load_runs(folders: Iterable[Path]) -> list[TrainedRun]:
     for folder in folders:
         runs = sorted(path.parent for path in folder.rglob("recipe.yaml") if (path.parent / "predictions.parquet").is_file())
         if not runs:
-            raise StoreError(f"--runs: {folder} contains no finished run; {_REMEDY}")
+            raise StoreError(f"--run: {folder} contains no finished run; {_REMEDY}")
         found |= dict.fromkeys(runs)
     return [_load_run(folder) for folder in found]
 

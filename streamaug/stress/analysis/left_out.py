@@ -79,7 +79,7 @@ def leave_one_out_gaps(runs: Sequence[TrainedRun]) -> list[Gap]:
     complete = [run for run in runs if run.encoders == everything]
     if not complete:
         raise StoreError(
-            f"--runs: no run was trained on all of {', '.join(sorted(everything))}; add the run of the recipe that nothing was left out of"
+            f"--run: no run was trained on all of {', '.join(sorted(everything))}; add the run of the recipe that nothing was left out of"
         )
     left: dict[str, list[TrainedRun]] = {}
     for run in runs:
@@ -87,7 +87,7 @@ def leave_one_out_gaps(runs: Sequence[TrainedRun]) -> list[Gap]:
         if missing := everything - run.encoders:
             left.setdefault(_name(missing, everything, run), []).append(run)
     if not left:
-        raise StoreError("--runs: no run leaves a codec out; train on the recipes that 'streamaug recipe leave-one-out' writes")
+        raise StoreError("--run: no run leaves a codec out; train on the recipes that 'streamaug recipe leave-one-out' writes")
     return [_gap(name, complete, left[name]) for name in sorted(left)]
 
 
@@ -101,7 +101,7 @@ def _name(missing: frozenset[str], everything: frozenset[str], run: TrainedRun) 
         if len(missing) == 1:
             return min(missing)
     raise StoreError(
-        f"--runs: {run.name} was trained without {', '.join(sorted(missing))}, but a gap is of one codec or encoder; give runs of recipes "
+        f"--run: {run.name} was trained without {', '.join(sorted(missing))}, but a gap is of one codec or encoder; give runs of recipes "
         "that 'streamaug recipe leave-one-out' wrote"
     )
 
@@ -110,7 +110,7 @@ def _gap(name: str, complete: Sequence[TrainedRun], without: Sequence[TrainedRun
     everywhere = set.intersection(*(set(run.right) for run in (*complete, *without)))
     conditions = tuple(sorted(condition for condition in everywhere if name in (*codecs_of(condition), *encoders_of(condition))))
     if not conditions:
-        raise StoreError(f"--runs: no condition of {name} was evaluated in all runs; evaluate one, with 'conditions' of the runs")
+        raise StoreError(f"--run: no condition of {name} was evaluated in all runs; evaluate one, with 'conditions' of the runs")
     trained, left_out = (
         np.mean([run.right[condition] for run in some for condition in conditions], axis=0) for some in (complete, without)
     )
@@ -129,4 +129,4 @@ def _gap(name: str, complete: Sequence[TrainedRun], without: Sequence[TrainedRun
 
 def _check_clips(run: TrainedRun, first: TrainedRun) -> None:
     if not (np.array_equal(run.clip_ids, first.clip_ids) and np.array_equal(run.groups, first.groups)):
-        raise StoreError(f"--runs: {run.name} and {first.name} were evaluated on different clips; give runs of one store and split")
+        raise StoreError(f"--run: {run.name} and {first.name} were evaluated on different clips; give runs of one store and split")
