@@ -1,4 +1,4 @@
-"""Draw a card's figures as PNG, narrow enough to be read on a telephone: labels stand at the lines,
+"""Draw a card's figures as PNG, narrow enough to be read on a telephone: labels are next to the lines,
 in colours that colour-blind people can distinguish."""
 
 from collections.abc import Sequence
@@ -68,7 +68,7 @@ def bitrate_chart(card: Card) -> bytes:
     ends = []
     for number, (codec, points) in enumerate(codecs.items()):
         colour, marker = _style(number)
-        # Codecs at the same bitrate are drawn next to each other, so that their intervals can be told apart.
+        # Codecs at the same bitrate are drawn next to each other, so that their intervals do not cover each other.
         at = [kbps * 1.015 ** (number - (len(codecs) - 1) / 2) for kbps, _ in points]
         results = [card.conditions[place] for _, place in points]
         axes.plot(at, [result.value for result in results], color=colour, linewidth=1.5)

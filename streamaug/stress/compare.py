@@ -5,6 +5,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
 
 from streamaug.errors import CorruptError, StoreError
 from streamaug.store.format import Strict
@@ -135,13 +137,33 @@ def open_card(folder: Path) -> OpenedCard:
     card = read_card(folder / CARD_FILE)
     path = folder / PREDICTIONS_FILE
     try:
+        if not _is_size_of(path, card):
+            raise _other_card_error(path)
         answers = answers_of(read_predictions(path), card.labels, str(path))
     except FileNotFoundError:
         raise CorruptError(f"{path}: no such file; copy it with card.json, or run 'streamaug stress' again") from None
     fits = answers.clips_digest == card.clips_sha256 and answers.conditions == tuple(each.condition for each in card.conditions)
     if not fits or not np.allclose(answers.values, [each.value for each in card.conditions], rtol=0, atol=_CLOSE):
-        raise CorruptError(f"{path}: does not belong to the card.json next to it, which has other figures; copy both files again")
+        raise _other_card_error(path)
     return OpenedCard(folder=folder, card=card, answers=answers)
+
+
+def _is_size_of(path: Path, card: Card) -> bool:
+    """Whether a file says of itself that it has as many rows and scores as a card needs, so that a
+    small file of a stranger does not fill the memory. True for one that is not Parquet, which is
+    refused when it is read."""
+    try:
+        metadata = pq.read_metadata(path)
+    except pa.ArrowInvalid:
+        return True
+    rows = card.clips * len(card.conditions)
+    groups = [metadata.row_group(number) for number in range(metadata.num_row_groups)]
+    values = [group.column(number).num_values for group in groups for number in range(group.num_columns)]
+    return metadata.num_rows == rows and max(values, default=0) <= rows * len(card.labels)
+
+
+def _other_card_error(path: Path) -> CorruptError:
+    return CorruptError(f"{path}: does not belong to the card.json next to it, which has other figures; copy both files again")
 
 
 def compare(opened: Sequence[OpenedCard], *, drop: float = 0.05) -> Comparison:

@@ -5,6 +5,7 @@ import shutil
 
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
@@ -95,6 +96,16 @@ def test_a_figure_that_was_changed_in_a_card_is_noticed(copy):
     card = json.loads((copy / CARD_FILE).read_text())
     card["conditions"][1]["value"] += 0.01
     (copy / CARD_FILE).write_text(json.dumps(card))
+    with pytest.raises(CorruptError, match="does not belong"):
+        open_card(copy)
+
+
+def test_a_small_file_that_unpacks_to_far_more_scores_is_refused(copy):
+    path = copy / PREDICTIONS_FILE
+    table = pq.read_table(path)
+    many = pa.array([[0.5] * 100_000] * len(table), pa.list_(pa.float32()))
+    pq.write_table(table.set_column(table.column_names.index("scores"), "scores", many), path)
+    assert path.stat().st_size < 1_000_000
     with pytest.raises(CorruptError, match="does not belong"):
         open_card(copy)
 

@@ -60,8 +60,8 @@ def encoder_of(condition: str) -> str:
 
 
 def bitrates_by_codec(conditions: Sequence[str]) -> dict[str, list[tuple[float, int]]]:
-    """The tested bitrates of each codec, ascending, with the numbers of their conditions. Several
-    encoders of a codec are told apart.
+    """The tested bitrates of each codec, ascending, with the numbers of their conditions. Each
+    encoder of a codec counts on its own.
 
     >>> bitrates_by_codec(["original", "mp3_64", "mp3_32", "mp3_64@shine", "pitch+mp3_8"])
     {'mp3': [(32.0, 2), (64.0, 1)], 'mp3@shine': [(64.0, 3)]}

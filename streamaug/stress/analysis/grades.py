@@ -9,7 +9,7 @@ from streamaug.stress.analysis.answers import Answers
 from streamaug.stress.analysis.figure import Figure
 
 GRADES = ("imperceptible", "perceptible, not annoying", "slightly annoying", "annoying", "very annoying")
-"""The five grades of ITU-R BS.1116, from an ODG of 0 down to -4; each is what lies within half a
+"""The five grades of ITU-R BS.1116, from an ODG of 0 down to -4; each is what is within half a
 grade of its number."""
 
 
