@@ -6,7 +6,7 @@ Any `concurrent.futures.Executor` does the work; by default processes on this ma
 import dataclasses
 import hashlib
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
@@ -85,6 +85,7 @@ def build(
     store: str,
     *,
     conditions: Sequence[Condition] | None = None,
+    optional: Collection[Condition] = (),
     name: str | None = None,
     rate: int | None = None,
     seconds: float | None = None,
@@ -118,6 +119,8 @@ def build(
         store: Path or fsspec URL of the store.
         conditions: Conditions to build; `original` is always among them. Default: those of
             `settings`, without the ones that no encoder on this machine can make.
+        optional: Those of `conditions` that are left out, with a warning, if this machine cannot
+            build them.
         name: Name of the data set. Default: that of the existing store, else the table's stem.
         rate: Sample rate of the store in Hz. Default: that of the existing store, else the most
             common rate of the sources.
@@ -161,6 +164,7 @@ def build(
         clips=clips,
         store=store,
         conditions=conditions,
+        optional=optional,
         name=name,
         rate=rate,
         seconds=seconds,

@@ -1,6 +1,6 @@
 """Describe what to build: the clips, the store, its conditions and how they are stored."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -26,6 +26,8 @@ class Job:
         store: Path or fsspec URL of the store.
         conditions: Conditions to build; `original` is always among them. Default: those of
             `settings`, without the ones that no encoder on this machine can make.
+        optional: Those of `conditions` that are left out, with a warning, if this machine cannot
+            build them.
         name: Name of the data set. Default: that of the existing store, else the table's stem.
         rate: Sample rate of the store in Hz. Default: that of the existing store, else the most
             common rate of the sources.
@@ -58,6 +60,7 @@ class Job:
     clips: Path
     store: str
     conditions: Sequence[Condition] | None = None
+    optional: Collection[Condition] = ()
     name: str | None = None
     rate: int | None = None
     seconds: float | None = None

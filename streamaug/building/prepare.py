@@ -34,7 +34,7 @@ def prepare_conditions(
             another name.
 
     Returns:
-        The steps by condition, and why conditions of the default list are skipped.
+        The steps by condition, and why optional conditions or some of the default list are skipped.
 
     Raises:
         ConditionError: A requested condition names an unknown codec or effect, or would hold the
@@ -67,7 +67,7 @@ def prepare_conditions(
                 _check_distinct(condition, steps, other, prepare)
             prepared[condition] = steps
         except StreamaugError as error:
-            if job.conditions is not None:
+            if job.conditions is not None and condition not in job.optional:
                 raise
             skipped[str(condition)] = str(error)
             progress.say(f"warning: skipping {condition}: {error}")

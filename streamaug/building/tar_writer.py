@@ -120,10 +120,11 @@ class TarWriter:
                 f"condition '{chain.name}', clip '{recording.clip_id}': {chain.last.encoder.name} makes what cannot be decoded: {error}; "
                 "leave the clip or the condition out, or choose another encoder in the settings"
             ) from error
-        shift = alignment.shift(decoded, encoded.source, chain.rate)
+        encoder = chain.last.encoder.name
+        shift = alignment.shift(decoded, encoded.source, chain.rate, alignment.aligned_height([encoder]))
         if shift is None:  # too quiet or too plain to tell
             return
-        if abs(shift) <= alignment.tolerance(chain.last.encoder.name, chain.channels, chain.rate):
+        if abs(shift) <= alignment.tolerance(encoder, chain.channels, chain.rate):
             self._is_aligned = True
             return
         self._misaligned[recording.clip_id] = shift

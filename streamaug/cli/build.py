@@ -7,7 +7,6 @@ import typer
 
 from streamaug.building.reading import LONGEST_S, Channel, Channels
 from streamaug.cli.cluster import Cluster, executor_of
-from streamaug.conditions import parse_conditions
 
 if TYPE_CHECKING:
     from streamaug.building.job import Job
@@ -23,7 +22,11 @@ def build(
     ],
     store: Annotated[str, typer.Argument(help="Folder or URL (s3://…) of the store.")],
     conditions: Annotated[
-        str | None, typer.Option(help="Comma-separated conditions, such as original,mp3_64,sbc_64+aac_64. Default: those of the paper.")
+        str | None,
+        typer.Option(
+            help="Comma-separated conditions, such as original,mp3_64,sbc_64+aac_64, or lists of them: @paper, @asvspoof5, @broadcast, "
+            "@call, @le-audio. What this machine cannot build of a list is left out. Default: @paper, or those of --settings."
+        ),
     ] = None,
     name: Annotated[str | None, typer.Option(help="Name of the data set. Default: the table's file name.")] = None,
     rate: Annotated[
@@ -83,7 +86,9 @@ def build(
     from streamaug.building.job import Job
     from streamaug.cli.unpacked import table_of
     from streamaug.codecs import load_settings
+    from streamaug.codecs.presets import requested_conditions
 
+    requested = requested_conditions(conditions) if conditions is not None else None
     columns = {
         "path": path_column,
         "label": label_column,
@@ -98,7 +103,8 @@ def build(
         job = Job(
             clips=table.path,
             store=store,
-            conditions=parse_conditions(conditions) if conditions is not None else None,
+            conditions=requested.conditions if requested else None,
+            optional=requested.optional if requested else (),
             name=name,
             rate=rate,
             seconds=seconds,

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from streamaug.cli.json_output import AsJson, print_json
-from streamaug.conditions import Condition, Step, parse_conditions
+from streamaug.conditions import Condition, Step
 from streamaug.errors import StreamaugError
 
 if TYPE_CHECKING:
@@ -17,7 +17,10 @@ if TYPE_CHECKING:
 
 def doctor(
     conditions: Annotated[
-        str | None, typer.Option(help="Comma-separated conditions to try. Default: those of the paper, or of --settings.")
+        str | None,
+        typer.Option(
+            help="Comma-separated conditions to try, or lists of them, such as @asvspoof5. Default: @paper, or those of --settings."
+        ),
     ] = None,
     settings: Annotated[Path | None, typer.Option(help="YAML file with encoder settings that override shards/paper.yaml.")] = None,
     rate: Annotated[int, typer.Option(min=8_000, help="Sample rate in Hz of the store to build.")] = 44_100,
@@ -29,9 +32,10 @@ def doctor(
     The exit code is 1 if one of the conditions cannot be built or decoded.
     """
     from streamaug.codecs import decoder_version, load_settings
+    from streamaug.codecs.presets import requested_conditions
 
     loaded = load_settings(settings)
-    requested = parse_conditions(conditions) if conditions is not None else tuple(map(Condition.parse, loaded.conditions))
+    requested = requested_conditions(conditions).conditions if conditions is not None else tuple(map(Condition.parse, loaded.conditions))
     trials = [_try(condition, loaded, rate) for condition in requested]
     codecs = list(_codecs(loaded))
     packages = list(_packages())

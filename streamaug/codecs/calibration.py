@@ -114,7 +114,8 @@ class CalibratedEncoder:
             pcm = padded(pcm, self.lead, 0)
         if self.coding_rate != self.rate:
             pcm = to_pcm(resample(to_float(pcm).astype(np.float64), self.rate, self.coding_rate), depth_of(pcm))
-        tail = -(-self.delay * self.coding_rate // self.rate)
+        # A sample of a low rate is several of the store, which the resampler may leave out at the end.
+        tail = -(-self.delay * self.coding_rate // self.rate) + (2 * self.coding_rate < self.rate)
         return self.encoder.encode(pcm, rate=self.coding_rate, kbps=self.step.kbps, tail=tail)
 
     def decode(self, payload: bytes, samples: int) -> np.ndarray:

@@ -9,12 +9,13 @@ from streamaug import plugins
 from streamaug.codecs import choose_encoder, load_settings
 from streamaug.codecs.base import bitrates
 from streamaug.codecs.bitrates import bitrate_list
+from streamaug.codecs.presets import preset_names
 from streamaug.conditions import Step
 from streamaug.errors import EncoderError
 
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "codecs.md").read_text("utf-8")
-OWN = ("lc3",)
+OWN = ("lc3", "lc3-swb", "lc3-wb")
 
 
 def rows() -> dict[str, list[str]]:
@@ -30,6 +31,10 @@ def rows() -> dict[str, list[str]]:
 def test_every_codec_has_a_row_and_every_row_a_codec() -> None:
     assert set(OWN) <= set(plugins.names(plugins.CODECS))
     assert set(rows()) == {*load_settings().codecs, *OWN}
+
+
+def test_every_preset_has_a_row() -> None:
+    assert set(re.findall(r"^\| `@([a-z0-9-]+)` \|", PAGE, re.MULTILINE)) == set(preset_names())
 
 
 def test_every_variant_has_a_row() -> None:

@@ -30,5 +30,8 @@ import streamaug
 from streamaug.codecs import load_settings
 assert streamaug.__file__.startswith({str(installed)!r}), streamaug.__file__
 assert "he-aac" in load_settings().codecs
+from streamaug.codecs.presets import preset, preset_names
+assert preset_names() == ("paper", "asvspoof5", "broadcast", "call", "le-audio")
+assert len(preset("call")) > 10
 """
     subprocess.run([sys.executable, "-c", program], check=True, cwd=tmp_path)

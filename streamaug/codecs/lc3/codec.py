@@ -67,3 +67,13 @@ class Lc3:
         except ValueError as error:
             raise CorruptError(f"LC3: {error}") from error
         return Audio(samples=samples[0] if file.channels == 1 else samples, rate=file.rate)
+
+
+def lc3_wb() -> Lc3:
+    """LC3 of a signal of 16 kHz: wideband."""
+    return Lc3(name="lc3-wb", sample_rates=(16_000,))
+
+
+def lc3_swb() -> Lc3:
+    """LC3 of a signal of 32 kHz: super-wideband."""
+    return Lc3(name="lc3-swb", sample_rates=(32_000,))
