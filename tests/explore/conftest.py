@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -71,11 +72,20 @@ def server(store_path: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
     """The URL of `streamaug explore`, with a recipe, as a user starts it."""
     recipe = tmp_path_factory.mktemp("recipes") / "mixture.yaml"
     recipe.write_text("title: half coded\ndraw: union\nmixture: {original: 1, mp3_24: 0.5}\nwhere: {label: [rain, wind]}\n")
-    command = [sys.executable, "-m", "streamaug", "explore", str(store_path), "--no-browser", "--recipes", str(recipe.parent)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "COLUMNS": "300"})
-    try:
-        assert process.stdout is not None
-        yield process.stdout.readline().split(" is at ")[1].split()[0]
-    finally:
+    with started(store_path, "--no-browser", "--recipes", str(recipe.parent)) as (process, address):
+        yield address
         process.send_signal(signal.SIGINT)
         assert process.wait(timeout=20) == 128 + signal.SIGINT
+
+
+@contextmanager
+def started(store: Path, *options: str, **environment: str) -> Iterator[tuple[subprocess.Popen[str], str]]:
+    """`streamaug explore` as a user starts it, and its address. It does not outlive the block."""
+    command = [sys.executable, "-m", "streamaug", "explore", str(store), *options]
+    settings = {**os.environ, "COLUMNS": "300", **environment}
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=settings) as process:
+        try:
+            assert process.stdout is not None
+            yield process, process.stdout.readline().split(" is at ")[1].split()[0]
+        finally:
+            process.kill()

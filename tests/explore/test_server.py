@@ -2,12 +2,11 @@
 
 import http.client
 import json
-import os
 import shutil
 import signal
 import socket
-import subprocess
 import sys
+import time
 from pathlib import Path
 from urllib.parse import quote, urlencode, urlsplit
 
@@ -19,7 +18,7 @@ from streamaug.errors import CorruptError, StoreError
 from streamaug.explore.explorer import Explorer
 from streamaug.explore.serve import address_of, listening_socket
 from streamaug.store import Store
-from tests.explore.conftest import BROKEN, CONDITIONS
+from tests.explore.conftest import BROKEN, CONDITIONS, started
 from tests.servers import python_web_server
 
 
@@ -151,26 +150,18 @@ def test_a_port_in_use_is_named_with_the_remedy() -> None:
         listening_socket("192.0.2.1", 0)
 
 
-def start_server(store: Path, *options: str) -> tuple[subprocess.Popen[str], str]:
-    """A server, and the line with its address."""
-    command = [sys.executable, "-m", "streamaug", "explore", str(store), "--no-browser", *options]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env={**os.environ, "COLUMNS": "300"})
-    assert process.stdout is not None
-    return process, process.stdout.readline()
-
-
 def test_ctrl_c_ends_it_though_browsers_hold_connections(store_path: Path) -> None:
-    process, line = start_server(store_path, "--host", "0.0.0.0")
-    address = urlsplit(line.split(" is at ")[1].split()[0])
-    assert address.hostname == "localhost"
-    with socket.create_connection(("127.0.0.1", address.port)) as idle:
-        idle.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
-        assert idle.recv(12) == b"HTTP/1.1 200"
-        with socket.create_connection(("127.0.0.1", address.port)) as begun:
-            begun.sendall(b"GET / HT")
-            process.send_signal(signal.SIGINT)
-            errors = process.communicate(timeout=20)[1]
-    assert process.returncode == 128 + signal.SIGINT
+    with started(store_path, "--no-browser", "--host", "0.0.0.0") as (process, url):
+        address = urlsplit(url)
+        assert address.hostname == "localhost"
+        with socket.create_connection(("127.0.0.1", address.port)) as idle:
+            idle.sendall(b"GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n")
+            assert idle.recv(12) == b"HTTP/1.1 200"
+            with socket.create_connection(("127.0.0.1", address.port)) as begun:
+                begun.sendall(b"GET / HT")
+                process.send_signal(signal.SIGINT)
+                errors = process.communicate(timeout=20)[1]
+        assert process.returncode == 128 + signal.SIGINT
     assert errors.splitlines() == [
         "warning: everybody who can reach 0.0.0.0 can hear and read this store; --host 127.0.0.1 keeps it to this machine",
         "interrupted",
@@ -178,16 +169,14 @@ def test_ctrl_c_ends_it_though_browsers_hold_connections(store_path: Path) -> No
 
 
 def test_the_page_opens_in_the_browser_of_the_user(store_path: Path, tmp_path: Path) -> None:
-    browser = tmp_path / "browser"
-    browser.write_text(f"#!{sys.executable}\nimport sys, urllib.request\nprint(urllib.request.urlopen(sys.argv[1]).read().decode())\n")
+    browser, page = tmp_path / "browser", tmp_path / "page"
+    browser.write_text(f"#!{sys.executable}\nimport sys, urllib.request\nurllib.request.urlretrieve(sys.argv[1], {str(page)!r})\n")
     browser.chmod(0o755)
-    command = [sys.executable, "-m", "streamaug", "explore", str(store_path)]
-    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env={**os.environ, "BROWSER": f"{browser} %s"})
-    assert process.stdout is not None
-    lines = [process.stdout.readline() for _ in range(8)]
-    process.send_signal(signal.SIGINT)
-    process.communicate(timeout=20)
-    assert "<!doctype html>\n" in lines
+    with started(store_path, BROWSER=f"{browser} %s"):
+        end = time.monotonic() + 20
+        while not page.exists() or "</html>" not in page.read_text():
+            assert time.monotonic() < end
+            time.sleep(0.05)
 
 
 def test_a_store_on_a_web_server_is_served_too(store_path: Path, store: Store, tmp_path: Path) -> None:
