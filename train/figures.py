@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib import colormaps
 
-from streamaug.pages.png import new_figure, png_of
+from streamaug.pages.png import new_figure, plain, png_of
 from train.precision import Precisions
 from train.results import Accuracies
 
@@ -46,8 +46,9 @@ def matrix(
     figure = new_figure(1.9 + (0.34 if small == 9 else 0.12) * len(rows))
     axes = figure.subplots()
     image = axes.imshow(values, cmap=colours, vmin=low, vmax=high, aspect="auto")
-    axes.set_xticks(range(len(columns)), columns, rotation=45, ha="right", rotation_mode="anchor", fontsize=small)
-    axes.set_yticks(range(len(rows)), rows, fontsize=small)
+    slanted = {"rotation": 45, "ha": "right", "rotation_mode": "anchor"} if is_written else {"rotation": 90}
+    axes.set_xticks(range(len(columns)), map(plain, columns), fontsize=small, **slanted)
+    axes.set_yticks(range(len(rows)), map(plain, rows), fontsize=small)
     axes.set_ylabel(axes_names[0])
     axes.set_xlabel(axes_names[1])
     axes.set_title(title, fontsize=11, loc="left")
@@ -93,7 +94,7 @@ def learning_curves(runs: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]
     for name, (steps, losses, learning_rates) in runs.items():
         window = max(1, len(losses) // 50)
         smooth = np.convolve(losses, np.full(window, 1 / window), "valid")
-        (line,) = upper.plot(steps[window - 1 :], smooth, label=name)
+        (line,) = upper.plot(steps[window - 1 :], smooth, label=plain(name))
         upper.plot(steps, losses, color=line.get_color(), alpha=0.15, linewidth=0.6)
         lower.plot(steps, learning_rates, color=line.get_color())
     upper.set_ylabel("training loss")
@@ -105,10 +106,9 @@ def learning_curves(runs: Mapping[str, tuple[np.ndarray, np.ndarray, np.ndarray]
 
 
 def confusion_map(counts: np.ndarray, labels: Sequence[str], title: str) -> bytes:
-    """A confusion matrix in percent of each true class. counts: (true, predicted)."""
-    return matrix(
-        _percent(counts), labels, labels, title=title, label="% of the true class", low=0, high=100, decimals=0, axes_names=_CLASSES
-    )
+    """A confusion matrix in percent of each true class, from 0 to the largest. counts: (true,
+    predicted)."""
+    return matrix(_percent(counts), labels, labels, title=title, label="% of the true class", low=0, decimals=0, axes_names=_CLASSES)
 
 
 def confusion_change(before: np.ndarray, after: np.ndarray, labels: Sequence[str], title: str) -> bytes:
@@ -160,12 +160,13 @@ def mixture_over_time(conditions: Sequence[str], rows: np.ndarray, times: np.nda
 
 def curves(values: np.ndarray, names: Sequence[str], *, title: str, xlabel: str, ylabel: str) -> bytes:
     """One line per name. values: (names, points)."""
-    figure = new_figure(4)
+    figure = new_figure(max(4, 1 + 0.25 * len(names)))
     axes = figure.subplots()
-    for name, line in zip(names, values, strict=True):
-        axes.plot(line, label=name, linewidth=1.2)
-    axes.set_title(title)
+    colours = colormaps["tab20" if len(names) > 10 else "tab10"](range(len(names)))
+    for name, line, colour in zip(names, values, colours, strict=True):
+        axes.plot(line, label=name, linewidth=1.2, color=colour)
+    axes.set_title(title, fontsize=11, loc="left")
     axes.set_xlabel(xlabel)
     axes.set_ylabel(ylabel)
-    axes.legend(fontsize=7, ncols=2)
+    figure.legend(loc="outside right upper", frameon=False)
     return png_of(figure)

@@ -6,7 +6,7 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from streamaug.codecs.base import Audio
-from streamaug.pages.png import DPI, WIDTH, png_of
+from streamaug.pages.png import DPI, WIDTH, plain, png_of
 
 FLOOR, TOP = -100.0, -10.0
 """Ends of the colour scale in dB. 0 dB is a sine at full scale; 16 bits have no detail below the
@@ -97,7 +97,7 @@ def _draw(levels: Mapping[str, np.ndarray], like: Audio, *, cmap: str, low: floa
     seconds, kilohertz = like.samples.shape[-1] / like.rate, like.rate / 2_000
     for axes, (title, shown) in zip(panels, levels.items(), strict=True):
         image = axes.imshow(shown, origin="lower", aspect="auto", extent=(0, seconds, 0, kilohertz), cmap=cmap, vmin=low, vmax=high)
-        axes.set_title(title, fontsize=font)
+        axes.set_title(plain(title), fontsize=font)
         axes.tick_params(labelsize=font)
     figure.text(letter / width, (bottom + top) / 2 / height, "kHz", fontsize=font, rotation=90, ha="center", va="center")
     panels[-1].set_xlabel("seconds", fontsize=font)
