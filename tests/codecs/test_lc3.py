@@ -92,6 +92,10 @@ def test_without_lc3py_the_error_says_what_to_install(monkeypatch: pytest.Monkey
         choose_encoder(Condition.parse("lc3_32").steps[0], load_settings())
 
 
+def test_the_version_names_the_library_for_caches_of_features() -> None:
+    assert Lc3().version == f"1, {library.version()}"
+
+
 MANY = """
 import resource
 import numpy as np

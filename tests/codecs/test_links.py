@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from streamaug.codecs import CalibratedEncoder, calibrate, choose_encoder, decode, decode_file, load_settings
-from streamaug.codecs.alignment import measure_delay
+from streamaug.codecs.alignment import aligned_height, measure_delay, shift
 from streamaug.codecs.encoders import amrwb
 from streamaug.codecs.programme import programme_signal
 from streamaug.conditions import Condition
@@ -38,6 +38,15 @@ def test_noise_and_recordings_come_back_aligned_and_as_long(name: str, shared_da
         assert len(decoded) == len(signal)
         # A sample of speech at 8 kHz has more than five of the store, to which a peak is rounded.
         assert abs(measure_delay(decoded, signal, 3_000)[0]) <= (name in SPEECH)
+
+
+@pytest.mark.parametrize("name", ["amr-nb_12.2", "amr-wb_12.65", "speex_16.8", "opus-wb_16"])
+def test_a_clip_that_is_a_millisecond_late_is_noticed_although_speech_may_move(name: str) -> None:
+    encoder, signal = calibrated(name, rate=16_000), noise()[:48_000]
+    decoded, height = encoder.decode(encoder.encode(signal), len(signal)), aligned_height([encoder.encoder.name])
+    assert height < aligned_height(["libmp3lame"])
+    assert shift(decoded, signal, 16_000, height) == 0
+    assert shift(np.pad(decoded, (16, 0)), signal, 16_000, height) == pytest.approx(16, abs=1)
 
 
 @pytest.mark.parametrize("name", _STEREO)

@@ -46,10 +46,14 @@ class Lc3:
     """LC3: `lc3_80` has 100 bytes per frame of 10 ms. Two channels share the bitrate equally."""
 
     name: str = "lc3"
-    version: str = "1"
     extension: str = "lc3"
     sample_rates: tuple[int, ...] = (8_000, 16_000, 24_000, 32_000, 48_000)
     takes_stereo: bool = True
+
+    @property
+    def version(self) -> str:
+        """Names the library, too: it decodes, and another one may give other samples."""
+        return f"1, {library.version() or 'no lc3py'}"
 
     def bitrates(self, channels: int) -> Sequence[float]:
         """Bitrates in kbps: 20 to 400 bytes per frame and channel."""
