@@ -27,6 +27,16 @@ def split_store(name: str) -> tuple[str, str]:
     return store, condition
 
 
+def split_link(name: str) -> tuple[str, str]:
+    """The stored condition and the link in the name of a condition; without a link, it is empty.
+
+    >>> split_link("tau:opus-voip_24~loss10"), split_link("mp3_64")
+    (('tau:opus-voip_24', 'loss10'), ('mp3_64', ''))
+    """
+    stored, _, link = name.partition("~")
+    return stored, link
+
+
 def condition_order(name: str) -> tuple[str, bool, str]:
     """Sorts names of conditions: store by store, `original` first, then by name.
 

@@ -1,15 +1,19 @@
 """The grammar of conditions: what was done to a clip before it reached the classifier.
 
-    condition := "original" | step ("+" step)*
+    condition := stored | stored "~" link
+    stored    := "original" | step ("+" step)*
     step      := name | name "_" kbps | name "_" kbps "@" variant
     name      := lower-case letters and digits, starting with a letter, in groups joined by "-"
     kbps      := a decimal number without leading zeros
     variant   := lower-case letters and digits, in groups joined by "-"
+    link      := name | name "@" version
 
 A step with a bitrate is a codec (`mp3_64`, `he-aac_16`, `amr-nb_12.2`), one without is an effect
 (`pitch`). A variant is another encoder of the codec, or other arguments (`mp3_64@shine`). Steps are
-applied from left to right: `sbc_64+aac_64` is encoded by SBC, decoded, and encoded by AAC. The
-grammar knows no codec by name; `streamaug.codecs` decides which ones exist.
+applied from left to right: `sbc_64+aac_64` is encoded by SBC, decoded, and encoded by AAC. A link
+loses packets of the last step's bitstream whenever a clip is read (`opus-voip_24~loss10`); it is never
+stored. The grammar knows no codec and no link by name; `streamaug.codecs` and `streamaug.links` decide
+which ones exist.
 """
 
 import re
@@ -21,6 +25,7 @@ from streamaug.errors import ConditionError
 _STEP = re.compile(
     r"(?P<name>[a-z][a-z0-9]*(?:-[a-z0-9]+)*)(?:_(?P<kbps>(?:0|[1-9][0-9]*)(?:\.[0-9]*[1-9])?)(?:@(?P<variant>[a-z0-9]+(?:-[a-z0-9]+)*))?)?"
 )
+_LINK = re.compile(r"[a-z][a-z0-9]*(?:-[a-z0-9]+)*(?:@[1-9][0-9]*)?")
 _HELP = "write 'original', a codec and its kbps such as 'mp3_64', an effect such as 'pitch', or a chain such as 'sbc_64+aac_64'"
 
 
@@ -60,6 +65,10 @@ class Step:
 class Condition:
     """A chain of steps. The empty chain is the original.
 
+    Args:
+        steps: The steps, in the order in which they are applied.
+        link: Name of the link that loses packets when a clip is read. Default: none.
+
     >>> Condition.parse("sbc_64+aac_64").steps
     (Step(name='sbc', bitrate='64', variant=''), Step(name='aac', bitrate='64', variant=''))
     >>> str(Condition.parse("pitch+mp3_64"))
@@ -68,9 +77,12 @@ class Condition:
     'shine'
     >>> Condition.parse("original").generations
     0
+    >>> Condition.parse("opus-voip_24~wifi@1").link, str(Condition.parse("opus-voip_24~wifi@1").stored)
+    ('wifi@1', 'opus-voip_24')
     """
 
     steps: tuple[Step, ...] = ()
+    link: str = ""
 
     @classmethod
     def parse(cls, text: str) -> "Condition":
@@ -79,17 +91,25 @@ class Condition:
         Raises:
             ConditionError: The text is not a condition.
         """
-        if text == "original":
-            return cls()
+        stored, mark, link = text.partition("~")
+        if mark and _LINK.fullmatch(link) is None:
+            raise ConditionError(f"condition '{text}': '{link}' is not a link; write its name, such as 'opus-voip_24~loss10' or '~wifi@1'")
+        if stored == "original":
+            return cls(link=link)
         steps = []
-        for part in text.split("+"):
+        for part in stored.split("+"):
             match = _STEP.fullmatch(part)
             if match is None or part == "original":
                 raise ConditionError(f"condition '{text}': '{part}' is not a step; {_HELP}")
             steps.append(Step(name=match["name"], bitrate=match["kbps"], variant=match["variant"] or ""))
         if any(step.is_codec and step.kbps == 0 for step in steps):
             raise ConditionError(f"condition '{text}': the bitrate is 0 kbps; {_HELP}")
-        return cls(steps=tuple(steps))
+        return cls(steps=tuple(steps), link=link)
+
+    @property
+    def stored(self) -> "Condition":
+        """What a store has of it: the chain without the link."""
+        return Condition(steps=self.steps)
 
     @cached_property
     def generations(self) -> int:
@@ -97,11 +117,13 @@ class Condition:
         return sum(step.is_codec for step in self.steps)
 
     def __str__(self) -> str:
-        return "+".join(map(str, self.steps)) or "original"
+        stored = "+".join(map(str, self.steps)) or "original"
+        return f"{stored}~{self.link}" if self.link else stored
 
 
 def parse_conditions(text: str) -> tuple[Condition, ...]:
-    """Read a comma-separated list of conditions; each appears once, in the order of the text.
+    """Read a comma-separated list of conditions of a store; each appears once, in the order of the
+    text.
 
     >>> [str(condition) for condition in parse_conditions("original, mp3_64,mp3_64")]
     ['original', 'mp3_64']
@@ -109,4 +131,11 @@ def parse_conditions(text: str) -> tuple[Condition, ...]:
     names = [part.strip() for part in text.split(",") if part.strip()]
     if not names:
         raise ConditionError(f"the list of conditions is empty; {_HELP}")
-    return tuple(dict.fromkeys(Condition.parse(name) for name in names))
+    conditions = tuple(dict.fromkeys(Condition.parse(name) for name in names))
+    for condition in conditions:
+        if condition.link:
+            raise ConditionError(
+                f"condition '{condition}': a link is applied when a clip is read, and never stored; write '{condition.stored}' here, and "
+                f"'{condition}' in a recipe"
+            )
+    return conditions

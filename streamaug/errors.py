@@ -47,6 +47,10 @@ class RecipeError(StreamaugError):
     """A recipe cannot be read, contradicts itself, or does not fit the store."""
 
 
+class LinkError(StreamaugError):
+    """A link is not defined, contradicts itself, or is for a codec whose packets cannot get lost."""
+
+
 class LeakageError(RecipeError):
     """The same clip or group is on both the training and the evaluation side."""
 

@@ -5,20 +5,17 @@ PyAV decodes, and is always given the format. FLAC has a decoder of its own, see
 have bitstreams whose packets may get lost, see `packets`.
 """
 
-import io
-from collections.abc import Generator
-from contextlib import closing
 from functools import cache
 from importlib.metadata import version
 from typing import TypeVar
 
-import av
 import numpy as np
 import soxr
 
 from streamaug import plugins
 from streamaug.codecs.base import Audio, Codec, Decoding
 from streamaug.codecs.flac import decode_flac, flac_decoder, is_flac
+from streamaug.codecs.frames import decode_frames
 from streamaug.codecs.packets.opening import open_packets
 from streamaug.codecs.packets.opus import version as opus_version
 from streamaug.codecs.pcm import padded
@@ -26,10 +23,6 @@ from streamaug.errors import CorruptError, PluginError
 
 Samples = TypeVar("Samples", int, np.ndarray)
 """Numbers of samples."""
-
-_BARE = ("aac", "sbc")
-"""Formats, by FFmpeg's name of the demuxer and of the codec, whose frames have a header each and
-are in no container: the codec finds them itself, in less time."""
 
 _MARGIN = 256
 """Samples after the clip's end that the resampler may see, so that its filter does not ring there.
@@ -39,7 +32,7 @@ _SHORTAGE = 2
 """Samples that may be missing at the end after resampling, whose rounding decides about one."""
 
 
-def _taken(samples: np.ndarray, channels: int) -> np.ndarray:
+def take_channels(samples: np.ndarray, channels: int) -> np.ndarray:
     """The first channel of some, of shape (samples,); or the first two, (2, samples)."""
     if channels == 1:
         first: np.ndarray = samples[0]
@@ -47,17 +40,6 @@ def _taken(samples: np.ndarray, channels: int) -> np.ndarray:
     if len(samples) < channels:
         raise ValueError(f"it has {len(samples)} channel, but the store has {channels}")
     return samples[:channels]
-
-
-def _frames(payload: bytes, demuxer: str) -> Generator[av.AudioFrame, None, None]:
-    if demuxer in _BARE:
-        codec = av.CodecContext.create(demuxer, "r")
-        assert isinstance(codec, av.AudioCodecContext)
-        for packet in (*codec.parse(payload), *codec.parse(None), None):
-            yield from codec.decode(packet)
-        return
-    with av.open(io.BytesIO(payload), mode="r", format=demuxer) as container:
-        yield from container.decode(container.streams.audio[0])
 
 
 def decode_file(payload: bytes, decoding: Decoding, until: tuple[int, int] | None = None) -> Audio:
@@ -75,29 +57,15 @@ def decode_file(payload: bytes, decoding: Decoding, until: tuple[int, int] | Non
     """
     if is_flac(decoding):
         samples, rate = decode_flac(payload)
-        return Audio(samples=_taken(samples, decoding.channels), rate=rate)
+        return Audio(samples=take_channels(samples, decoding.channels), rate=rate)
     if decoding.decoder is not None:
         packets = open_packets(payload, decoding.decoder)
         needed = until[1] if until is not None and until[0] == packets.rate else None
         samples = packets.decode(np.zeros(len(packets.starts) - 1, bool), needed)
-        return Audio(samples=_taken(samples, decoding.channels), rate=packets.rate)
+        return Audio(samples=take_channels(samples, decoding.channels), rate=packets.rate)
     assert decoding.demuxer is not None
-    # Frames are joined before they become arrays: SBC has three thousand of them in ten seconds.
-    joined = av.AudioFifo()
-    with closing(_frames(payload, decoding.demuxer)) as frames:
-        for frame in frames:
-            frame.pts = None  # the queue would check it against the frame before
-            joined.write(frame)
-            if until is not None and frame.sample_rate == until[0] and joined.samples >= until[1]:
-                break
-    whole = joined.read()
-    if whole is None:
-        raise ValueError("there is no sound in it")
-    samples = whole.to_ndarray()
-    taken = _taken(samples if whole.format.is_planar else samples.reshape(-1, whole.layout.nb_channels).T, decoding.channels)
-    if taken.dtype.kind == "i":
-        return Audio(samples=taken.astype(np.float32) / np.float32(-float(np.iinfo(taken.dtype).min)), rate=whole.sample_rate)
-    return Audio(samples=taken.astype(np.float32, copy=False), rate=whole.sample_rate)
+    samples, rate = decode_frames(payload, decoding.demuxer, until)
+    return Audio(samples=take_channels(samples, decoding.channels), rate=rate)
 
 
 @cache
@@ -206,14 +174,33 @@ def decode(payload: bytes, *, decoding: Decoding, rate: int, delay: int, samples
         raise
     except Exception as error:  # each decoder has its own kinds, all of them are about the bytes
         raise CorruptError(f"a bitstream '{decoding.codec}' of {len(payload)} bytes cannot be decoded: {error}") from error
+    return cut_clip(audio, first, rate=rate, delay=delay, samples=samples, part=(start, stop), name=decoding.codec)
+
+
+def cut_clip(audio: Audio, first: int, *, rate: int, delay: int, samples: int, part: tuple[int, int], name: str) -> np.ndarray:
+    """A part of a clip, sample-aligned with its original, from what was decoded.
+
+    Args:
+        audio: What was decoded, with the delay.
+        first: Number of its first sample.
+        rate: Sample rate of the store in Hz.
+        delay: The codec's delay in samples at that rate.
+        samples: Length of the clip in samples at that rate.
+        part: First sample of the clip that is wanted, and the one after the last.
+        name: Of the codec, for errors.
+
+    Raises:
+        CorruptError: There are too few samples.
+    """
+    start, stop = delay + part[0], delay + part[1]
     if audio.rate == rate:
-        decoded = audio.samples[..., delay + start - first : delay + stop - first]
+        decoded = audio.samples[..., start - first : stop - first]
     else:  # all of it, for the resampler gives other bits to a part
         needed = -(-(delay + samples) * audio.rate // rate)
-        decoded = resample(audio.samples[..., : needed + _MARGIN], audio.rate, rate)[..., delay + start : delay + stop]
+        decoded = resample(audio.samples[..., : needed + _MARGIN], audio.rate, rate)[..., start:stop]
     missing = stop - start - decoded.shape[-1]
     if missing > _SHORTAGE:
-        raise CorruptError(f"a bitstream '{decoding.codec}' of {len(payload)} bytes holds {start + decoded.shape[-1]} samples of {samples}")
+        raise CorruptError(f"a bitstream '{name}' holds {part[0] + decoded.shape[-1]} samples of {samples}")
     return padded(decoded, 0, missing) if missing else decoded
 
 
@@ -225,5 +212,5 @@ def _decode_from(payload: bytes, decoding: Decoding, rate: int, start: int, stop
     if is_flac(decoding):
         samples, actual = decode_flac(payload, start, stop)
         if actual == rate:
-            return Audio(samples=_taken(samples, decoding.channels), rate=rate), start
+            return Audio(samples=take_channels(samples, decoding.channels), rate=rate), start
     return decode_file(payload, decoding, (rate, stop)), 0

@@ -10,6 +10,7 @@ from streamaug.features.lengths import Lengths, check_shapes
 from streamaug.features.per_channel import per_channel
 
 BATCH_KEYS = (
+    "lost",
     "length", "frames", "label", "labels", "target", "clip_id", "condition", "store", "position", "epoch", "consumed", "provenance",
     "replaced",
 )  # fmt: skip

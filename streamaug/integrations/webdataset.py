@@ -24,7 +24,7 @@ from torch.utils.data import IterableDataset
 
 from streamaug.building.member_json import member_json
 from streamaug.codecs import Decoding, decode
-from streamaug.errors import CorruptError, FetchError, StateError, StoreError, StreamaugError
+from streamaug.errors import CorruptError, FetchError, LinkError, StateError, StoreError, StreamaugError
 from streamaug.planning import Rows
 from streamaug.planning.sequential import PlanLike
 from streamaug.reading.cache import CacheBackend
@@ -127,6 +127,11 @@ def pipeline(
     opened = store_of(recipe, store)
     _check_columns(opened)
     plan = plan_of(recipe, opened, split, seed, batch_size)
+    if plan.links:
+        raise LinkError(
+            f"a webdataset sample holds a bitstream as it is stored, so link '{next(iter(plan.links))}' cannot lose its packets; leave the "
+            "conditions with links out, or use Stream"
+        )
     columns = opened.clips.select([name for name in opened.clips.column_names if name not in _NOT_IN_JSON])
     cursor = Cursor(RankPartition(batch_size=batch_size, tail=tail), rank=rank, world=world, stores=len(named_stores(opened)))
     tables = _Tables(plan=plan, store=OpenedStore.of(opened, plan), clips=columns)

@@ -24,8 +24,9 @@ from typing import Any
 
 import numpy as np
 
+from streamaug.keys import derived_key
 from streamaug.planning.floor_sum import floor_sum
-from streamaug.planning.permutation import derived_key, hash32
+from streamaug.planning.permutation import hash32
 
 _GOLDEN_RATIO = 0.6180339887498949
 ROWS_AT_ONCE = 1 << 18

@@ -22,7 +22,8 @@ from dataclasses import dataclass, field
 
 import numpy as np
 
-from streamaug.planning.permutation import derived_key, permute, permute_one
+from streamaug.keys import derived_key
+from streamaug.planning.permutation import permute, permute_one
 
 _KEPT = 8
 """Buckets of which the order is cached: for a batch and what follows it."""

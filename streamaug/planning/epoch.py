@@ -6,11 +6,12 @@ from functools import cached_property
 
 import numpy as np
 
+from streamaug.keys import derived_key
 from streamaug.planning.buckets import Buckets
 from streamaug.planning.candidates import CandidateSets
 from streamaug.planning.draws.base import Cells
 from streamaug.planning.ordering import Blocks, Shuffled
-from streamaug.planning.permutation import derived_key, permute, permute_one
+from streamaug.planning.permutation import permute, permute_one
 from streamaug.planning.stretches import Stretches
 from streamaug.planning.windows import Windows
 

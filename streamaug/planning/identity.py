@@ -3,7 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 FORMAT = 1
@@ -25,6 +25,7 @@ class Identity:
         draw: Name and version of a plug-in's draw. Default: empty, a built-in draw.
         labels: Digest of the store's labels in their order, which gives each class its number. Not
             part of `hash`, since the rows do not depend on it.
+        links: Digest of each link that the conditions name.
     """
 
     recipe: str
@@ -35,6 +36,7 @@ class Identity:
     format: int = FORMAT
     draw: str = ""
     labels: str = ""
+    links: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def hash(self) -> str:
@@ -44,10 +46,11 @@ class Identity:
         return hashlib.sha256(json.dumps(fields, sort_keys=True).encode()).hexdigest()
 
     def to_dict(self) -> dict[str, Any]:
-        """The identity as plain data; `draw` only for a plug-in's draw."""
+        """The identity as plain data; `draw` only for a plug-in's draw, and `links` if there are some."""
         fields = asdict(self)
-        if not self.draw:
-            del fields["draw"]
+        for name in ("draw", "links"):
+            if not fields[name]:
+                del fields[name]
         return fields
 
     @classmethod
@@ -75,6 +78,9 @@ class Identity:
             mine, theirs = getattr(self, name), getattr(other, name)
             if mine != theirs:
                 lines.append(f"{name}: {mine} here, {theirs} there")
+        for link in sorted(self.links.keys() & other.links.keys()):
+            if self.links[link] != other.links[link]:
+                lines.append(f"link '{link}' loses other packets: {self.links[link][:12]} here, {other.links[link][:12]} there")
         for condition in sorted({*self.conditions, *other.conditions}):
             mine, theirs = self.conditions.get(condition), other.conditions.get(condition)
             if mine is None or theirs is None:

@@ -6,8 +6,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from streamaug.condition_names import split_store
-from streamaug.errors import LeakageError, StoreError
+from streamaug.condition_names import split_link, split_store
+from streamaug.errors import LeakageError, LinkError, StoreError
 from streamaug.hints import guessed, nearest
 from streamaug.planning import Column, Grouping, Groups, Inventory, Plan
 from streamaug.planning.clips_digest import digest_of, key_columns
@@ -68,7 +68,7 @@ def replan(plan: PlanLike, store: StoreLike) -> PlanLike:
     """
     if not isinstance(plan, Plan):
         by_shard = isinstance(plan, SequentialPlan) and plan.by_shard
-        return SequentialPlan.of(store, plan.conditions, plan.identity.split, by_shard=by_shard)
+        return SequentialPlan.of(store, plan.conditions, plan.identity.split, by_shard=by_shard, links=plan.links)
     return Plan(recipe=plan.recipe, inventory=load_inventory(plan.recipe, store, plan.inventory.split), seed=plan.seed)
 
 
@@ -104,15 +104,19 @@ def load_inventory(recipe: Recipe, store: StoreLike, split: str) -> Inventory:
     """
     rows = split_rows(store, split)
     for name in recipe.conditions:
-        remedy = f"build it with 'streamaug build --conditions {split_store(name)[1]}'"
-        _check_known(recipe, ("mixture", name), "condition", name, store.conditions, remedy)
+        stored = split_link(name)[0]
+        remedy = f"build it with 'streamaug build --conditions {split_store(stored)[1]}'"
+        _check_known(recipe, ("mixture", name), "condition", stored, store.conditions, remedy)
     common_channels(store, recipe.conditions)  # refuses stores that no stream can serve together
     for column in recipe.columns:
         key_path = next((key for key in (("weights", column), ("where", column)) if key in recipe.source_locations), ("balance",))
         _check_known(recipe, key_path, "column", column, store.clips.column_names, "remove it")
     available, digests = {}, {}
     for name in recipe.conditions:
-        locations = store.locations(name)
+        try:
+            locations = store.locations(name)
+        except LinkError as error:
+            raise recipe.error_at(("mixture", name), f"'{name}': {error}") from None
         contained = locations.has_clip[rows]
         available[name], digests[name] = None if contained.all() else contained, locations.digest
     names = [*key_columns(store), *recipe.columns]

@@ -14,9 +14,10 @@ from functools import cached_property
 
 import numpy as np
 
+from streamaug.keys import derived_key
 from streamaug.planning.apportion import largest_remainder
 from streamaug.planning.block_schedule import BlockSchedule
-from streamaug.planning.permutation import derived_key, permute, permute_one
+from streamaug.planning.permutation import permute, permute_one
 
 
 @dataclass(frozen=True, kw_only=True)

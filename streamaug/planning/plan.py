@@ -1,11 +1,14 @@
 """The plan: for every epoch and position the row, before a byte of audio is read."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, partial
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from streamaug.keys import named_key
+from streamaug.links import Link
 from streamaug.planning.buckets import Buckets
 from streamaug.planning.candidates import CandidateSets, ascending
 from streamaug.planning.draws.base import CellsOfEpoch, open_draw
@@ -13,7 +16,6 @@ from streamaug.planning.epoch import Epoch
 from streamaug.planning.identity import Identity
 from streamaug.planning.inventory import Inventory
 from streamaug.planning.ordering import Blocks, Shuffled
-from streamaug.planning.permutation import named_key
 from streamaug.planning.stretches import Stretches
 from streamaug.planning.windows import Windows
 from streamaug.recipes.draws import plug_in_version
@@ -83,6 +85,11 @@ class Plan:
     def views(self) -> int:
         """Conditions per row."""
         return self.recipe.views or 1
+
+    @property
+    def links(self) -> Mapping[str, Link]:
+        """The links of the conditions by name."""
+        return self.recipe.used_links
 
     @property
     def candidates(self) -> CandidateSets:
@@ -156,6 +163,7 @@ class Plan:
             conditions={name: self.inventory.digests.get(name, "") for name in self.conditions},
             draw=plug_in_version(self.recipe.draw),
             labels=self.inventory.labels_digest,
+            links={name: link.digest for name, link in self.links.items()},
         )
 
     @property

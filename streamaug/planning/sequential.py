@@ -1,13 +1,15 @@
 """A plan without a mixture: every clip of a split once per condition, in order."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import ArrayLike
 
+from streamaug.condition_names import split_link
 from streamaug.errors import StoreError
+from streamaug.links import Link, find_link
 from streamaug.planning import Identity, Rows
 from streamaug.planning.candidates import ascending
 from streamaug.planning.clips_digest import digest_of, key_columns
@@ -23,6 +25,9 @@ class PlanLike(Protocol):
 
     @property
     def views(self) -> int: ...
+
+    @property
+    def links(self) -> Mapping[str, Link]: ...
 
     @property
     def clips(self) -> np.ndarray: ...
@@ -45,6 +50,7 @@ class SequentialPlan:
         identity: What decides the rows.
         by_shard: Whether the clips are in the order of their shards. Default: of their names.
         views: Conditions per row, 1.
+        links: The links of the conditions by name.
     """
 
     conditions: tuple[str, ...]
@@ -52,9 +58,12 @@ class SequentialPlan:
     identity: Identity
     by_shard: bool = False
     views: int = 1
+    links: Mapping[str, Link] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, store: StoreLike, conditions: Sequence[str], split: str, *, by_shard: bool = False) -> "SequentialPlan":
+    def of(
+        cls, store: StoreLike, conditions: Sequence[str], split: str, *, by_shard: bool = False, links: Mapping[str, Link] | None = None
+    ) -> "SequentialPlan":
         """Plan all clips of a split.
 
         Args:
@@ -63,10 +72,14 @@ class SequentialPlan:
             split: The split as text.
             by_shard: Whether to order the clips by shard, for sequential reads. Default: by
                 clip_id.
+            links: The links that conditions name, by name. Default: presets alone.
 
         Raises:
             StoreError: A condition is not in the store, or has none of these clips.
+            LinkError: A condition names a link that is not defined, or cannot have one.
         """
+        named = dict.fromkeys(link for name in conditions if (link := split_link(name)[1]))
+        used = {name: find_link(name, links or {}) for name in named}
         rows = split_rows(store, split)
         if by_shard:
             rows = rows[np.argsort(store.clips["shard"].to_numpy()[rows], kind="stable")]
@@ -86,8 +99,11 @@ class SequentialPlan:
             clips=digest_of(store.clips.select(names).take(rows), names),
             conditions=digests,
             labels=labels_digest(store.manifest.labels),
+            links={name: link.digest for name, link in used.items()},
         )
-        return cls(conditions=tuple(conditions), clips_by_condition=tuple(clips_by_condition), identity=identity, by_shard=by_shard)
+        return cls(
+            conditions=tuple(conditions), clips_by_condition=tuple(clips_by_condition), identity=identity, by_shard=by_shard, links=used
+        )
 
     @property
     def clips(self) -> np.ndarray:

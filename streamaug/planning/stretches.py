@@ -11,10 +11,10 @@ from itertools import pairwise
 
 import numpy as np
 
+from streamaug.keys import derived_key
 from streamaug.planning.block_schedule import ROWS_AT_ONCE, in_order_of_time, shuffled_blocks
 from streamaug.planning.draws.base import Cells
 from streamaug.planning.ordering import Blocks
-from streamaug.planning.permutation import derived_key
 
 _STRIDE = 32
 """Batches between two sums that are remembered."""

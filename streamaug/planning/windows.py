@@ -11,9 +11,10 @@ from functools import cached_property
 
 import numpy as np
 
+from streamaug.keys import derived_key, named_key
 from streamaug.planning.candidates import CandidateSets
 from streamaug.planning.draws.base import Cells
-from streamaug.planning.permutation import derived_key, named_key, permute, permute_one
+from streamaug.planning.permutation import permute, permute_one
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,8 +12,9 @@ from typing import Any, Literal
 
 from streamaug.condition_names import STORE_NAMES, is_store_name, split_store
 from streamaug.conditions import Condition
-from streamaug.errors import ConditionError, RecipeError
+from streamaug.errors import ConditionError, LinkError, RecipeError
 from streamaug.files import absolute_path
+from streamaug.links import Link, LinkDefinition, check_name
 from streamaug.recipes.column_weights import ColumnWeights
 from streamaug.recipes.recipe import Bucket, Recipe, Share, Where
 from streamaug.recipes.schedule import Schedule, Unit
@@ -32,7 +33,7 @@ from streamaug.recipes.store_names import location_from
 from streamaug.recipes.yaml_lines import KeyPath, location_of
 
 _EXAMPLE = {"draw": "union", "mixture": {"original": 1, "mp3_64": 1}}
-_PLAIN = ("draw", "weights", "stratify", "balance", "shuffle", "stores", "rename_labels", "shared_groups")
+_PLAIN = ("draw", "weights", "stratify", "balance", "shuffle", "stores", "rename_labels", "links", "shared_groups")
 _NOT_INHERITED = ("title", "allow_leakage")
 
 
@@ -140,6 +141,8 @@ def _part_of(file: RecipeFile, source_locations: dict[KeyPath, str], folder: Pat
         values["balance"] = tuple(file.balance)
     if file.stores is not None:
         values["stores"] = {name: location_from(folder, location) for name, location in file.stores.items()}
+    if file.links is not None:
+        values["links"] = _links(file.links, source_locations, folder)
     options = {key: getattr(file, key) for key in option_keys(file) if getattr(file, key) is not None}
     mixture = {name: _share(name, weight, source_locations["mixture", name]) for name, weight in (file.mixture or {}).items()}
     return _Part(mixture=mixture, where=_where(file.where or {}), values=values, options=options, source_locations=source_locations)
@@ -180,6 +183,18 @@ def _column_weights(weights: Mapping[str, Any], source_locations: Mapping[KeyPat
         ColumnWeights.of(column, values if isinstance(values, str) else {str(value): weight for value, weight in values.items()})
         for column, values in sorted(weights.items())
     )
+
+
+def _links(links: Mapping[str, LinkDefinition], source_locations: Mapping[KeyPath, str], folder: Path) -> dict[str, Link]:
+    """Links by name. Raises RecipeError if one contradicts itself, or its trace cannot be read."""
+    opened = {}
+    for name, definition in links.items():
+        try:
+            check_name(name)
+            opened[name] = definition.open(folder)
+        except LinkError as error:
+            raise RecipeError(f"{source_locations['links', name]}: links: {error}") from None
+    return opened
 
 
 def _shuffle(shuffle: Literal["full"] | WindowFile | BucketFile) -> dict[str, Any]:

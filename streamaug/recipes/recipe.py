@@ -10,8 +10,9 @@ from typing import Any
 import yaml
 from pydantic import ValidationError
 
-from streamaug.condition_names import condition_order
-from streamaug.errors import RecipeError
+from streamaug.condition_names import condition_order, split_link
+from streamaug.errors import LinkError, RecipeError
+from streamaug.links import Link, find_link
 from streamaug.recipes.checks import check_bucket, check_column_weights, check_schedules, check_weights
 from streamaug.recipes.column_weights import ColumnWeights
 from streamaug.recipes.draws import draw_names, find_draw
@@ -71,6 +72,8 @@ class Recipe:
         stores: Paths or URLs of several stores, by the names that conditions begin with. Where a
             store is does not change the recipe.
         rename_labels: For some stores, other names for some of their labels.
+        links: Links that lose packets, by the names that conditions end with. Which of them the mixture
+            uses counts, and what they do.
         shared_groups: Whether groups with the same name in several stores are one group.
         source_locations: File and line of each part, for errors.
 
@@ -91,6 +94,7 @@ class Recipe:
     allow_leakage: bool = False
     stores: Mapping[str, str] = field(default_factory=dict)
     rename_labels: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
+    links: Mapping[str, Link] = field(default_factory=dict)
     shared_groups: bool = False
     source_locations: Mapping[KeyPath, str] = field(default_factory=dict, compare=False, repr=False)
 
@@ -100,6 +104,12 @@ class Recipe:
     @property
     def conditions(self) -> tuple[str, ...]:
         return tuple(self.mixture)
+
+    @property
+    def used_links(self) -> dict[str, Link]:
+        """The links of the mixture's conditions by name, presets included."""
+        names = dict.fromkeys(link for name in self.mixture if (link := split_link(name)[1]))
+        return {name: find_link(name, self.links) for name in names}
 
     @property
     def columns(self) -> tuple[str, ...]:
@@ -140,6 +150,9 @@ class Recipe:
         content["mixture"] = {name: {"weight": share.weight.hashed(), "where": share.where} for name, share in self.mixture.items()}
         if self.weights:
             content["weights"] = {each.column: each.hashed() for each in self.weights}
+        content.pop("links", None)
+        if self.used_links:
+            content["links"] = {name: link.digest for name, link in self.used_links.items()}
         del content["title"]
         content.pop("stores", None)
         return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
@@ -173,6 +186,8 @@ class Recipe:
             content["stores"] = dict(self.stores)
         if self.rename_labels:
             content["rename_labels"] = {name: dict(labels) for name, labels in self.rename_labels.items()}
+        if self.links:
+            content["links"] = {name: link.plain() for name, link in self.links.items()}
         if self.shared_groups:
             content["shared_groups"] = True
         return content
@@ -203,6 +218,12 @@ def _check(recipe: Recipe) -> None:
     for_several = [key for key in ("rename_labels", "shared_groups") if getattr(recipe, key)]
     if problem := store_problem(recipe.mixture, recipe.stores, for_several):
         raise recipe.error_at(*problem)
+    for name in recipe.mixture:
+        try:
+            if link := split_link(name)[1]:
+                find_link(link, recipe.links)
+        except LinkError as error:
+            raise recipe.error_at(("mixture", name), f"'{name}': {error}") from None
     _check_options(recipe)
     if any(weight < 0 for share in recipe.mixture.values() for _, weight in share.weight.points):
         raise recipe.error_at(("mixture",), "a weight is negative; use 0 or more")

@@ -13,6 +13,7 @@ from pydantic.fields import FieldInfo
 
 from streamaug.errors import RecipeError
 from streamaug.hints import guessed, nearest
+from streamaug.links import LinkDefinition
 from streamaug.recipes.column_weights import EQUAL
 from streamaug.recipes.draws import draw_names, find_draw
 from streamaug.recipes.yaml_lines import KeyPath, location_of, read_yaml
@@ -154,6 +155,11 @@ class RecipeFile(_Strict):
     )
     rename_labels: Annotated[dict[str, Annotated[dict[str, str], Field(min_length=1)]], Field(min_length=1)] | None = Field(
         None, description="Other names for labels of one of several stores.", examples=["rename_labels: {esc: {dog_bark: dog}}"]
+    )
+    links: Annotated[dict[str, LinkDefinition], Field(min_length=1)] | None = Field(
+        None,
+        description="Links that lose packets, by name, for conditions such as opus-voip_24~loss10.",
+        examples=["links: {loss10: {loss: 0.1, burst: 3}}"],
     )
     shared_groups: bool | None = Field(
         None,

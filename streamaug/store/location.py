@@ -1,11 +1,16 @@
 """Read a clip: from where its bytes are in a store to its sound."""
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 from streamaug.codecs.base import Audio, Decoding
 from streamaug.errors import CorruptError, StoreError
 from streamaug.store.folder import Folder
+
+if TYPE_CHECKING:
+    import numpy as np
 
 
 @dataclass(frozen=True, kw_only=True, slots=True)
@@ -104,3 +109,37 @@ def read_clip(folder: Folder, location: Location, rate: int) -> Audio:
         return location.decode(payload, rate)
     except CorruptError as error:
         raise CorruptError(f"{location.describe(folder)}: {error}") from error
+
+
+def read_lossy(folder: Folder, location: Location, rate: int, encoder: str, lose: Callable[[int], "np.ndarray"]) -> Audio:
+    """The same for a clip whose packets were lost on a link.
+
+    Args:
+        folder: The store's folder.
+        location: Where the clip's bitstream is.
+        rate: The store's sample rate in Hz.
+        encoder: Name of what made the bitstream.
+        lose: From the number of packets to which of them are lost.
+
+    Raises:
+        StoreError: The shard does not exist any more.
+        LinkError: A link cannot lose the bitstream's packets.
+        CorruptError: The bytes do not match the sha256, or cannot be decoded.
+        FetchError: The bytes could not be read.
+    """
+    from streamaug.codecs.lossy import decode_lossy, lossy_opener  # which load FFmpeg's libraries
+
+    payload, decoding = location.read(folder), location.decoding
+    try:
+        samples, _ = decode_lossy(
+            payload,
+            lossy_opener(decoding, encoder),
+            decoding=decoding,
+            lose=lose,
+            rate=rate,
+            delay=location.delay,
+            samples=location.samples,
+        )
+    except CorruptError as error:
+        raise CorruptError(f"{location.describe(folder)}: {error}") from error
+    return Audio(samples=samples, rate=rate)

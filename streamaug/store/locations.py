@@ -24,6 +24,7 @@ class BitstreamLocations:
         delay: Samples at the store's rate that the codec adds at the start.
         sha256: First bytes of the bitstream's hash, uint8 of shape (clips, DIGEST).
         store: Name of the store among several. Default: empty, there is only one.
+        link: Name of the link that loses packets whenever a clip is read. Default: none.
     """
 
     meta: IndexMeta
@@ -35,6 +36,7 @@ class BitstreamLocations:
     delay: np.ndarray
     sha256: np.ndarray
     store: str = ""
+    link: str = ""
 
     @classmethod
     def of(cls, index: Index, rows: np.ndarray) -> "BitstreamLocations":
@@ -66,8 +68,14 @@ class BitstreamLocations:
 
     @property
     def name(self) -> str:
-        """Name of the condition in recipes: with its store, if there are several."""
-        return f"{self.store}:{self.condition}" if self.store else self.condition
+        """Name of the condition in recipes: with its store, if there are several, and its link."""
+        name = f"{self.store}:{self.condition}" if self.store else self.condition
+        return f"{name}~{self.link}" if self.link else name
+
+    @property
+    def encoder(self) -> str:
+        """Name of what made the bitstreams."""
+        return self.meta.steps[-1].encoder if self.meta.steps else ""
 
     def among(self, store: str, first: int, clips: int) -> "BitstreamLocations":
         """The same in a clips table that joins those of several stores.

@@ -106,7 +106,7 @@ class Manifest(Strict):
         if not conditions:
             raise ValueError("there is no condition")
         for name in conditions:
-            if str(Condition.parse(name)) != name:
+            if str(Condition.parse(name).stored) != name:
                 raise ValueError(f"'{name}' is not the name of a condition")
         return {name: conditions[name] for name in sorted(conditions, key=lambda name: (name != "original", name))}
 

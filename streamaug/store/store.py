@@ -3,23 +3,25 @@
 import hashlib
 import os
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
-from functools import cached_property
+from dataclasses import dataclass, replace
+from functools import cached_property, partial
 from typing import TYPE_CHECKING, Any
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from streamaug.codecs.base import Audio
+from streamaug.condition_names import split_link
 from streamaug.conditions import Condition
 from streamaug.errors import CorruptError, StoreError
 from streamaug.hints import guessed
+from streamaug.links import evaluation_key, find_link, lost_packets, open_links
 from streamaug.splits import Split
 from streamaug.store.alignment import Alignments
 from streamaug.store.folder import Folder
 from streamaug.store.format import clips_schema
 from streamaug.store.index import Index
-from streamaug.store.location import Location, read_clip
+from streamaug.store.location import Location, read_clip, read_lossy
 from streamaug.store.locations import BitstreamLocations
 from streamaug.store.manifest import Manifest, read_manifest
 from streamaug.store.parquet import from_parquet
@@ -162,14 +164,18 @@ class Store:
         read at the first call.
 
         Args:
-            condition: Name of the condition.
+            condition: Name of the condition; perhaps with a link, which these locations then have.
 
         Raises:
             ConditionError: The name cannot be a condition's.
             StoreError: The store does not have the condition.
+            LinkError: The condition's packets cannot be lost.
             CorruptError: The index or the clips table is damaged.
             FetchError: One of them could not be read.
         """
+        stored, link = split_link(condition)
+        if link:
+            return self._with_link(stored, Condition.parse(condition).link)
         name = self._known(condition)
         if name not in self._locations:
             index = self._indexes.get(name)
@@ -177,6 +183,13 @@ class Store:
                 index = self._read_index(name, self._alignments.distinct)
             self._locations.setdefault(name, BitstreamLocations.of(index, self._alignments.rows(index)))
         return self._locations[name]
+
+    def _with_link(self, condition: str, link: str) -> BitstreamLocations:
+        from streamaug.codecs.lossy import lossy_opener  # which loads FFmpeg's libraries
+
+        locations = self.locations(condition)
+        lossy_opener(locations.meta.decoding, locations.encoder)  # refuses what takes no link
+        return replace(locations, link=link)
 
     def _known(self, condition: str) -> str:
         """The name of a condition of this store."""
@@ -229,13 +242,16 @@ class Store:
         guess = guessed(clip_id, ids) if len(ids) <= _GUESSED_FROM else ""
         return StoreError(f"{message}. {guess or f'The column clip_id of {self.manifest.clips.file} lists the clips'}")
 
-    def read(self, condition: str, clip_id: str) -> Audio:
+    def read(self, condition: str, clip_id: str, *, links: Mapping[str, Any] | None = None) -> Audio:
         """The sound of a clip in a condition: sample-aligned with its original, at the store's
         rate.
 
         Args:
-            condition: Name of the condition, such as `mp3_64`.
+            condition: Name of the condition, such as `mp3_64`. On a link, such as
+                `opus-voip_24~wifi@1`, the clip loses the packets that it loses in every evaluation.
             clip_id: The clip.
+            links: The links that the condition may name, as a recipe has them: `{"loss10": {"loss": 0.1}}`.
+                Default: presets alone.
 
         Returns:
             float32 samples of shape (samples,), of two channels (2, samples), nominally in [-1, 1], and
@@ -244,10 +260,16 @@ class Store:
         Raises:
             StoreError: The store does not have the condition, or the condition does not have the
                 clip.
+            LinkError: The link is not defined, or the condition's packets cannot be lost.
             CorruptError: The bytes do not match the index, or cannot be decoded.
             FetchError: The bytes could not be read.
         """
-        return read_clip(self.folder, self.location(condition, clip_id), self.manifest.rate)
+        stored, name = split_link(condition)
+        location, rate = self.location(stored, clip_id), self.manifest.rate
+        if not name:
+            return read_clip(self.folder, location, rate)
+        link, encoder = find_link(Condition.parse(condition).link, open_links(links)), self.locations(condition).encoder
+        return read_lossy(self.folder, location, rate, encoder, partial(lost_packets, link, evaluation_key(condition, clip_id)))
 
     def dataset(self, condition: str, split: str | None = None, *, features: Any = "waveform") -> "ClipDataset":
         """The clips of a split in one condition as a map-style `torch.utils.data.Dataset`, for

@@ -37,6 +37,7 @@ from streamaug.streaming.cropping import Cropping
 from streamaug.streaming.decode import Processing
 from streamaug.streaming.device import DeviceStage, split_features
 from streamaug.streaming.joined_source import JoinedSource
+from streamaug.streaming.losses import Losses
 from streamaug.streaming.metrics import Counters
 from streamaug.streaming.opened_features import OpenedFeatures
 from streamaug.streaming.pipeline import Pipeline
@@ -67,6 +68,7 @@ class StreamSettings:
         augmentation: What happens to each row at random; None: nothing.
         crop: What is taken of each clip; None for all of it.
         rate: Sample rate in Hz that clips are resampled to; None for the store's.
+        lost: Whether batches say which samples were lost on a link.
     """
 
     workers: int | str | Callable[[int], Workers] | None = None
@@ -80,6 +82,7 @@ class StreamSettings:
     augmentation: Augmentation | None = None
     crop: Crop | None = None
     rate: int | None = None
+    lost: bool = False
 
     def __post_init__(self) -> None:
         for name, count in (("threads", self.threads), ("workers", self.workers)):
@@ -101,6 +104,10 @@ class StreamSettings:
             raise StreamaugError(
                 "a feature cache cannot keep random crops, which are others in every epoch; leave feature_cache out, or write "
                 "Crop(..., where='start') or 'centre'"
+            )
+        if self.lost and self.feature_cache is not None:
+            raise StreamaugError(
+                "a feature cache does not keep which samples of a row were lost; leave feature_cache out, or write lost=False"
             )
         if self.on_corrupt not in ("raise", "replace"):
             raise StreamaugError(f"on_corrupt={self.on_corrupt!r}: write 'raise' or 'replace'")
@@ -193,7 +200,7 @@ def open_cache(cache: CacheBackend | str | os.PathLike[str] | None) -> CacheBack
     return cache
 
 
-def build_pipeline(opened: OpenedStore, features: OpenedFeatures, settings: StreamSettings, counters: Counters) -> Pipeline:
+def build_pipeline(opened: OpenedStore, features: OpenedFeatures, settings: StreamSettings, losses: Losses, counters: Counters) -> Pipeline:
     """The stages of a stream for this process; starts its workers.
 
     Raises CacheError, PluginError, FeatureError.
@@ -206,10 +213,10 @@ def build_pipeline(opened: OpenedStore, features: OpenedFeatures, settings: Stre
         stays = settings.feature_cache is not None or (settings.augmentation is not None and settings.augmentation.features is not None)
         computed, on_device = (computed, {}) if stays else split_features(computed, settings.device, opened.channels)
         stage = DeviceStage(settings.device, on_device)
-    caches = _open_caches(opened, features, settings)
+    caches = _open_caches(opened, features, settings, losses)
     source = open_source(opened, caches.get("bitstreams"), settings.deadline, counters)
     fixed = frozenset(key for key, axis in features.last_axes.items() if axis == "fixed")
-    processing = Processing(features=computed, fixed=fixed, augmentation=settings.augmentation)
+    processing = Processing(features=computed, fixed=fixed, augmentation=settings.augmentation, links=losses.links)
     workers = _start_workers(settings, processing)
     if settings.device is not None and settings.device.type == "cuda":
         workers.pin()
@@ -219,6 +226,7 @@ def build_pipeline(opened: OpenedStore, features: OpenedFeatures, settings: Stre
         processing,
         workers,
         cropping=opened.cropping(settings.crop, settings.rate),
+        losses=losses,
         clip_ids=opened.clip_ids,
         caches=caches,
         counters=counters,
@@ -287,7 +295,7 @@ def _start_workers(settings: StreamSettings, processing: Processing) -> Workers:
     return ProcessWorkers(count)
 
 
-def _open_caches(opened: OpenedStore, features: OpenedFeatures, settings: StreamSettings) -> dict[str, CacheView]:
+def _open_caches(opened: OpenedStore, features: OpenedFeatures, settings: StreamSettings, losses: Losses) -> dict[str, CacheView]:
     caches: dict[str, CacheView] = {}
     bitstreams = open_bitstream_cache(opened, settings.byte_cache)
     if bitstreams is not None:
@@ -298,10 +306,11 @@ def _open_caches(opened: OpenedStore, features: OpenedFeatures, settings: Stream
         plug_ins = "".join(f", {name} {plugin_codec(name).version}" for name in decoders)
         rates = {each.manifest.rate for each in used_stores(opened.store, opened.conditions).values()}
         resampled = "" if settings.rate is None or rates == {settings.rate} else f" at {settings.rate} Hz"
+        locations = losses.entries(opened.locations, opened.clip_ids)
         for name, feature in features.by_key.items():
             kind = f"features {decoder_version()}{plug_ins}{resampled} {settings.crop or 'whole'} {cache_text(feature)}"
             largest = np.dtype(feature.stored_dtype).itemsize * math.prod(feature.stored_shape(features.lengths.longest))
-            caches[f"features/{name}"] = settings.feature_cache.open(kind, opened.locations, largest, samples=opened.samples)
+            caches[f"features/{name}"] = settings.feature_cache.open(kind, locations, largest, samples=opened.samples)
     return caches
 
 

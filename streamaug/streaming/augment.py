@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 
 from streamaug.errors import AugmentError
-from streamaug.planning.permutation import named_key
+from streamaug.keys import named_key
 
 _CHECK_EVERY = 64
 """One row of so many is augmented twice, and must become the same. Which ones depends on the row."""

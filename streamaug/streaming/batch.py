@@ -10,6 +10,7 @@ from streamaug.planning.sequential import PlanLike
 from streamaug.store.catalogue import Catalogue
 from streamaug.streaming.assembly import OpenedStore, StreamSettings
 from streamaug.streaming.batches import DecodedBatch
+from streamaug.streaming.losses import lost_masks
 from streamaug.streaming.opened_features import OpenedFeatures
 from streamaug.streaming.provenance import provenance
 
@@ -37,6 +38,9 @@ def make_batch(
     if isinstance(opened.store, Catalogue):
         batch["store"] = [opened.locations[number].store for number in condition[:, 0].tolist()]
     batch |= {name: column.take(served, settings.device) for name, column in opened.columns.items()}
+    if settings.lost:
+        masks = lost_masks(decoded.lost, decoded.spans)
+        batch["lost"] = torch.from_numpy(masks if has_views else masks[:, 0]).to(settings.device)
     batch["position"] = torch.from_numpy(decoded.batch.position).to(settings.device)
     if settings.provenance:
         pairs = zip(condition.tolist(), served.tolist(), strict=True)

@@ -46,6 +46,8 @@ class DecodedBatch:
         served: As batch.clip, except where a clip was replaced.
         spans: The samples of its clip that each row has.
         frames: Of each feature the sizes of the last axis before it was filled up, int64 (n,).
+        lost: For each row, in each of its views, the stretches of its samples that were lost on a link,
+            int64 (stretches, 2).
     """
 
     batch: Batch
@@ -53,6 +55,7 @@ class DecodedBatch:
     served: np.ndarray
     spans: Sequence[Span]
     frames: Mapping[str, np.ndarray]
+    lost: Sequence[Sequence[np.ndarray]]
 
 
 class Stage(Protocol):

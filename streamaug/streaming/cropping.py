@@ -8,7 +8,7 @@ import numpy as np
 from streamaug.codecs.decoding import resampled_length
 from streamaug.crop import Crop, Span
 from streamaug.errors import StreamaugError
-from streamaug.planning.permutation import derived_key, named_key
+from streamaug.keys import derived_key, named_key
 
 _MOST_FILLING = 100
 """Times as long as the longest clip that a crop may be, which would be milliseconds for seconds."""

@@ -8,20 +8,22 @@ as well as in processes, and the same task gives the same bits anywhere.
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from streamaug.codecs import Decoding, decode
+from streamaug.codecs import Decoding
 from streamaug.codecs.decoding import resample_clip
 from streamaug.crop import Span
 from streamaug.errors import CorruptError, FeatureError
 from streamaug.features.base import Feature, is_row
 from streamaug.features.lengths import stored_shape
+from streamaug.links import Link
 from streamaug.reading.local import LocalBitstream
 from streamaug.streaming.augment import Augmentation, AugmentRow, augment_features, augment_waveform
+from streamaug.streaming.losses import NOTHING, RowLoss, decode_with_losses, row_stretches
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,11 +34,13 @@ class Processing:
         features: By key in the batch.
         fixed: Keys of those whose shape does not depend on the length.
         augmentation: What happens to each row at random; None: nothing.
+        links: The links of the plan's conditions by name.
     """
 
     features: Mapping[str, Feature]
     fixed: frozenset[str] = frozenset()
     augmentation: Augmentation | None = None
+    links: Mapping[str, Link] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -68,6 +72,7 @@ class DecodeTask:
         is_cached: For each feature, whether a cache keeps its stored form; then the row is made
             from the rounded form, so that every epoch gives the same bits.
         row: What is augmented; None without augmentation.
+        loss: Which packets are lost on a link; None if all arrive.
     """
 
     payload: bytes | LocalBitstream | StoredForms
@@ -81,6 +86,7 @@ class DecodeTask:
     processing: Processing | None
     is_cached: tuple[bool, ...]
     row: AugmentRow | None = None
+    loss: RowLoss | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -93,6 +99,8 @@ class DecodedRow:
         read_s: Seconds of reading and checking the bitstream; None if it was read before.
         decode_s: Seconds in the decoder and in resampling; None if a cache kept the row.
         feature_s: Seconds in augmentation and features.
+        lost: The stretches of the row that were lost on a link: first sample of each and the one after
+            its last, int64 of shape (n, 2).
     """
 
     stored: tuple[np.ndarray | None, ...]
@@ -100,6 +108,7 @@ class DecodedRow:
     read_s: float | None
     decode_s: float | None
     feature_s: float
+    lost: np.ndarray = field(default_factory=lambda: NOTHING)
 
 
 def decode_row(task: DecodeTask, outs: Sequence[Tensor], *, is_alone: bool = False) -> DecodedRow:
@@ -127,7 +136,16 @@ def decode_row(task: DecodeTask, outs: Sequence[Tensor], *, is_alone: bool = Fal
     is_resampled = task.rate != task.row_rate
     part = (0, task.samples) if is_resampled else (span.start, span.stop)  # the resampler gives other bits to a part
     try:
-        sound = decode(payload, decoding=task.decoding, rate=task.rate, delay=task.delay, samples=task.samples, part=part)
+        sound, lost = decode_with_losses(
+            payload,
+            task.loss,
+            processing.links,
+            decoding=task.decoding,
+            rate=task.rate,
+            delay=task.delay,
+            samples=task.samples,
+            part=part,
+        )
     except CorruptError as error:
         raise CorruptError(f"{error}; rebuild the condition with 'streamaug build --replace'") from error
     if is_resampled:
@@ -151,7 +169,12 @@ def decode_row(task: DecodeTask, outs: Sequence[Tensor], *, is_alone: bool = Fal
     _augment(task, processing, outs, frames, is_alone=is_alone)
     read_s = begun - started if isinstance(task.payload, LocalBitstream) else None
     return DecodedRow(
-        stored=tuple(stored), frames=tuple(frames), read_s=read_s, decode_s=decoded - begun, feature_s=time.perf_counter() - decoded
+        stored=tuple(stored),
+        frames=tuple(frames),
+        read_s=read_s,
+        decode_s=decoded - begun,
+        feature_s=time.perf_counter() - decoded,
+        lost=row_stretches(lost, rate=task.rate, row_rate=task.row_rate, start=span.start, stop=span.stop),
     )
 
 

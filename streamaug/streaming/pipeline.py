@@ -27,6 +27,7 @@ from streamaug.streaming.augment import AugmentRow
 from streamaug.streaming.batches import Batch, DecodedBatch, Stage
 from streamaug.streaming.cropping import Cropping
 from streamaug.streaming.decode import DecodedRow, DecodeTask, Processing, StoredForms, fill_up, recall_rows
+from streamaug.streaming.losses import NOTHING, Losses
 from streamaug.streaming.metrics import Counters
 from streamaug.streaming.prefetch import Prefetch, Requested, cancel, payload_bytes
 from streamaug.streaming.shapes import Shapes
@@ -88,6 +89,7 @@ class Pipeline:
         processing: What the workers make of every waveform.
         workers: Decode.
         cropping: Which samples of its clip each row has.
+        losses: Which packets of each row are lost.
         clip_ids: In the order of the clips table.
         caches: `bitstreams`, and one for each feature under its key; those that there are.
         counters: Where everything is counted.
@@ -103,6 +105,7 @@ class Pipeline:
         workers: Workers,
         *,
         cropping: Cropping,
+        losses: Losses,
         clip_ids: pa.Array,
         caches: Mapping[str, CacheView],
         counters: Counters,
@@ -110,7 +113,7 @@ class Pipeline:
         stage: Stage | None = None,
     ):
         self._source, self._locations, self._workers = source, locations, workers
-        self._processing, self._clip_ids, self._cropping = processing, clip_ids, cropping
+        self._processing, self._clip_ids, self._cropping, self._losses = processing, clip_ids, cropping, losses
         self._is_augmented = processing.augmentation is not None and processing.augmentation.features is not None
         self.caches, self._counters = caches, counters
         self._features = tuple(processing.features.values())
@@ -271,7 +274,7 @@ class Pipeline:
         self, batch: Batch, row: int, view: int, clip: int, span: Span, longest: int, source: Requested | Sequence[memoryview]
     ) -> DecodeTask:
         """The task of one clip in one condition; waits for its bitstream."""
-        condition = int(batch.condition[row, view])
+        condition, position = int(batch.condition[row, view]), int(batch.row[row])
         location = self._locations[condition]
         return DecodeTask(
             payload=self._bitstream(condition, clip, source)
@@ -287,6 +290,7 @@ class Pipeline:
             processing=self._processing,
             is_cached=tuple(cache is not None for cache in self._feature_caches),
             row=None if self._processing.augmentation is None else self._augment_row(batch, row, view, clip),
+            loss=self._losses.row(location, str(self._clip_ids[clip]), epoch=batch.epoch, position=position, view=view),
         )
 
     def _bitstream(self, condition: int, clip: int, requested: Requested) -> bytes | LocalBitstream:
@@ -312,8 +316,9 @@ class Pipeline:
         wait(first.futures)  # all in one go: to be woken for every row costs the workers the interpreter
         served = first.batch.clip.copy()
         frames = np.zeros((len(self._features), len(served)), np.int64)
+        lost: list[Sequence[np.ndarray]] = [(NOTHING,) * first.batch.condition.shape[1]] * len(served)
         for row, futures in first.decoding.items():
-            served[row], frames[:, row] = self._settle(first, row, futures, substitutes)
+            served[row], frames[:, row], lost[row] = self._settle(first, row, futures, substitutes)
         for recall in first.recalls:
             views = first.batch.condition.shape[1]
             frames[recall.feature, recall.rows] = recall.frames.result()[::views]
@@ -333,23 +338,24 @@ class Pipeline:
             served=served,
             spans=first.spans,
             frames=dict(zip(self._processing.features, frames, strict=True)),
+            lost=lost,
         )
 
     def _settle(
         self, pending: _Pending, row: int, futures: Sequence[Future[DecodedRow]], substitutes: Substitutes | None
-    ) -> tuple[int, Sequence[int]]:
-        """The clip that fills a row, the planned one, or a substitute if that one is broken; and the
-        frames of each feature."""
+    ) -> tuple[int, Sequence[int], Sequence[np.ndarray]]:
+        """The clip that fills a row, the planned one, or a substitute if that one is broken; the frames
+        of each feature; and what was lost in each view."""
         batch = pending.batch
         clip, conditions = int(batch.clip[row]), batch.condition[row].tolist()
         try:
-            return clip, self._collect(clip, conditions, futures)
+            return clip, *self._collect(clip, conditions, futures)
         except CorruptError:
             if substitutes is None:
                 raise
             for _, other in zip(range(TRIES), substitutes(int(batch.position[row]), conditions, clip), strict=False):
                 try:
-                    return other, self._collect(other, conditions, self._replace(pending, row, other))
+                    return other, *self._collect(other, conditions, self._replace(pending, row, other))
                 except CorruptError:
                     continue
             raise
@@ -365,11 +371,15 @@ class Pipeline:
             pending.longest, pending.features = span.samples, larger
         return self._submit(pending.batch, row, other, span, pending.longest, {}, _row(pending.features, row))
 
-    def _collect(self, clip: int, conditions: Sequence[int], futures: Sequence[Future[DecodedRow]]) -> Sequence[int]:
-        """Count and cache what a row's tasks gave; returns the frames of each feature.
+    def _collect(
+        self, clip: int, conditions: Sequence[int], futures: Sequence[Future[DecodedRow]]
+    ) -> tuple[Sequence[int], Sequence[np.ndarray]]:
+        """Count and cache what a row's tasks gave; returns the frames of each feature, and what was lost
+        in each view.
 
         Raises CorruptError and FetchError, naming store, shard and clip.
         """
+        lost = []
         wait(futures)  # for all views: a substitute must not be written while one of them still is
         for condition, future in zip(conditions, futures, strict=True):
             try:
@@ -379,6 +389,7 @@ class Pipeline:
                 if str(error).startswith(where):  # its bytes could not be fetched
                     raise
                 raise type(error)(f"{where}: {error}") from error
+            lost.append(decoded.lost)
             if decoded.read_s is not None:
                 self._counters.read(int(self._locations[condition].size[clip]), decoded.read_s)
                 self._counters.payload(decoded.read_s, is_hit=True)
@@ -387,7 +398,7 @@ class Pipeline:
             for cache, stored in zip(self._feature_caches, decoded.stored, strict=True):
                 if cache is not None and stored is not None:
                     cache.write(condition, clip, memoryview(stored.tobytes()))
-        return decoded.frames
+        return decoded.frames, lost
 
     def _slots(self, batch: Batch) -> np.ndarray:
         """Slots in each feature's cache, of shape (features, n, views), negative where there is

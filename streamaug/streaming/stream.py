@@ -13,8 +13,9 @@ import torch
 from torch.utils.data import IterableDataset, get_worker_info
 
 from streamaug.crop import Crop
-from streamaug.errors import AugmentError, RecipeError, StateError, StoreError, StreamaugError
+from streamaug.errors import AugmentError, LinkError, RecipeError, StateError, StoreError, StreamaugError
 from streamaug.features.base import cache_text
+from streamaug.links import open_links
 from streamaug.planning.leakage import warn_of_leakage
 from streamaug.planning.open_plan import replan
 from streamaug.planning.sequential import PlanLike, SequentialPlan
@@ -31,6 +32,7 @@ from streamaug.streaming.cropping import crop_words
 from streamaug.streaming.cursor import Cursor, Iteration
 from streamaug.streaming.device import open_device
 from streamaug.streaming.evaluation import warn_of_ranks
+from streamaug.streaming.losses import Losses
 from streamaug.streaming.metrics import Counters, StreamMetrics
 from streamaug.streaming.opened_features import OpenedFeatures
 from streamaug.streaming.partition import LastBatch, RankPartition
@@ -62,6 +64,7 @@ class Stream(IterableDataset[dict[str, Any]]):
         epoch        number of the epoch
         consumed     rows of the epoch, over all ranks, that are consumed with this batch; -1 if nobody can know
         provenance   if requested: list of n dictionaries, how each bitstream was made
+        lost         with lost=True: bool (n, samples), the samples that were made without the packets they came in
         replaced     with on_corrupt="replace": list of n, the broken clip that this row stands in for, or None
         any other    one entry for each of `columns`, under its name: a tensor (n,) of numbers or truth values, or a list of n
 
@@ -98,6 +101,8 @@ class Stream(IterableDataset[dict[str, Any]]):
             condition and label, or the same labels; of the same condition alone if the store has
             numbers or nothing to learn.
         provenance: Whether batches say how each bitstream was made.
+        lost: Whether batches say which samples were lost on a link, such as those of
+            `opus-voip_24~loss10`. Not with a feature cache.
         columns: Columns of the clips table to put into the batch. Whole numbers become int64, others
             float64 (float32 if the table has that), NaN where one is missing; truth values bool; all
             else, such as text, a list, None where one is missing. In a table that was a CSV, a column
@@ -142,6 +147,7 @@ class Stream(IterableDataset[dict[str, Any]]):
         byte_cache: CacheBackend | str | os.PathLike[str] | None = None,
         on_corrupt: Literal["raise", "replace"] = "raise",
         provenance: bool = False,
+        lost: bool = False,
         columns: Sequence[str] = (),
         deadline: float = 60.0,
         device: str | torch.device | None = None,
@@ -164,7 +170,14 @@ class Stream(IterableDataset[dict[str, Any]]):
             augmentation=open_augmentation(plan.identity.seed, augment, augment_features),
             crop=crop,
             rate=rate,
+            lost=lost,
         )
+        losses = Losses.of(plan)
+        if feature_cache is not None and losses.links and losses.seed is not None:
+            raise LinkError(
+                f"a feature cache cannot keep what link '{next(iter(losses.links))}' loses, which is something else in every epoch; leave "
+                "feature_cache out, or the conditions with links"
+            )
         self._cursor = Cursor(RankPartition(batch_size=batch_size, tail=tail), rank=rank, world=world, stores=len(named_stores(opened)))
         self._cursor.rank_slice()  # refuses a batch that the ranks cannot share
         self._tables = SharedArrays((plan, OpenedStore.of(opened, plan, check_columns(columns, opened))))
@@ -186,17 +199,27 @@ class Stream(IterableDataset[dict[str, Any]]):
 
     @classmethod
     def evaluation(
-        cls, store: StoreArgument, condition: str, *, split: str = "evaluate", tail: LastBatch = "keep", **settings: Any
+        cls,
+        store: StoreArgument,
+        condition: str,
+        *,
+        split: str = "evaluate",
+        tail: LastBatch = "keep",
+        links: Mapping[str, Any] | None = None,
+        **settings: Any,
     ) -> "Stream":
         """Every clip of a split once, in one condition, in the order of the clips table; the same
         in every epoch.
 
         Args:
             store: A store, or its path or URL; or several, as `Stream` takes them.
-            condition: Such as `original` or `mp3_64`; of several stores `esc:mp3_64`.
+            condition: Such as `original` or `mp3_64`; of several stores `esc:mp3_64`. On a link, such as
+                `opus-voip_24~loss10`, a clip always loses the same packets.
             split: Clips to serve. If it shares clips or groups with the rest of the store, a
                 `LeakageWarning` says so.
             tail: What happens to an incomplete last batch.
+            links: The links that the condition may name, as a recipe has them: `{"loss10": {"loss": 0.1}}`;
+                or those of a recipe. Default: presets alone.
             settings: Other arguments of `Stream`, except random augmentation. Under several ranks
                 give rank and world: `rank=0, world=1` if this rank alone evaluates; without them
                 each rank gets its share of the clips, and a warning says so. A crop is at the
@@ -205,6 +228,7 @@ class Stream(IterableDataset[dict[str, Any]]):
         Raises:
             AugmentError: Random augmentation.
             StreamaugError: A random crop, which would be another in every epoch.
+            LinkError: The link is not defined, or the condition cannot have one.
         """
         for name in ("augment", "augment_features"):
             if settings.get(name) is not None:
@@ -218,7 +242,7 @@ class Stream(IterableDataset[dict[str, Any]]):
                 "crop out"
             )
         opened = open_store(store)
-        stream = cls(SequentialPlan.of(opened, [condition], split), opened, split=split, tail=tail, **settings)
+        stream = cls(SequentialPlan.of(opened, [condition], split, links=open_links(links)), opened, split=split, tail=tail, **settings)
         warn_of_leakage(opened, split)
         if settings.get("rank") is None or settings.get("world") is None:
             warn_of_ranks(stream._cursor.rank_slice())
@@ -519,7 +543,7 @@ class Stream(IterableDataset[dict[str, Any]]):
         was forked."""
         counters = self._own_counters()
         if self._running is None:
-            self._running = build_pipeline(self._opened, self._features, self._settings, counters)
+            self._running = build_pipeline(self._opened, self._features, self._settings, Losses.of(self.plan), counters)
         return self._running
 
 

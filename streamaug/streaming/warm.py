@@ -6,6 +6,7 @@ import numpy as np
 
 from streamaug.condition_names import split_store
 from streamaug.crop import Crop
+from streamaug.errors import LinkError
 from streamaug.planning.open_plan import open_plan
 from streamaug.planning.sequential import SequentialPlan
 from streamaug.reading.cache import Cache
@@ -42,8 +43,14 @@ def warming(
     Raises:
         RecipeError, StoreError: The recipe does not fit the store.
         StreamaugError: The crop is random, and so cannot be cached.
+        LinkError: The recipe has conditions with links.
     """
     plan = open_plan(recipe, store, split=split)
+    if plan.links:
+        raise LinkError(
+            f"a feature cache cannot keep what link '{next(iter(plan.links))}' loses, which is something else in every epoch; leave the "
+            "conditions with links out of the recipe that the cache is filled for"
+        )
     every = SequentialPlan.of(store, plan.conditions, split, by_shard=True)
     stream = Stream(
         every,

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from streamaug.codecs import FLAC, calibrate, decode, decoding, flac, load_settings
+from streamaug.codecs import FLAC, calibrate, decode, flac, frames, load_settings
 from streamaug.codecs.base import Decoding
 from streamaug.codecs.pcm import encode_flac
 from streamaug.conditions import Condition
@@ -83,16 +83,16 @@ def test_a_part_after_the_end_is_refused(monkeypatch: pytest.MonkeyPatch, withou
 def test_what_comes_after_a_part_is_not_decoded(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     rate = 8_000 if name == "alaw_64" else 44_100
     payload, decoded_by, delay = bitstream(name, rate)
-    frames = decoding._frames
+    own = frames._frames
     counts = []
 
     def counted(*arguments):
         counts.append(0)
-        for frame in frames(*arguments):
+        for frame in own(*arguments):
             counts[-1] += frame.samples
             yield frame
 
-    monkeypatch.setattr(decoding, "_frames", counted)
+    monkeypatch.setattr(frames, "_frames", counted)
     for part in ((0, SAMPLES), (1_000, 5_000)):
         decode(payload, decoding=decoded_by, rate=rate, delay=delay, samples=SAMPLES, part=part)
     whole, part = counts

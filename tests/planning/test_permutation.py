@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy import stats
 
-from streamaug.planning.permutation import derived_key, permute, permute_one
+from streamaug.keys import derived_key
+from streamaug.planning.permutation import permute, permute_one
 from tests.planning.settings import few, some
 
 LEAST = 1e-6

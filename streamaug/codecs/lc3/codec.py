@@ -72,6 +72,10 @@ class Lc3:
             raise CorruptError(f"LC3: {error}") from error
         return Audio(samples=samples[0] if file.channels == 1 else samples, rate=file.rate)
 
+    def packets(self, payload: bytes) -> "Lc3Packets":
+        """The packets of a bitstream, which a link can lose; raises ValueError for other bytes."""
+        return Lc3Packets(read_file(payload))
+
 
 def lc3_wb() -> Lc3:
     """LC3 of a signal of 16 kHz: wideband."""
@@ -81,3 +85,26 @@ def lc3_wb() -> Lc3:
 def lc3_swb() -> Lc3:
     """LC3 of a signal of 32 kHz: super-wideband."""
     return Lc3(name="lc3-swb", sample_rates=(32_000,))
+
+
+@dataclass(frozen=True)
+class Lc3Packets:
+    """A clip in LC3, of which packets may be lost: liblc3 conceals them.
+
+    Args:
+        file: The clip.
+    """
+
+    file: Lc3File
+
+    @property
+    def rate(self) -> int:
+        return self.file.rate
+
+    @property
+    def starts(self) -> np.ndarray:
+        return np.arange(len(self.file.packets) + 1) * library.frame_samples(self.rate)
+
+    def decode(self, lost: np.ndarray, until: int | None = None) -> np.ndarray:
+        count = len(lost) if until is None else min(len(lost), -(-until // library.frame_samples(self.rate)))
+        return library.decode_frames(self.file, lost[:count])

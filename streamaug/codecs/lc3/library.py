@@ -88,8 +88,13 @@ def encode_frames(pcm: np.ndarray, rate: int, size: int) -> tuple[bytes, ...]:
     return tuple(frame.tobytes() for frame in frames)
 
 
-def decode_frames(file: Lc3File) -> np.ndarray:
-    """Decode all packets: float32 of shape (channels, samples), the delay still in.
+def decode_frames(file: Lc3File, lost: np.ndarray | None = None) -> np.ndarray:
+    """Decode packets: float32 of shape (channels, samples), the delay still in.
+
+    Args:
+        file: The clip.
+        lost: Which of the first packets are lost, bool of shape (packets,); the decoder conceals them,
+            and what follows is not decoded. Default: all packets, none of them lost.
 
     Raises:
         PluginError: lc3py is not installed.
@@ -97,12 +102,15 @@ def decode_frames(file: Lc3File) -> np.ndarray:
     """
     length = frame_samples(file.rate)
     coders = _Coders("decoder", file.rate, file.channels)
-    samples = np.zeros((file.channels, length * len(file.packets)), np.float32)
-    for number, packet in enumerate(file.packets):
+    is_lost = [False] * len(file.packets) if lost is None else lost.tolist()
+    samples = np.zeros((file.channels, length * len(is_lost)), np.float32)
+    decode, address, row = _library().lc3_decode, samples.ctypes.data, samples.strides[0]
+    for number, is_missing in enumerate(is_lost):
+        packet = file.packets[number]
         size, rest = divmod(len(packet), file.channels)
         for channel, coder in enumerate(coders.handles):
-            out = samples.ctypes.data + (channel * samples.shape[1] + number * length) * samples.itemsize
-            data = packet[channel * size : (channel + 1) * size]
-            if rest or _library().lc3_decode(coder, data, size, _FLOAT, out, 1):
+            data = None if is_missing else packet[channel * size : (channel + 1) * size]
+            status = decode(coder, data, size, _FLOAT, address + channel * row + number * length * samples.itemsize, 1)
+            if rest or status != is_missing:  # 1 where it conceals
                 raise ValueError(f"packet {number} is damaged")
     return samples

@@ -8,12 +8,13 @@ from itertools import pairwise
 from pydantic import BaseModel, Field
 
 from streamaug.condition_names import split_store
+from streamaug.keys import named_key
 from streamaug.planning.apportion import apportion, cuts, integer_shares
 from streamaug.planning.candidates import CandidateSetBuilder, CandidateSets, Stratum, availability_classes, eligible_clips
 from streamaug.planning.draws.balance import balance_error
 from streamaug.planning.draws.base import Cell, Cells, CellsOfEpoch
 from streamaug.planning.inventory import Inventory
-from streamaug.planning.permutation import named_key, permute
+from streamaug.planning.permutation import permute
 from streamaug.recipes.checks import check_weights
 from streamaug.recipes.draws import NoOptions
 from streamaug.recipes.recipe import Recipe, Share

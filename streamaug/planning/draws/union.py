@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 
+from streamaug.keys import named_key
 from streamaug.planning.candidates import CandidateSetBuilder, CandidateSets, Stratum, eligible_clips
 from streamaug.planning.draws.base import Cell, Cells, CellsOfEpoch
 from streamaug.planning.draws.group_weights import GroupWeights, check_equal
 from streamaug.planning.inventory import Inventory
-from streamaug.planning.permutation import named_key
 from streamaug.recipes.draws import NoOptions
 from streamaug.recipes.recipe import Recipe, Share
 

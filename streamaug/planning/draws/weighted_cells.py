@@ -6,11 +6,11 @@ from itertools import pairwise
 
 import numpy as np
 
+from streamaug.keys import named_key
 from streamaug.planning.apportion import apportion, integer_shares, largest_remainder
 from streamaug.planning.candidates import Stratum
 from streamaug.planning.draws.base import Cell, Cells, Stretch
 from streamaug.planning.draws.group_weights import GroupWeights
-from streamaug.planning.permutation import named_key
 from streamaug.planning.ramp import ramp_counts
 from streamaug.recipes.recipe import Share
 from streamaug.recipes.schedule import Schedule
