@@ -13,6 +13,7 @@ import torch
 from torch import nn
 
 from streamaug.errors import ModelError
+from streamaug.packages import MissingPackageError
 from streamaug.stress.models import open_model
 from streamaug.stress.models.identity import object_digest
 from tests.stress.lightning_models import SmallLightning, WithHyperparameters
@@ -72,6 +73,19 @@ def test_an_onnx_file_for_batches_of_one_says_so(tmp_path: Path) -> None:
     assert opened.answer(BATCH[:1]).shape == (1, CLASSES)
     with pytest.raises(ModelError, match=r"takes batches of 1, not of 2; export it with a dynamic first axis, or write --batch-size 1"):
         opened.answer(BATCH)
+
+
+def test_without_onnx_runtime_the_error_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "model.onnx").touch()
+    monkeypatch.setitem(sys.modules, "onnxruntime", None)
+    with pytest.raises(MissingPackageError, match=r"run: pip install 'streamaug\[stress\]'"):
+        open_model(str(tmp_path / "model.onnx"))
+
+
+def test_a_file_that_is_not_onnx_is_named(tmp_path: Path) -> None:
+    (tmp_path / "model.onnx").write_bytes(b"PK")
+    with pytest.raises(ModelError, match=r"model.onnx: ONNX Runtime cannot load it: .*; export the model again"):
+        open_model(str(tmp_path / "model.onnx"))
 
 
 def test_a_lightning_checkpoint_is_loaded_by_its_class(tmp_path: Path, by_hand: list[list[float]]) -> None:

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from streamaug.errors import ModelError
+from streamaug.packages import missing_package_error
 from streamaug.stress.models.base import OpenedModel
 from streamaug.stress.models.identity import path_digest
 from streamaug.stress.settings import ModelIdentity
@@ -28,7 +29,10 @@ def open_onnx(path: Path, device: torch.device | None) -> OpenedModel:
         ModelError: It is not ONNX, has several inputs or no scores, or cannot run on the device.
         MissingPackageError: ONNX Runtime is not installed.
     """
-    import onnxruntime
+    try:
+        import onnxruntime
+    except ModuleNotFoundError as error:
+        raise missing_package_error(error) or error from error
 
     has_cuda = _CUDA in onnxruntime.get_available_providers()
     is_on_cuda = has_cuda and torch.cuda.is_available() if device is None else device.type == "cuda"
