@@ -83,7 +83,10 @@ def grades_section(card: Card) -> Section:
     """
     title = "Against perceived quality"
     if not card.grades:
-        text = "Does the model fail where people would hear a difference? This store has no grades yet. Grade it, and write the card again:"
+        text = (
+            "Does the model fail where people would hear a difference? The store has no grades of these clips. Grade it, and write the "
+            "card again:"
+        )
         return Section(title=title, parts=[Text(text=text), Text(text="streamaug quality STORE", kind="code")])
     values = {result.condition: result.value for result in card.conditions}
     graded = [[each.condition, signed_text(each.odg), str(each.clips), number_text(values[each.condition])] for each in card.grades]
