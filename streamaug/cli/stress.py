@@ -78,9 +78,19 @@ def stress(
     """
     from streamaug.cli.console import ProgressBar, note, stdout
     from streamaug.cli.tables import print_lines
+    from streamaug.machine import cores_per_rank
     from streamaug.progress import Silent
     from streamaug.recipes import load_recipe
     from streamaug.store import Store
+    from streamaug.streaming.forking import start_server
+
+    taken = crop_of(crop, where, pad, default="centre")
+    names = None if conditions is None else [str(condition) for condition in parse_conditions(conditions)]
+    trained = None if recipe is None else load_recipe(recipe)
+    opened = Store.open(store)
+    if workers or cores_per_rank() > 1:
+        start_server()  # it imports torch on another core, while this process does
+
     from streamaug.stress.card import CARD_PAGE, write_card
     from streamaug.stress.card_file import CARD_FILE
     from streamaug.stress.columns import read_labels
@@ -89,10 +99,7 @@ def stress(
     from streamaug.stress.ranks import open_ranks
     from streamaug.stress.run import prepare, run_all
 
-    taken = crop_of(crop, where, pad, default="centre")
-    names = None if conditions is None else [str(condition) for condition in parse_conditions(conditions)]
-    trained = None if recipe is None else load_recipe(recipe)
-    opened, classes = Store.open(store), None if labels is None else read_labels(labels)
+    classes = None if labels is None else read_labels(labels)
     with open_ranks() as ranks, ProgressBar() as bar:
         run = prepare(
             open_model(model, opener=opener, device=device, name=name),

@@ -89,6 +89,14 @@ def fork() -> socket.socket:
         return _server.fork()
 
 
+def start_server() -> None:
+    """Start the server before the first decode process is needed: it imports what decoding needs
+    while this process does something else."""
+    global _server
+    with _server_lock:
+        _server = _server or _Server()
+
+
 def _forget() -> None:
     """In a process that was forked: the connections are its parent's, whose decode processes must
     see when the parent has ended."""
