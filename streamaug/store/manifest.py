@@ -199,11 +199,15 @@ def parse_manifest(data: bytes, where: str) -> Manifest:
         if version != FORMAT:
             remedy = "upgrade streamaug" if version > FORMAT else "rebuild the store"
             raise StoreError(f"{where}: format {version}, but this version reads format {FORMAT}; {remedy}")
-        return Manifest.model_validate_json(data)
+        manifest = Manifest.model_validate_json(data)
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         key = ".".join(map(str, first["loc"]))
         raise StoreError(f"{where}: {f'{key}: ' if key else ''}{first['msg']}; copy the file again, or rebuild the store") from error
+    for key in ("created", "build"):  # made anew for a manifest without them, which then had another name at each opening
+        if key not in manifest.model_fields_set:
+            raise StoreError(f"{where}: {key}: Field required; copy the file again, or rebuild the store")
+    return manifest
 
 
 def content_name(kind: str, data: bytes) -> tuple[str, str]:

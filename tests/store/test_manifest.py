@@ -70,6 +70,16 @@ def test_what_is_not_a_manifest_is_refused(store: Store, data: bytes) -> None:
         Store.open(store.url)
 
 
+@pytest.mark.parametrize("key", ["created", "build"])
+def test_a_manifest_without_what_tells_snapshots_apart_is_refused(store: Store, key: str) -> None:
+    path = Path(store.url) / "store.json"
+    manifest = json.loads(path.read_text())
+    del manifest[key]
+    path.write_text(json.dumps(manifest))
+    with pytest.raises(StoreError, match=rf"store\.json: {key}: Field required; copy the file again"):
+        Store.open(store.url)
+
+
 def test_an_earlier_snapshot_is_opened_by_its_name_and_must_be_what_it_was(store: Store) -> None:
     assert read_manifest(store.folder, store.snapshot) == store.manifest
     for name in ("../../store", "0" * 15, f"{store.snapshot}\n"):
