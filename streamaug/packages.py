@@ -10,7 +10,6 @@ from streamaug.errors import StreamaugError
 PIP_LINES = {
     "distributed": "pip install 'streamaug[cluster]'",
     "h5py": "pip install 'streamaug[train]'",
-    "lc3": "pip install 'streamaug[codecs]'",
     "librosa": "pip install 'streamaug[augmentation]'",
     "lightning": "pip install 'streamaug[train]'",
     "onnxruntime": "pip install 'streamaug[stress]'",

@@ -88,6 +88,7 @@ def test_what_a_machine_cannot_build_of_a_preset_is_named_and_left_out(tmp_path:
         for cached in caches:
             cached.cache_clear()
     assert set(built.skipped_conditions) == {"gsm_13", "amr-wb_12.65", "amr-wb_23.85"}
+    assert "has libgsm (Debian/Ubuntu: 'apt-get install ffmpeg')" in built.skipped_conditions["gsm_13"]
     assert "install libvo-amrwbenc" in built.skipped_conditions["amr-wb_12.65"]
     assert set(built.conditions) == {str(condition) for condition in requested.conditions} - set(built.skipped_conditions)
     report = verify(Store.open(str(tmp_path / "store")), decode=True, workers=1)

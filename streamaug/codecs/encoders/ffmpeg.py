@@ -11,6 +11,9 @@ import numpy as np
 from streamaug.codecs.encoders.adapter import AdapterEncoder
 from streamaug.codecs.encoders.process import encode_by_process
 
+_DEBIAN = frozenset(("libgsm", "libmp3lame", "libopus", "libshine", "libspeex", "libtwolame", "libvorbis"))
+"""Encoders that the ffmpeg of Debian and Ubuntu has."""
+
 
 @cache
 def version() -> str | None:
@@ -42,7 +45,8 @@ class FFmpegEncoder(AdapterEncoder):
 
     @property
     def install_hint(self) -> str:
-        return f"install an ffmpeg that has {self.name}"
+        where = " (Debian/Ubuntu: 'apt-get install ffmpeg')" if self.name in _DEBIAN else ""
+        return f"install an ffmpeg that has {self.name}{where}"
 
     def encode(self, pcm: np.ndarray, *, rate: int, kbps: float, tail: int) -> bytes:
         output = {"c:a": self.name, "b:a": str(round(kbps * 1000)), **self.options, "fflags": "+bitexact", "flags:a": "+bitexact"}

@@ -5,9 +5,10 @@ memory is an array of NumPy.
 """
 
 import ctypes
+import re
 from functools import cache
-from importlib.metadata import PackageNotFoundError
-from importlib.metadata import version as package_version
+from importlib.metadata import Distribution, PackageNotFoundError, distribution
+from pathlib import Path
 
 import numpy as np
 
@@ -20,21 +21,32 @@ _S16, _S24, _FLOAT = 0, 1, 3
 INSTALL = "run: pip install 'streamaug[codecs]'"
 
 
-def version() -> str | None:
-    """`lc3py 1.1.3`, or None where it is not installed."""
+def _package() -> Distribution | None:
     try:
-        return f"lc3py {package_version('lc3py')}"
+        return distribution("lc3py")
     except PackageNotFoundError:
         return None
 
 
+def version() -> str | None:
+    """`lc3py 1.1.3`, or None where it is not installed."""
+    package = _package()
+    return None if package is None else f"lc3py {package.version}"
+
+
+def _path() -> Path:
+    """The library among the files of lc3py. Raises PluginError if it is not there."""
+    package = _package()
+    files = (package.files or []) if package else []
+    for file in files:
+        if re.match(r"(lib)?lc3[\w.-]*\.(so|dylib|dll)", file.name):
+            return Path(str(file.locate()))
+    raise PluginError(f"codec 'lc3' needs the package lc3py, which is not installed; {INSTALL}")
+
+
 @cache
 def _library() -> ctypes.CDLL:
-    try:
-        import lc3
-    except ModuleNotFoundError as error:
-        raise PluginError(f"codec 'lc3' needs the package lc3py, which is not installed; {INSTALL}") from error
-    library = ctypes.CDLL(lc3.Decoder(FRAME_US, 48_000).lib._name)
+    library = ctypes.CDLL(str(_path()))
     integer, pointer = ctypes.c_int, ctypes.c_void_p
     for kind in ("encoder", "decoder"):
         size, setup = getattr(library, f"lc3_{kind}_size"), getattr(library, f"lc3_setup_{kind}")
