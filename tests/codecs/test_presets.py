@@ -25,7 +25,7 @@ def test_the_presets_are_those_of_the_folder() -> None:
     assert [str(condition) for condition in preset("paper")] == list(load_settings().conditions)
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", sorted(set(NAMES) - {"asvspoof5"}))  # which is built below
 def test_each_begins_with_the_original_and_every_codec_in_it_can_be_had(name: str) -> None:
     original, *others = preset(name)
     assert str(original) == "original"
@@ -100,7 +100,7 @@ def test_recordings_of_esc10_are_built_and_verified(tmp_path: Path, shared_data:
     table = [lines[0], *(f"{shared_data / 'esc10'}/{line}" for line in lines[1::110])]
     (tmp_path / "clips.csv").write_text("\n".join(table))
     requested = requested_conditions("@asvspoof5")
-    build(
+    built = build(
         tmp_path / "clips.csv",
         str(tmp_path / "store"),
         conditions=requested.conditions,
@@ -110,6 +110,7 @@ def test_recordings_of_esc10_are_built_and_verified(tmp_path: Path, shared_data:
         shard_by="label",
         workers=1,
     )
+    assert not [reason for reason in built.skipped_conditions.values() if "on this machine" not in reason]
     store = Store.open(str(tmp_path / "store"))
     assert {"opus-wb_16", "mp3_96", "aac_48", "opus-nb_12", "amr-nb_7.4", "msbc_60"} <= set(store.conditions)
     assert verify(store, decode=True, workers=1).findings == ()
