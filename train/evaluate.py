@@ -1,6 +1,6 @@
 """Predict the class of every clip of a split in a condition."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -11,6 +11,7 @@ import torch
 from streamaug.condition_names import split_store
 from streamaug.crop import Crop
 from streamaug.features import LogMel
+from streamaug.links import Link
 from streamaug.store.catalogue import StoreLike, split_rows
 from streamaug.store.joined_clips import STORE_COLUMN
 from streamaug.store.rates import clip_rates, common_rate
@@ -34,6 +35,7 @@ def probabilities_of(
     crop: Crop | None = None,
     threads: int | None = None,
     cache: Cache | None = None,
+    links: Mapping[str, Link] | None = None,
 ) -> np.ndarray:
     """Class probabilities of a split's clips, of several stores those in the condition's, in the
     order of the clips table: float32 of shape (clips, classes).
@@ -47,6 +49,7 @@ def probabilities_of(
         crop: What is taken of each clip; a random crop is taken in the centre. Default: all of it.
         threads: Threads to decode in. Default: one process per core instead.
         cache: Local cache of features. Default: none.
+        links: Links that the condition may name. Default: presets alone.
 
     Raises:
         RunError: The condition lacks clips of the split, or clips differ in length.
@@ -56,7 +59,15 @@ def probabilities_of(
     if crop is not None and crop.where == "random":
         crop = replace(crop, where="centre")
     stream = Stream.evaluation(
-        store, condition, split=split, batch_size=BATCH, features=features or LogMel(), crop=crop, threads=threads, feature_cache=cache
+        store,
+        condition,
+        split=split,
+        batch_size=BATCH,
+        features=features or LogMel(),
+        crop=crop,
+        threads=threads,
+        feature_cache=cache,
+        links=links,
     )
     if (available := stream.plan.epoch_size(0)) != len(rows):
         raise RunError(

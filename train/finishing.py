@@ -51,6 +51,7 @@ def evaluate(run: Run, model: Classifier, *, row: str, fold: str | None = None) 
             crop=config.crop,
             threads=config.threads,
             cache=config.feature_cache,
+            links=run.recipe.links,
         )
         tables.append(predictions_of(run.store, config.evaluate_on, condition, probabilities, row=row, seed=config.seed, fold=fold))
     return pa.concat_tables(tables)

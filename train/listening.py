@@ -7,6 +7,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from streamaug.condition_names import split_store
+from streamaug.links import Link
 from streamaug.pages.listening import players_of
 from streamaug.pages.page import Players
 from streamaug.store import Store
@@ -80,7 +81,9 @@ def answers_of(predictions: pa.Table, clip_id: str, labels: Sequence[str]) -> di
     return answers
 
 
-def players_with_answers(store: Store, name: str, clip_id: str, answers: Mapping[str, str]) -> list[Players]:
+def players_with_answers(
+    store: Store, name: str, clip_id: str, answers: Mapping[str, str], links: Mapping[str, Link] | None = None
+) -> list[Players]:
     """Players of a clip in its conditions, with what is answered in each.
 
     Args:
@@ -88,10 +91,11 @@ def players_with_answers(store: Store, name: str, clip_id: str, answers: Mapping
         name: Its name in conditions, empty for a single store.
         clip_id: The clip.
         answers: What is answered, by condition; those of other stores are left out.
+        links: Links that the conditions may name. Default: presets alone.
 
     Raises:
         CorruptError: A bitstream is damaged.
         FetchError: A bitstream could not be read.
     """
     own = {split_store(condition)[1]: answer for condition, answer in answers.items() if split_store(condition)[0] == name}
-    return players_of(store, clip_id, list(own), own)
+    return players_of(store, clip_id, list(own), own, links=links)

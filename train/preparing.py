@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 
+from streamaug.condition_names import split_link
 from streamaug.crop import Crop
 from streamaug.features import EDGE, LogMel
+from streamaug.links import find_link
 from streamaug.planning import Plan
 from streamaug.planning.open_plan import open_plan
 from streamaug.planning.open_stores import open_stores
@@ -106,6 +108,7 @@ def prepare(config: RunConfig) -> Run:
             short, or an epoch has fewer rows than one step.
         RecipeError: The recipe is wrong, or names a condition that the store lacks.
         StoreError: There is no such store, condition or split.
+        LinkError: A link is not defined, or a condition cannot have one.
     """
     recipe = load_recipe(config.recipe)
     store = open_stores(recipe, config.store)
@@ -117,6 +120,8 @@ def prepare(config: RunConfig) -> Run:
     check_channels(store, used)
     for condition in conditions:
         store.locations(condition)
+        if link := split_link(condition)[1]:
+            find_link(link, recipe.links)
     task_of(store)
     for split in (config.train_on, config.evaluate_on):
         check_labels(store, split)

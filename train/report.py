@@ -175,7 +175,7 @@ def _listening(run: Run, predictions: pa.Table) -> list[Section]:
             text=f"It is '{truth_of(chosen, clip_id)}'. Of all clips, its class loses the most probability by coding. Above each "
             "player is what the model answers."
         )
-        players: list[Players] = players_with_answers(store, name, clip_id, answers_of(chosen, clip_id, labels))
+        players: list[Players] = players_with_answers(store, name, clip_id, answers_of(chosen, clip_id, labels), run.recipe.links)
         sections.append(Section(title=f"Clip {clip_id} to hear", parts=[lead, *players]))
     return sections
 

@@ -10,7 +10,7 @@ from streamaug.codecs.decoding import cut_clip, plugin_codec, take_channels
 from streamaug.codecs.packets.opening import Opener, packet_opener, plugin_packets
 from streamaug.errors import CorruptError, LinkError, PluginError
 
-TAKES_LINKS = "opus-voip, amr-nb, amr-wb, lc3, msbc, sbc, alaw, mulaw and g722"
+TAKES_LINKS = "opus-voip, opus-wb, opus-nb, amr-nb, amr-wb, lc3, msbc, sbc, alaw, mulaw and g722"
 """Codecs that come with the library and take links, for errors."""
 
 

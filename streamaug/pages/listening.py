@@ -5,6 +5,7 @@ from dataclasses import replace
 
 from streamaug.codecs.base import Audio
 from streamaug.conditions import Condition
+from streamaug.links import Link
 from streamaug.pages.page import Picture, Player, Players
 from streamaug.pages.sound import browser_sound
 from streamaug.pages.spectrogram import picture_of
@@ -44,7 +45,13 @@ def player_of(audio: Audio, title: str, caption: str = "") -> Player:
 
 
 def players_of(
-    store: Store, clip_id: str, conditions: Sequence[str], captions: Mapping[str, str] | None = None, *, seconds: float = 5.0
+    store: Store,
+    clip_id: str,
+    conditions: Sequence[str],
+    captions: Mapping[str, str] | None = None,
+    *,
+    seconds: float = 5.0,
+    links: Mapping[str, Link] | None = None,
 ) -> list[Players]:
     """Players for each kind of coding, the original first in each.
 
@@ -54,6 +61,7 @@ def players_of(
         conditions: Conditions to choose from.
         captions: For some conditions, more about it, such as what a model answers.
         seconds: Of a longer clip, how much of its start is heard: each player adds as much to the page.
+        links: Links that the conditions may name. Default: presets alone.
 
     Raises:
         StoreError: The store does not have a condition, or the condition does not have the clip.
@@ -63,7 +71,7 @@ def players_of(
     captions = captions or {}
 
     def player(condition: str) -> Player:
-        audio = store.read(condition, clip_id)
+        audio = store.read(condition, clip_id, links=links)
         excerpt = replace(audio, samples=audio.samples[..., : round(seconds * audio.rate)])
         return player_of(excerpt, condition, captions.get(condition, ""))
 

@@ -64,9 +64,18 @@ def test_two_channels_come_back_in_their_places(name: str) -> None:
 def test_the_ffmpeg_program_decodes_the_same_samples(name: str) -> None:
     encoder = calibrated(name)
     payload = encoder.encode(noise())
-    command = ["ffmpeg", "-loglevel", "error", "-f", encoder.decoding.demuxer, "-i", "pipe:0", "-f", "f32le", "pipe:1"]
+    is_libopus = encoder.decoding.decoder == "libopus"
+    decoder = ["-c:a", "libopus"] if is_libopus else []
+    command = ["ffmpeg", "-loglevel", "error", "-f", encoder.decoding.demuxer, *decoder, "-i", "pipe:0", "-f", "f32le", "pipe:1"]
     other = np.frombuffer(subprocess.run(command, input=payload, capture_output=True, check=True).stdout, "<f4")
-    np.testing.assert_allclose(decode_file(payload, encoder.decoding).samples, other, rtol=0, atol=1e-6)
+    own = decode_file(payload, encoder.decoding).samples
+    if is_libopus:  # FFmpeg cuts the encoder's delay and what is after the end, and rounds to 16 bits
+        own = own[312 : 312 + len(other)]
+    if encoder.decoding.decoder == "opencore":  # the standard's decoder in whole numbers; FFmpeg's counts with fractions
+        assert np.square(own - other).mean() < 0.03 * np.square(other).mean()
+    else:
+        # Another build of libopus rounds elsewhere.
+        np.testing.assert_allclose(own, other, rtol=0, atol=2e-3 if is_libopus else 1e-6)
 
 
 @pytest.mark.parametrize("name", ["amr-wb_12.65", "speex_16.8", "g726_32"])

@@ -24,9 +24,9 @@ OTHER DEALINGS IN THE SOFTWARE.
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 FRAMES_PER_S = 100
 """A lost stretch is filled in frames of 10 ms."""
@@ -67,9 +67,22 @@ class _Lengths:
 
 def _faded(out: np.ndarray, into: np.ndarray) -> np.ndarray:
     """One signal faded out while another is faded in, in a straight line."""
-    weight = np.arange(1, len(out) + 1) / max(len(out), 1)
-    result: np.ndarray = (1 - weight) * out + weight * into
+    fading, rising = _weights(len(out))
+    result: np.ndarray = fading * out + rising * into
     return result
+
+
+@cache
+def _weights(samples: int) -> tuple[np.ndarray, np.ndarray]:
+    rising = np.arange(1, samples + 1) / max(samples, 1)
+    return 1 - rising, rising
+
+
+@cache
+def _level(frames_lost: int, samples: int) -> np.ndarray:
+    """How loud a frame is, after so many lost ones."""
+    level: np.ndarray = np.maximum(1 - _FADE * (frames_lost - 1 + np.arange(samples) / samples), 0)
+    return level
 
 
 class _Concealer:
@@ -99,7 +112,7 @@ class _Concealer:
         else:
             frame = np.zeros(lengths.frame)
         if self.frames_lost:
-            frame *= np.maximum(1 - _FADE * (self.frames_lost - 1 + np.arange(lengths.frame) / lengths.frame), 0)
+            frame *= _level(min(self.frames_lost, 6), lengths.frame)
         self.frames_lost += 1
         self._signal[at : at + lengths.frame] = frame
 
@@ -150,21 +163,22 @@ class _Concealer:
 
 def _pitch(history: np.ndarray, lengths: _Lengths) -> int:
     """The pitch period in samples whose last 20 ms resemble those one period earlier most."""
-    target = history[len(history) - lengths.compared :]
-    windows = sliding_window_view(history[len(history) - lengths.compared - lengths.longest :], lengths.compared)
-    room = lengths.longest - lengths.shortest
+    compared, room = lengths.compared, lengths.longest - lengths.shortest
+    target, before = history[-compared:], history[-compared - lengths.longest :]
 
-    def likeness(starts: np.ndarray, step: int) -> np.ndarray:
-        compared = windows[starts, ::step]
-        energy = np.einsum("ij,ij->i", compared, compared)
-        result: np.ndarray = (compared @ target[::step]) / np.sqrt(np.maximum(energy, _LEAST_ENERGY))
+    def likeness(first: int, last: int, step: int) -> np.ndarray:
+        """Of the windows that begin at every `step`-th sample."""
+        looked_at, width = before[first : last + compared : step], -(-compared // step)
+        sums = np.cumsum(looked_at * looked_at)
+        energy = sums[width - 1 :].copy()
+        energy[1:] -= sums[:-width]
+        result: np.ndarray = np.correlate(looked_at, target[::step]) / np.sqrt(np.maximum(energy, _LEAST_ENERGY))
         return result
 
-    starts = np.arange(0, room + 1, lengths.step)
-    coarse = likeness(starts, lengths.step)
-    best = int(starts[len(coarse) - 1 - np.argmax(coarse[::-1])])  # the standard takes the last of equal ones, and then the first
-    starts = np.arange(max(best - lengths.step + 1, 0), min(best + lengths.step - 1, room) + 1)
-    return lengths.longest - int(starts[np.argmax(likeness(starts, 1))])
+    coarse = likeness(0, room, lengths.step)
+    best = lengths.step * int(len(coarse) - 1 - np.argmax(coarse[::-1]))  # the standard takes the last of equal ones, then the first
+    first = max(best - lengths.step + 1, 0)
+    return lengths.longest - first - int(np.argmax(likeness(first, min(best + lengths.step - 1, room), 1)))
 
 
 def conceal(samples: np.ndarray, lost: np.ndarray, rate: int) -> np.ndarray:

@@ -10,7 +10,6 @@ silence for each that is lost, and so its own ringing is not part of the seam; a
 """
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
 _RATE = 16_000
 _SEARCHED, _TEMPLATE, _MEASURED, _SETTLING, _OVERLAP = 256, 64, 120, 36, 16
@@ -39,32 +38,36 @@ def conceal(samples: np.ndarray, gaps: np.ndarray, rate: int) -> None:
         round(length * rate / _RATE) for length in (_SEARCHED, _TEMPLATE, _MEASURED, _SETTLING, _OVERLAP)
     )
     fade = 0.5 - 0.5 * np.cos(np.pi * (np.arange(overlap) + 0.5) / overlap)
+    weight = np.concatenate([np.zeros(settling), fade])
     for start, stop in gaps.tolist():
-        known = samples[max(0, start - searched - measured + 1) : start]
-        history = np.concatenate([np.zeros(searched + measured - 1 - len(known), np.float32), known]).astype(np.float64)
+        length = searched + measured - 1
+        known = samples[max(0, start - length) : start]
+        history = np.zeros(length)
+        history[length - len(known) :] = known
         first = _match(history, template, searched) + template
         wanted = min(stop + settling + overlap, len(samples)) - start
-        repeated = history[first + np.arange(wanted) % (len(history) - first)]
-        factor = _factor(history, first, measured)
-        level = np.full(wanted, factor)
-        level[:overlap] = (1 + (factor - 1) * fade)[:wanted]
-        repeated *= level
+        period = length - first
+        repeated = np.concatenate([history[first:]] * (max(wanted, measured) // period + 1))
+        factor, repeated = _factor(history, repeated[:measured]), repeated[:wanted]
+        repeated[:overlap] *= (1 + (factor - 1) * fade)[:wanted]
+        repeated[overlap:] *= factor
         after = repeated[stop - start :]
         samples[start:stop] = repeated[: stop - start]
-        weight = np.concatenate([np.zeros(settling), fade])[: len(after)]
-        samples[stop : stop + len(after)] = (1 - weight) * after + weight * samples[stop : stop + len(after)]
+        decoded = samples[stop : stop + len(after)]
+        decoded += (1 - weight[: len(after)]) * (after - decoded)
 
 
 def _match(history: np.ndarray, template: int, searched: int) -> int:
     """Where the history resembles its end most, by normalized cross-correlation."""
-    last = history[len(history) - template :]
-    windows = sliding_window_view(history[: searched + template - 1], template)
-    energy = np.einsum("ij,ij->i", windows, windows)
-    likeness = (windows @ last) / np.sqrt(np.maximum(energy, 1e-12))
+    looked_at = history[: searched + template - 1]
+    sums = np.cumsum(looked_at * looked_at)
+    energy = sums[template - 1 :].copy()
+    energy[1:] -= sums[:-template]
+    likeness = np.correlate(looked_at, history[-template:]) / np.sqrt(np.maximum(energy, 1e-12))
     return int(np.argmax(likeness))
 
 
-def _factor(history: np.ndarray, first: int, measured: int) -> float:
-    """How much louder the end of the history is than what is repeated."""
-    end, other = np.abs(history[len(history) - measured :]).sum(), np.abs(history[first : first + measured]).sum()
+def _factor(history: np.ndarray, repeated: np.ndarray) -> float:
+    """How much louder the end of the history is than what is repeated, each on as many samples."""
+    end, other = np.abs(history[len(history) - len(repeated) :]).sum(), np.abs(repeated).sum()
     return float(np.clip(end / other, _SOFTEST, _LOUDEST)) if other > 0 else 1.0

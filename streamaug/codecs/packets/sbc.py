@@ -11,6 +11,7 @@ import numpy as np
 
 from streamaug.codecs.frames import decode_frames
 from streamaug.codecs.packets import hfp
+from streamaug.codecs.packets.runs import runs_of, spread
 
 _SBC, _MSBC = 0x9C, 0xAD
 """First byte of a frame."""
@@ -91,17 +92,12 @@ class SbcPackets:
 
     def decode(self, lost: np.ndarray, until: int | None = None) -> np.ndarray:
         count = len(lost) if until is None else min(len(lost), int(np.searchsorted(self.starts, until)))
-        is_lost = lost[:count].tolist()
-        begins = [0, *self.ends]
-        arrived = b"".join(self.payload[begins[number] : begins[number + 1]] for number in range(count) if not is_lost[number])
-        lengths = np.diff(self.starts[: count + 1])
-        missing = np.repeat(lost[:count], lengths)
+        begins, runs = [0, *self.ends], list(runs_of(lost[:count]))
+        arrived = b"".join(self.payload[begins[run.first] : begins[run.last]] for run in runs if not run.is_lost)
         decoded = decode_frames(arrived, "sbc")[0] if arrived else np.zeros((1, 0), np.float32)
-        if not missing.any():
+        if not lost[:count].any():
             return decoded
-        whole = np.zeros((len(decoded), len(missing)), np.float32)
-        whole[:, ~missing] = decoded
-        gaps = np.flatnonzero(np.diff(missing, prepend=False, append=False)).reshape(-1, 2)
+        whole, gaps = spread(decoded, runs, self.starts)
         for channel in whole:
             hfp.conceal(channel, gaps, self.rate)
         return whole

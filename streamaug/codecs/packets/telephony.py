@@ -6,12 +6,14 @@ G.722 has concealment of its own, in its Appendices III and IV, of which this is
 """
 
 from dataclasses import dataclass
+from functools import cache
 
 import av
 import numpy as np
 
 from streamaug.codecs.frames import join_frames
 from streamaug.codecs.packets import appendix_i
+from streamaug.codecs.packets.runs import runs_of, spread
 
 _PACKETS_PER_S = 50
 _FORMATS = {6: ("pcm_alaw", 1), 7: ("pcm_mulaw", 1), 0x028F: ("g722", 2)}
@@ -68,22 +70,32 @@ class TelephonyPackets:
     def decode(self, lost: np.ndarray, until: int | None = None) -> np.ndarray:
         starts, length = self.starts, self._length
         count = len(lost) if until is None else min(len(lost), -(-until // length))
-        samples = int(starts[count])
-        is_lost = np.repeat(lost[:count], length)[:samples]
-        data = np.frombuffer(self.data[: samples // self.per_byte], np.uint8)
-        arrived = data[~is_lost[:: self.per_byte]].tobytes()
-        whole = np.zeros(samples, np.float32)
-        if arrived:
-            whole[~is_lost] = self._decode_arrived(arrived)
-        if is_lost.any():
-            frames = np.repeat(lost[:count], appendix_i.FRAMES_PER_S // _PACKETS_PER_S)
-            whole = appendix_i.conceal(whole, frames, self.rate)
-        return whole[None]
+        runs, per_byte = list(runs_of(lost[:count])), self.per_byte
+        arrived = b"".join(
+            self.data[int(starts[run.first]) // per_byte : int(starts[run.last]) // per_byte] for run in runs if not run.is_lost
+        )
+        decoded = self._decoded(arrived)[None] if arrived else np.zeros((1, 0), np.float32)
+        if not lost[:count].any():
+            return decoded
+        whole, _ = spread(decoded, runs, starts)
+        frames = np.repeat(lost[:count], appendix_i.FRAMES_PER_S // _PACKETS_PER_S)
+        return appendix_i.conceal(whole[0], frames, self.rate)[None]
 
-    def _decode_arrived(self, arrived: bytes) -> np.ndarray:
-        decoder = av.CodecContext.create(self.codec, "r")
-        assert isinstance(decoder, av.AudioCodecContext)
-        decoder.sample_rate, decoder.layout = self.rate, "mono"
-        decoded, _ = join_frames(frame for packet in (av.Packet(arrived), None) for frame in decoder.decode(packet))
-        sound: np.ndarray = decoded[0]
-        return sound
+    def _decoded(self, arrived: bytes) -> np.ndarray:
+        return _values(self.codec)[np.frombuffer(arrived, np.uint8)] if self.per_byte == 1 else _decoded(self.codec, arrived)
+
+
+@cache
+def _values(codec: str) -> np.ndarray:
+    """The sample that each byte of G.711 stands for."""
+    return _decoded(codec, bytes(range(256)))
+
+
+def _decoded(codec: str, data: bytes) -> np.ndarray:
+    """What FFmpeg's decoder makes of some bytes, float32 of shape (samples,)."""
+    decoder = av.CodecContext.create(codec, "r")
+    assert isinstance(decoder, av.AudioCodecContext)
+    decoder.sample_rate, decoder.layout = 8_000, "mono"  # which does not change the samples
+    decoded, _ = join_frames(frame for packet in (av.Packet(data), None) for frame in decoder.decode(packet))
+    sound: np.ndarray = decoded[0]
+    return sound

@@ -122,7 +122,7 @@ def test_both_channels_are_concealed() -> None:
 @pytest.mark.parametrize("name", ["mp3_64", "aac_64", "opus_32", "ac3_64"])
 def test_codecs_without_packets_are_refused_with_those_that_have_some(name: str) -> None:
     encoder = encoder_of(name, 48_000)
-    with pytest.raises(LinkError, match=r"codec '.*' takes no link.*opus-voip, amr-nb"):
+    with pytest.raises(LinkError, match=r"codec '.*' takes no link.*opus-voip, opus-wb"):
         lossy_opener(encoder.decoding, encoder.encoder.name)
 
 
