@@ -13,11 +13,11 @@ def test_a_clip_takes_the_trace_from_a_random_packet_on(tmp_path) -> None:
     (tmp_path / "trace.csv").write_text("ms,lost\n" + "".join(f"{20 * number},{int(lost)}\n" for number, lost in enumerate(recorded)))
     trace = read_trace(tmp_path / "trace.csv")
     starts = set()
-    for key in range(300):
+    for key in range(60):
         lost = trace.lost(derived_key(key, np.arange(700)))
         [start] = [first for first in range(500) if np.array_equal(lost, np.resize(np.roll(recorded, -first), 700))]
         starts.add(start)
-    assert len(starts) > 150
+    assert len(starts) > 40
     assert trace.digest != read_trace_of(tmp_path, "lost\n1\n0\n").digest
     assert trace.plain() == {"trace": str(tmp_path / "trace.csv")}
 

@@ -1,7 +1,7 @@
 """Decode Opus in Ogg with libopus, the reference decoder, which conceals lost packets itself.
 
-Where the packet after a lost one arrived, it is asked first for the copy of the lost one that
-in-band FEC puts into it (RFC 6716, section 2.1.7). FFmpeg's own decoder of Opus has neither, and
+Where the packet after a lost one arrived, the copy of the lost one that in-band FEC put into it is
+decoded (RFC 6716, section 2.1.7). FFmpeg's own decoder of Opus has neither, and
 brings frames of speech one or two samples later.
 """
 
