@@ -121,7 +121,7 @@ class TarWriter:
                 "leave the clip or the condition out, or choose another encoder in the settings"
             ) from error
         encoder = chain.last.encoder.name
-        shift = alignment.shift(decoded, encoded.source, chain.rate, alignment.aligned_height([encoder]))
+        shift = alignment.shift(decoded, encoded.source, chain.rate, alignment.likeness_of([encoder]))
         if shift is None:  # too quiet or too plain to tell
             return
         if abs(shift) <= alignment.tolerance(encoder, chain.channels, chain.rate):

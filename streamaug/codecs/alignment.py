@@ -3,6 +3,7 @@ from."""
 
 import math
 from collections.abc import Iterable
+from dataclasses import dataclass
 from functools import cache
 
 import numpy as np
@@ -37,6 +38,10 @@ _SPEECH_ALIGNED = {
 """The same for encoders that model speech: at low bitrates they move the peak by up to 0.4 ms from
 clip to clip, and by a period of a clip that hums, with 0.77 (Speex), 0.86 (AMR) or
 0.9 (Opus) at delay 0. That the delay of all clips is right is what calibration measures."""
+
+_SPEECH_LOWEST = 200.0
+"""Hz below which encoders of speech turn the phase, since they filter what is below 50 to 80 Hz: a
+clip that rumbles would seem to be late by 5 ms."""
 
 _EARLY_RATES = {"libopus": 16_000}
 """Rate in Hz at which an encoder codes the low frequencies of two channels one sample early, if it
@@ -135,17 +140,30 @@ def tolerance(encoder: str, channels: int, rate: int) -> int:
     return -(-rate // _EARLY_RATES[encoder]) if channels > 1 and encoder in _EARLY_RATES else 0
 
 
-def aligned_height(encoders: Iterable[str]) -> float:
-    """Height of the correlation at delay 0, as a share of its peak, from which on clips through some
-    encoders count as aligned.
+@dataclass(frozen=True, kw_only=True)
+class Likeness:
+    """How like its original a clip must be to count as aligned.
+
+    Args:
+        height: Height of the correlation at delay 0, as a share of its peak.
+        lowest: Frequency in Hz below which nothing is compared.
+    """
+
+    height: float = _ALIGNED
+    lowest: float = 0.0
+
+
+def likeness_of(encoders: Iterable[str]) -> Likeness:
+    """How like their originals clips through some encoders are, if they are aligned.
 
     Args:
         encoders: Their names.
 
-    >>> aligned_height(["libmp3lame"]), aligned_height(["libspeex", "libmp3lame"])
-    (0.98, 0.7)
+    >>> likeness_of(["libmp3lame"]), likeness_of(["libspeex", "libmp3lame"])
+    (Likeness(height=0.98, lowest=0.0), Likeness(height=0.7, lowest=200.0))
     """
-    return min((_SPEECH_ALIGNED.get(name, _ALIGNED) for name in encoders), default=_ALIGNED)
+    heights = [_SPEECH_ALIGNED[name] for name in encoders if name in _SPEECH_ALIGNED]
+    return Likeness(height=min(heights), lowest=_SPEECH_LOWEST) if heights else Likeness()
 
 
 def excerpt(signal: np.ndarray) -> np.ndarray:
@@ -153,7 +171,7 @@ def excerpt(signal: np.ndarray) -> np.ndarray:
     return signal[..., :_EXCERPT]
 
 
-def shift(decoded: np.ndarray, reference: np.ndarray, rate: int, height: float = _ALIGNED) -> int | None:
+def shift(decoded: np.ndarray, reference: np.ndarray, rate: int, likeness: Likeness = Likeness()) -> int | None:  # frozen
     """Samples by which a decoded clip is later than what it was encoded from: 0 if aligned, None if
     it cannot be measured.
 
@@ -161,8 +179,7 @@ def shift(decoded: np.ndarray, reference: np.ndarray, rate: int, height: float =
         decoded: The decoded clip, of shape (samples,) or (2, samples).
         reference: What it was encoded from, of the same shape.
         rate: Their sample rate in Hz.
-        height: Height at delay 0, as a share of the peak, from which on a clip counts as aligned;
-            `aligned_height` gives that of an encoder.
+        likeness: How like the reference the clip must be; `likeness_of` gives that of encoders.
 
     Found by generalized cross-correlation (Knapp and Carter 1976) below 3 kHz, each bin of the
     cross-spectrum divided by the root of its magnitude: without that a hum gives peaks all along,
@@ -176,6 +193,7 @@ def shift(decoded: np.ndarray, reference: np.ndarray, rate: int, height: float =
     size = transform_size(_EXCERPT + _REACH)
     informative = int(_INFORMATIVE / rate * size)
     spectrum = _cross_spectrum(excerpt(decoded), excerpt(reference), size)[:informative]
+    spectrum[: int(likeness.lowest / rate * size)] = 0
     magnitude = np.sqrt(np.abs(spectrum))
     total = magnitude.sum()
     if not total:
@@ -188,5 +206,5 @@ def shift(decoded: np.ndarray, reference: np.ndarray, rate: int, height: float =
         return None
     # The height that a signal late by one sample would have at delay 0.
     neighbour = (magnitude * np.cos(2 * np.pi * np.arange(informative) / size)).sum() / total
-    aligned = min(height, (1 + neighbour) / 2)
+    aligned = min(likeness.height, (1 + neighbour) / 2)
     return 0 if curve[_REACH] >= aligned * curve[best] else best - _REACH

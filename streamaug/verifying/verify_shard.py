@@ -106,7 +106,7 @@ class _Listener:
             index.meta.condition: sum(alignment.tolerance(step.encoder, task.manifest.channels, self._rate) for step in index.meta.steps)
             for index in task.shards
         }
-        self._heights = {index.meta.condition: alignment.aligned_height(step.encoder for step in index.meta.steps) for index in task.shards}
+        self._likeness = {index.meta.condition: alignment.likeness_of(step.encoder for step in index.meta.steps) for index in task.shards}
 
     def problems(self, condition: str, location: Location, payload: bytes) -> Iterator[str]:
         """What is wrong with the sound of a clip: its length, for an original its samples; its
@@ -127,7 +127,7 @@ class _Listener:
             self._excerpts[condition, clip_id] = alignment.excerpt(signal).copy()
         reference = self._excerpts.get((str(reference_of(Condition.parse(condition))), clip_id))
         if reference is not None:
-            shift = alignment.shift(signal, reference, self._rate, self._heights[condition])
+            shift = alignment.shift(signal, reference, self._rate, self._likeness[condition])
             if shift is not None and abs(shift) <= self._tolerances[condition]:
                 shift = 0
             if shift is not None:
