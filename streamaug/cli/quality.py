@@ -9,7 +9,6 @@ import typer
 
 from streamaug.cli.cluster import Cluster, executor_of
 from streamaug.cli.json_output import AsJson, print_json
-from streamaug.conditions import parse_conditions
 from streamaug.errors import StoreError
 
 if TYPE_CHECKING:
@@ -19,7 +18,8 @@ if TYPE_CHECKING:
 def quality(
     store: Annotated[str, typer.Argument(help="Folder or URL of the store.")],
     conditions: Annotated[
-        str | None, typer.Option(help="Comma-separated conditions. Default: all of the store except the original.")
+        str | None,
+        typer.Option(help="Comma-separated conditions or @lists. Default: all of the store except the original."),
     ] = None,
     sample: Annotated[
         int | None,
@@ -41,16 +41,15 @@ def quality(
     from math import isnan
 
     from streamaug.cli.console import ProgressBar, stdout
+    from streamaug.cli.stored_conditions import stored_conditions
     from streamaug.quality.figures import draw_violins
     from streamaug.quality.measuring import measure, measure_sample
     from streamaug.quality.summary import summarise, write_summaries
     from streamaug.store import Store
 
     opened = Store.open(store)
-    if conditions:
-        names = [str(condition) for condition in parse_conditions(conditions)]
-    else:
-        names = [name for name in opened.conditions if name != "original"]
+    requested = stored_conditions(conditions, opened)
+    names = [name for name in (opened.conditions if requested is None else map(str, requested)) if name != "original"]
     if not names:
         raise StoreError(f"{store} has only the original; build conditions with 'streamaug build CLIPS.csv {store} --conditions …'")
     with executor_of(cluster) as executor, ProgressBar() as bar:

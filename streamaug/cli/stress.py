@@ -6,7 +6,6 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from streamaug.cli.crop_options import Padding, Seconds, crop_of
-from streamaug.conditions import parse_conditions
 
 if TYPE_CHECKING:
     from streamaug.stress.card_file import Card
@@ -31,7 +30,7 @@ def stress(
     ] = None,
     conditions: Annotated[
         str | None,
-        typer.Option(help="Comma-separated conditions, besides the original. Default: all that have every clip of the split."),
+        typer.Option(help="Comma-separated conditions or @lists, besides the original. Default: all that have every clip of the split."),
     ] = None,
     split: Annotated[str, typer.Option(help="Clips to evaluate: evaluate, or a choice on a column such as fold=1,2.")] = "evaluate",
     features: Annotated[
@@ -77,6 +76,7 @@ def stress(
     of shape (clips, labels): logits or probabilities. Under torchrun the ranks share the conditions.
     """
     from streamaug.cli.console import ProgressBar, note, stdout
+    from streamaug.cli.stored_conditions import stored_conditions
     from streamaug.cli.tables import print_lines
     from streamaug.machine import cores_per_rank
     from streamaug.progress import Silent
@@ -85,9 +85,9 @@ def stress(
     from streamaug.streaming.forking import start_server
 
     taken = crop_of(crop, where, pad, default="centre")
-    names = None if conditions is None else [str(condition) for condition in parse_conditions(conditions)]
     trained = None if recipe is None else load_recipe(recipe)
     opened = Store.open(store)
+    chosen = stored_conditions(conditions, opened)
     if workers or cores_per_rank() > 1:
         start_server()  # it imports torch on another core, while this process does
 
@@ -104,7 +104,7 @@ def stress(
         run = prepare(
             open_model(model, opener=opener, device=device, name=name),
             opened,
-            conditions=names,
+            conditions=None if chosen is None else [str(condition) for condition in chosen],
             split=split,
             features=features,
             rate=rate,

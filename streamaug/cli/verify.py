@@ -7,7 +7,6 @@ import typer
 
 from streamaug.cli.cluster import Cluster, executor_of
 from streamaug.cli.json_output import AsJson, print_json
-from streamaug.conditions import parse_conditions
 
 if TYPE_CHECKING:
     from streamaug.store import Store
@@ -16,7 +15,7 @@ if TYPE_CHECKING:
 
 def verify(
     store: Annotated[str, typer.Argument(help="Folder or URL of the store.")],
-    conditions: Annotated[str | None, typer.Option(help="Comma-separated conditions. Default: all.")] = None,
+    conditions: Annotated[str | None, typer.Option(help="Comma-separated conditions or @lists. Default: all.")] = None,
     decode: Annotated[bool, typer.Option("--decode", help="Also decode every clip; check its length, alignment and samples.")] = False,
     workers: Annotated[int | None, typer.Option(min=1, help="Number of processes. Default: one per core.")] = None,
     cluster: Cluster = None,
@@ -27,11 +26,12 @@ def verify(
     The exit code is 1 if anything is wrong.
     """
     from streamaug.cli.console import ProgressBar
+    from streamaug.cli.stored_conditions import stored_conditions
     from streamaug.store import Store
     from streamaug.verifying.verify import verify as run
 
-    requested = parse_conditions(conditions) if conditions is not None else None
     opened = Store.open(store)
+    requested = stored_conditions(conditions, opened)
     with executor_of(cluster) as executor, ProgressBar() as progress:
         report = run(opened, requested, decode=decode, workers=workers, executor=executor, progress=progress)
     content = describe(opened, report, decode=decode)
