@@ -23,7 +23,7 @@ from streamaug.features.lengths import stored_shape
 from streamaug.links import Link
 from streamaug.reading.local import LocalBitstream
 from streamaug.streaming.augment import Augmentation, AugmentRow, augment_features, augment_waveform
-from streamaug.streaming.losses import NOTHING, RowLoss, decode_with_losses, row_stretches
+from streamaug.streaming.row_loss import NOTHING, RowLoss, decode_with_losses, row_stretches
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -27,9 +27,10 @@ from streamaug.streaming.augment import AugmentRow
 from streamaug.streaming.batches import Batch, DecodedBatch, Stage
 from streamaug.streaming.cropping import Cropping
 from streamaug.streaming.decode import DecodedRow, DecodeTask, Processing, StoredForms, fill_up, recall_rows
-from streamaug.streaming.losses import NOTHING, Losses
+from streamaug.streaming.losses import Losses
 from streamaug.streaming.metrics import Counters
 from streamaug.streaming.prefetch import Prefetch, Requested, cancel, payload_bytes
+from streamaug.streaming.row_loss import NOTHING
 from streamaug.streaming.shapes import Shapes
 from streamaug.streaming.source import Bitstreams
 from streamaug.streaming.workers import Workers
