@@ -98,7 +98,8 @@ def test_a_lost_scheduler_is_one_line_that_names_it_and_the_build_resumes_withou
         assert running.poll() is None, "the build was over before the scheduler was lost"
         _, errors = running.communicate(timeout=60)
     assert running.returncode == 1
-    [error] = [line for line in errors.splitlines() if not line.startswith(("checking sources", "encoding clips"))]
+    assert "Traceback" not in errors
+    [error] = [line for line in errors.splitlines() if line.startswith("error: ")]  # a slow machine makes Dask warn of itself, too
     assert error.startswith(f"error: the Dask scheduler at {address} was lost; start it")
     assert run(clips, store, ThreadPoolExecutor(1)) == local
 
