@@ -61,9 +61,18 @@ def estimate(
         seconds=samples / highest_rate(store, plan.conditions),
         read_bytes=read_bytes,
         requests=requests,
-        bitstreams=int(sizes[seen].sum()),
+        bitstreams=sum(int(sizes[rows[0], seen[rows].any(axis=0)].sum()) for rows in _by_bitstream(conditions)),
         features=int((seen.sum(axis=0) * entry).sum()),
     )
+
+
+def _by_bitstream(conditions: Sequence[BitstreamLocations]) -> list[list[int]]:
+    """The places of conditions, together if they read the same bitstreams: a link changes only what
+    of them arrives."""
+    places: dict[str, list[int]] = {}
+    for place, condition in enumerate(conditions):
+        places.setdefault(condition.name.removesuffix(f"~{condition.link}"), []).append(place)
+    return list(places.values())
 
 
 def _entry_bytes(feature: Feature, lengths: np.ndarray) -> np.ndarray:

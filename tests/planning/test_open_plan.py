@@ -7,6 +7,8 @@ import numpy as np
 import pyarrow as pa
 import pytest
 
+from streamaug.building.build import build
+from streamaug.conditions import parse_conditions
 from streamaug.errors import LeakageError, RecipeError, StoreError
 from streamaug.planning import Plan
 from streamaug.planning.costs import EpochCost, estimate
@@ -15,6 +17,7 @@ from streamaug.planning.open_plan import factorize, leakage, open_plan
 from streamaug.recipes import load_recipe
 from streamaug.store import Store
 from streamaug.testing import write_store
+from tests.building.clips import write_clips
 
 
 def small_store(folder: Path, *, leaking: bool = False) -> Store:
@@ -198,6 +201,16 @@ class TestCosts:
         assert got.bitstreams == sum(sizes[condition][name] for condition, name in set(shown))
         assert got.features == 40 * 110_336  # float16 of (128, 431)
         assert got.requests == 60
+
+    def test_keep_a_bitstream_once_however_many_links_it_travels(self, tmp_path: Path) -> None:
+        build(write_clips(tmp_path / "clips", 3), str(tmp_path / "calls"), conditions=parse_conditions("original,alaw_64"))
+        calls = Store.open(tmp_path / "calls")
+        text = "draw: union\nlinks: {lossy: {loss: 0.1}}\nmixture: {alaw_64: 1, alaw_64~lossy: 1}\n"
+        got = self.of(calls, plan_of(calls, tmp_path, text))
+        sizes = calls.index("alaw_64").column("size")
+        assert len(sizes) == 3
+        assert got.bitstreams == sizes.sum()
+        assert got.read_bytes == 2 * sizes.sum()
 
     def test_of_windows_are_fewer_requests_of_the_same_bytes(self, store: Store, tmp_path: Path) -> None:
         full = self.of(store, plan_of(store, tmp_path, "draw: union\nmixture: {original: 1, mp3_64: 1}\n"))
