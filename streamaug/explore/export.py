@@ -18,7 +18,7 @@ from streamaug.files import PARTIAL, absolute_path, disk_errors
 from streamaug.progress import Progress, Silent
 
 _MARK = "streamaug-explore.json"
-"""File that says that a folder is an exported page, which may be replaced."""
+"""File that says that a folder is an exported page, and which files are its own: these may be replaced."""
 
 _POLICY = "default-src 'none'; base-uri 'none'; form-action 'none'; script-src 'self'; style-src 'self' 'nonce-{}'; img-src 'self' data:"
 
@@ -56,8 +56,28 @@ def export_page(explorer: Explorer, folder: Path, *, clips: int = 12, where: Seq
 def _check_replaceable(folder: Path) -> None:
     if folder.exists() and not folder.is_dir():
         raise StoreError(f"{folder} is a file; choose a new or empty folder")
-    if folder.is_dir() and not (folder / _MARK).is_file() and (content := sorted(path.name for path in folder.iterdir())):
+    if not folder.is_dir():
+        return
+    content, exported = files_in(folder), _exported_files(folder)
+    if content and exported is None:
         raise StoreError(f"{folder} is not an exported page and not empty (it contains '{content[0]}'); choose a new or empty folder")
+    if exported is not None and (own := sorted(set(content) - exported)):
+        raise StoreError(f"{folder} is an exported page, but it also contains '{own[0]}'; move that away, or choose a new or empty folder")
+
+
+def files_in(folder: Path) -> list[str]:
+    """Paths of all files and empty folders below a folder, from there on, in order."""
+    paths = (path for path in folder.rglob("*") if not path.is_dir() or path.is_symlink() or not any(path.iterdir()))
+    return sorted(path.relative_to(folder).as_posix() for path in paths)
+
+
+def _exported_files(folder: Path) -> set[str] | None:
+    """The files that an export wrote into a folder; None if it is not an exported page."""
+    try:
+        about = json.loads((folder / _MARK).read_text(encoding="utf-8"))
+        return {_MARK, *about["files"]}
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
 
 
 def _replace(folder: Path, new: Path) -> None:
@@ -83,7 +103,7 @@ def _write(explorer: Explorer, folder: Path, names: Sequence[str], progress: Pro
     nonce = hashlib.sha256(explorer.store.snapshot.encode()).hexdigest()[:16]
     page = render_page(overview, nonce=nonce, policy=_POLICY.format(nonce), files=["clips.js"])
     (folder / "index.html").write_text(page, encoding="utf-8")
-    about = {"store": overview["name"], "snapshot": overview["snapshot"], "clips": list(names)}
+    about = {"store": overview["name"], "snapshot": overview["snapshot"], "clips": list(names), "files": files_in(folder)}
     (folder / _MARK).write_text(json.dumps(about, indent=2) + "\n", encoding="utf-8")
 
 
@@ -101,6 +121,8 @@ def _write_clip(explorer: Explorer, folder: Path, number: int, name: str, progre
                 entry["bitstream"] = f"bitstreams/{quote(file)}"
         except StreamaugError as error:
             entry["error"] = str(error)
+        if entry.get("error"):
+            progress.say(f"warning: clip '{name}' in '{condition}' is not on the page, which shows why: {entry['error']}")
         progress.advance(1)
     script = f"sounds/{number:04d}.js"
     (folder / script).write_text(f"exported.receive({json.dumps(name)}, {json.dumps(sounds)});\n", encoding="utf-8")

@@ -143,7 +143,8 @@ def open_card(folder: Path) -> OpenedCard:
     except FileNotFoundError:
         raise CorruptError(f"{path}: no such file; copy it with card.json, or run 'streamaug stress' again") from None
     fits = answers.clips_digest == card.clips_sha256 and answers.conditions == tuple(each.condition for each in card.conditions)
-    if not fits or not np.allclose(answers.values, [each.value for each in card.conditions], rtol=0, atol=_CLOSE):
+    figures = [*(each.value for each in card.conditions), card.chance]
+    if not fits or not np.allclose([*answers.values, answers.chance], figures, rtol=0, atol=_CLOSE):
         raise _other_card_error(path)
     return OpenedCard(folder=folder, card=card, answers=answers)
 

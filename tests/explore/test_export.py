@@ -109,10 +109,16 @@ def test_an_earlier_page_is_replaced_and_anything_else_is_not(explorer: Explorer
     folder = tmp_path / "page"
     folder.mkdir()
     export_page(explorer, folder, clips=1)
-    (folder / "stale").touch()
     export_page(explorer, folder, clips=2)
-    assert not (folder / "stale").exists()
     assert len(list((folder / "sounds").iterdir())) == 2
+    export_page(explorer, folder, clips=1)
+    assert len(list((folder / "sounds").iterdir())) == 1
+    for name in ("notes.txt", "sounds/mine.wav", "own"):
+        (folder / name).mkdir() if name == "own" else (folder / name).touch()
+        with pytest.raises(StoreError, match=f"is an exported page, but it also contains '{name}'; move that away"):
+            export_page(explorer, folder, clips=2)
+        assert len(list((folder / "sounds").glob("*.js"))) == 1
+        (folder / name).rmdir() if name == "own" else (folder / name).unlink()
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").touch()
     with pytest.raises(StoreError, match=r"is not an exported page and not empty \(it contains 'thesis.tex'\)"):

@@ -92,9 +92,10 @@ def test_predictions_of_another_model_do_not_belong_to_a_card(cards, copy):
         open_card(copy)
 
 
-def test_a_figure_that_was_changed_in_a_card_is_noticed(copy):
+@pytest.mark.parametrize("figure", ["value", "chance"])
+def test_a_figure_that_was_changed_in_a_card_is_noticed(copy, figure):
     card = json.loads((copy / CARD_FILE).read_text())
-    card["conditions"][1]["value"] += 0.01
+    (card if figure == "chance" else card["conditions"][1])[figure] += 0.01
     (copy / CARD_FILE).write_text(json.dumps(card))
     with pytest.raises(CorruptError, match="does not belong"):
         open_card(copy)
