@@ -110,6 +110,6 @@ def find_link(name: str, links: Mapping[str, Link]) -> Link:
         return PRESETS[name].link
     if name in links:
         return links[name]
-    raise LinkError(
-        f"no link '{name}' is defined; write 'links: {{{name.partition('@')[0]}: {{loss: 0.1}}}}'. {nearest(name, [*links, *PRESETS])}"
-    )
+    if "@" in name:  # a name that a recipe cannot define
+        raise LinkError(f"no preset '~{name}'. {nearest(name, list(PRESETS))}")
+    raise LinkError(f"no link '{name}' is defined; write 'links: {{{name}: {{loss: 0.1}}}}'. {nearest(name, [*links, *PRESETS])}")

@@ -63,7 +63,7 @@ def read_trace(path: str | os.PathLike[str]) -> Trace:
     try:
         if file.stat().st_size > _LARGEST:
             raise LinkError(f"trace {file}: larger than {_LARGEST} bytes; write a shorter recording")
-        with file.open(encoding="utf-8", newline="") as lines:
+        with file.open(encoding="utf-8-sig", newline="") as lines:
             rows = csv.reader(lines, strict=True)
             head = next(rows, [])
             if _COLUMN not in head:

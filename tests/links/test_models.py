@@ -125,6 +125,8 @@ def test_links_are_found_by_name_and_the_spelling_of_numbers_does_not_name_them(
     assert find_link("wifi@1", {}) == PRESETS["wifi@1"].link
     with pytest.raises(LinkError, match=r"no link 'loss11' is defined; write 'links: \{loss11: \{loss: 0.1\}\}'\. Did you mean 'loss1'\?"):
         find_link("loss11", opened)
+    with pytest.raises(LinkError, match=r"no preset '~wifi@2'\. Did you mean 'wifi@1'\?"):
+        find_link("wifi@2", opened)
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,10 @@ def test_a_clip_takes_the_trace_from_a_random_packet_on(tmp_path) -> None:
     assert trace.plain() == {"trace": str(tmp_path / "trace.csv")}
 
 
+def test_a_table_saved_by_a_spreadsheet_is_read(tmp_path) -> None:
+    assert read_trace_of(tmp_path, b"\xef\xbb\xbflost\r\n1\r\n0\r\n").digest == read_trace_of(tmp_path, "lost\n1\n0\n").digest
+
+
 def read_trace_of(folder, content: str | bytes):
     path = folder / "other.csv"
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
