@@ -1,5 +1,6 @@
 """A run: one pass of a model over every condition of a store, resumed where it was stopped."""
 
+import contextlib
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from streamaug.stress.conditions import EvaluatedConditions, choose_conditions
 from streamaug.stress.evaluation import Evaluation
 from streamaug.stress.inputs import open_input
 from streamaug.stress.models import OpenedModel
-from streamaug.stress.parts import open_folder, part_path, publish, read_parts
+from streamaug.stress.parts import held, open_folder, part_path, publish, read_parts
 from streamaug.stress.predictions import LearnedLabels, Predictions, write_predictions
 from streamaug.stress.probe import count_scores
 from streamaug.stress.ranks import Ranks
@@ -132,7 +133,8 @@ def run_all(run: StressRun, folder: Path, *, ranks: Ranks | None = None, progres
         The predictions, on rank 0; None on the others.
 
     Raises:
-        StreamaugError: The folder belongs to something else, or another rank has failed.
+        StreamaugError: The folder belongs to something else, another process writes to it, or another
+            rank has failed.
         ModelError: The model fails, or gives what are no scores; names condition and clips.
         CorruptError, FetchError, FeatureError, WorkerError: A clip cannot be read, decoded, or made
             into the feature.
@@ -143,20 +145,23 @@ def run_all(run: StressRun, folder: Path, *, ranks: Ranks | None = None, progres
         raise StreamaugError(
             "the ranks have different models, settings or stores; give each the same files and packages, and seed the model's weights"
         )
-    available: list[str] = []
-    if ranks.rank == 0:
-        open_folder(folder, run.settings)
-        available = list(read_parts(folder, keys))
-    available = ranks.gather(available)[0]
-    missing = [condition for condition in keys if condition not in available]
-    own = missing[ranks.rank :: ranks.world]
-    progress.begin("evaluating" if ranks.group is None else f"evaluating on rank 0 of {ranks.world}", len(own) * len(run.evaluation.clips))
-    for condition in own:
-        table = run.evaluation.run(condition, progress)
-        part = Predictions(table=table, columns=run.settings.columns, keys={condition: keys[condition]})
-        write_predictions(part_path(folder, condition), part)
-    ranks.gather(None)
-    return publish(folder, keys) if ranks.rank == 0 else None
+    with contextlib.ExitStack() as stack:
+        available: list[str] = []
+        if ranks.rank == 0:
+            open_folder(folder, run.settings)
+            stack.enter_context(held(folder))
+            available = list(read_parts(folder, keys))
+        available = ranks.gather(available)[0]
+        missing = [condition for condition in keys if condition not in available]
+        own = missing[ranks.rank :: ranks.world]
+        stage = "evaluating" if ranks.group is None else f"evaluating on rank 0 of {ranks.world}"
+        progress.begin(stage, len(own) * len(run.evaluation.clips))
+        for condition in own:
+            table = run.evaluation.run(condition, progress)
+            part = Predictions(table=table, columns=run.settings.columns, keys={condition: keys[condition]})
+            write_predictions(part_path(folder, condition), part)
+        ranks.gather(None)
+        return publish(folder, keys) if ranks.rank == 0 else None
 
 
 def _target(store: Store) -> LearnedLabels:

@@ -18,7 +18,7 @@ from streamaug.errors import FeatureError, ModelError, StoreError, StreamaugErro
 from streamaug.features import LogMel
 from streamaug.store import Store
 from streamaug.stress.models import open_model
-from streamaug.stress.parts import PARTS, part_path
+from streamaug.stress.parts import PARTS, held, open_folder, part_path
 from streamaug.stress.predictions import Predictions, read_predictions
 from streamaug.stress.run import StressRun, prepare, run_all
 from streamaug.testing import build_store, replace_tables
@@ -210,11 +210,20 @@ def expected(store: Store, tmp_path_factory: pytest.TempPathFactory) -> bytes:
 def test_a_run_that_was_killed_resumes_and_gives_the_same_bytes(store: Store, tmp_path: Path, expected: bytes) -> None:
     [(code, _)] = programs.run(store, tmp_path / "run", {"STOP_AFTER": "6"})  # noise, two batches, and one
     assert code == -signal.SIGKILL
-    assert [path.name for path in (tmp_path / "run" / PARTS).iterdir()] == ["original.parquet"]
+    assert [path.name for path in (tmp_path / "run" / PARTS).glob("*.parquet")] == ["original.parquet"]
     [(code, log)] = programs.run(store, tmp_path / "run", {})
     assert code == 0, log
     assert "evaluating: 6" in log
     assert (tmp_path / "run" / "predictions.parquet").read_bytes() == expected
+
+
+def test_a_folder_that_another_process_writes_to_is_refused(store: Store, tmp_path: Path) -> None:
+    run_ = prepared(store)
+    open_folder(tmp_path / "run", run_.settings)
+    with held(tmp_path / "run"), pytest.raises(StreamaugError, match=r"another process writes to .*run; wait until it ends"):
+        run_all(run_, tmp_path / "run")
+    assert run_all(run_, tmp_path / "run") is not None
+    assert not (tmp_path / "run" / PARTS).exists()
 
 
 def test_a_part_that_is_damaged_is_named(store: Store, tmp_path: Path) -> None:
