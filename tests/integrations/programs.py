@@ -4,6 +4,7 @@ says.
 Each rank is forked from a server that has imported the trainers, so that a run takes a second.
 """
 
+import contextlib
 import json
 import multiprocessing
 import os
@@ -119,13 +120,17 @@ def run(program: str, folder: Path, number: int, *, ranks: int, stop: Stop | Non
         process.join(120)
     ends = [process.exitcode for process in processes]
     for process in processes:
-        process.kill()
+        # DataLoader's workers of a killed rank wait for the server that forked them, which waits for them.
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        process.join()
     expected = {None: 0, "killed": -signal.SIGKILL, "error": 1}[stop.how if stop else None]
     assert expected in ends if stop and ranks > 1 else ends == [expected] * ranks, (ends, (folder / "errors").read_text()[-3000:])
     return [_rows(folder / f"rows.{number}.{rank}") for rank in range(ranks)]
 
 
 def _rank(program: str, folder: Path, environment: dict[str, str]) -> None:
+    os.setpgid(0, 0)
     os.environ |= {**environment, "CUDA_VISIBLE_DEVICES": "", "ACCELERATE_USE_CPU": "1"}
     os.chdir(folder)
     sys.path.insert(0, str(folder))
