@@ -62,7 +62,7 @@ class _Stop:
         """Print the one line, once."""
         if self.signal is not None and self._lock.acquire(blocking=False):
             with contextlib.suppress(OSError, ValueError):  # nobody may be left to read it
-                print(f"{_WORDS[self.signal]}{self._advice}", file=sys.stderr, flush=True)  # noqa: T201
+                print(f"{_WORDS[self.signal]}{self._advice}", file=sys.stderr, flush=True)  # noqa: T201  # the console belongs to the commands
 
     def exit_now(self) -> NoReturn:
         """End the process without further ado; its workers end with it."""

@@ -361,4 +361,4 @@ def _refuse_second_split() -> None:
                     raise StreamaugError(
                         f"{stage.__name__} would divide the samples once more; leave it out, the source shares them among ranks and workers"
                     )
-        frame = frame.f_back  # type: ignore[assignment]
+        frame = frame.f_back  # type: ignore[assignment]  # None ends the loop

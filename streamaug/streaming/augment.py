@@ -231,5 +231,5 @@ def _seed_globals(key: int) -> None:
 
 def _global_states() -> tuple[object, ...]:
     """The states of these generators."""
-    _, key, *rest = np.random.get_state()  # noqa: NPY002
+    _, key, *rest = np.random.get_state()  # noqa: NPY002  # the global generator, from which libraries draw
     return random.getstate(), np.asarray(key).tobytes(), rest, torch.get_rng_state().numpy().tobytes()

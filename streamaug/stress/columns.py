@@ -105,7 +105,7 @@ def read_labels(text: str) -> tuple[str, ...]:
     """
     try:
         # Path.is_file fails on names that are too long to be one, such as those of many classes.
-        lines = Path(text).read_text(encoding="utf-8").splitlines() if os.path.isfile(text) else text.split(",")  # noqa: PTH113
+        lines = Path(text).read_text(encoding="utf-8").splitlines() if os.path.isfile(text) else text.split(",")  # noqa: PTH113  # see above
     except (OSError, UnicodeDecodeError) as error:
         raise ModelError(f"--labels {text}: not readable as text: {error}; write one class per line") from error
     names = tuple(line.strip() for line in lines if line.strip())

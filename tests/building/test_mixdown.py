@@ -62,7 +62,7 @@ def test_the_channel_that_is_chosen_is_read_as_it_is(read):
 
 def test_a_channel_that_does_not_exist_is_refused():
     with pytest.raises(ClipsError, match="channel 'middle' does not exist; use one of mix, left, right"):
-        Reading(rate=RATE, channel="middle")  # type: ignore[arg-type]
+        Reading(rate=RATE, channel="middle")  # type: ignore[arg-type]  # the wrong name is what is tested
 
 
 def test_clips_that_are_longer_than_any_source_are_refused():

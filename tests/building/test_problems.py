@@ -1,6 +1,7 @@
 """What is wrong with a table of clips is one report, which a terminal can hold."""
 
 import csv
+from pathlib import Path
 
 import pytest
 
@@ -50,7 +51,7 @@ def test_a_folder_that_cannot_be_written_to_does_not_lose_the_list(tmp_path):
     report(missing(30), log, tmp_path / "absent" / "problems.csv")
     (line,) = [line for line in log.lines if "more of this kind" in line]
     path = line.split("; ")[1].removesuffix(" lists all of them")
-    with open(path) as file:  # noqa: PTH123
+    with Path(path).open() as file:
         assert len(list(csv.DictReader(file))) == 30
 
 

@@ -9,7 +9,7 @@ from tests.store.conftest import bucket, s3_environment, s3_url  # noqa: F401  #
 from tests.store.test_without_listing import local, url  # noqa: F401  # fixtures
 
 
-def test_a_remote_store_is_shown_as_from_a_disk(url: str, local: Path, tmp_path: Path) -> None:  # noqa: F811
+def test_a_remote_store_is_shown_as_from_a_disk(url: str, local: Path, tmp_path: Path) -> None:  # noqa: F811  # a fixture is imported by its name
     here, there = (tmp_path / name for name in ("here", "there"))
     here.mkdir()
     there.mkdir()

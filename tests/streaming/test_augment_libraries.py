@@ -85,7 +85,7 @@ def test_threads_refuse_what_draws_from_the_generators_that_they_share(store: St
 @pytest.mark.parametrize("augment", [noise, by_audiomentations()])
 def test_the_generators_of_the_training_are_left_alone(store: Store, recipe: Recipe, augment) -> None:
     def states() -> list:
-        return [random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()]  # noqa: NPY002
+        return [random.getstate(), np.random.get_state()[1].tolist(), torch.get_rng_state().tolist()]  # noqa: NPY002  # the global generator is what is compared
 
     one, before = stream(recipe, store, augment=augment), states()
     list(one)

@@ -171,7 +171,7 @@ def test_clips_that_are_not_served_may_lack_a_number(copied: Store) -> None:
     assert sorted(number for batch in batches for number in batch["take_b"].tolist()) == list(range(1, 32, 2))
 
 
-def test_only_the_requested_columns_travel_and_they_are_mapped(tmp_path: Path, pickled) -> None:  # noqa: F811
+def test_only_the_requested_columns_travel_and_they_are_mapped(tmp_path: Path, pickled) -> None:  # noqa: F811  # a fixture is imported by its name
     count = 10_000
     ids = [f"clip{number:05d}" for number in range(count)]
     own = {"speaker": [f"speaker {number}" for number in range(count)], "age": list(range(count)), "other": ids}

@@ -72,7 +72,7 @@ def test_the_table_has_a_line_for_each_condition(compared: Comparison) -> None:
 
 def test_the_page_plays_the_clip_that_coding_does_the_most_to_with_both_answers(compared: Comparison, index: Path) -> None:
     shown = index.read_text()
-    clip_id = re.search(r"Clip (\S+) as it was", shown)[1]  # type: ignore[index]
+    clip_id = re.search(r"Clip (\S+) as it was", shown)[1]  # type: ignore[index]  # without a match the test fails here
     lines = compared.predictions.filter(pc.equal(compared.predictions["clip_id"], clip_id)).to_pylist()
     assert [line["label"] == line["predicted"] for line in lines] == [True, False, True, False]  # row by row, original and coded
     captions = re.findall(r"<figcaption>(.*?)</figcaption>", shown)
