@@ -15,6 +15,7 @@ TOPS = ("streamaug", "train", "tools", "tests")
 
 FLOORS = (
     (
+        "code_digests",
         "condition_names",
         "conditions",
         "crop",
@@ -30,6 +31,7 @@ FLOORS = (
         "plugins",
         "printable",
         "progress",
+        "references",
         "retry",
         "splits",
         "temporary",

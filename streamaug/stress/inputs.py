@@ -8,12 +8,12 @@ import numpy as np
 from streamaug.crop import Crop
 from streamaug.errors import FeatureError
 from streamaug.features.base import Feature, cache_text
+from streamaug.references import import_reference, is_reference
 from streamaug.store import Store
 from streamaug.store.rates import clip_rates
 from streamaug.streaming.cropping import Cropping
 from streamaug.streaming.opened_features import OpenedFeatures
 from streamaug.stress.models.identity import object_digest
-from streamaug.stress.references import import_reference, is_reference
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,13 +7,13 @@ import torch
 
 from streamaug.errors import ModelError
 from streamaug.files import absolute_path
+from streamaug.references import is_reference
 from streamaug.streaming.device import open_device
 from streamaug.stress.models.base import OpenedModel
 from streamaug.stress.models.checkpoint import open_checkpoint
 from streamaug.stress.models.imported import open_imported
 from streamaug.stress.models.onnx import open_onnx
 from streamaug.stress.models.torchscript import open_torchscript
-from streamaug.stress.references import is_reference
 
 TORCHSCRIPT = (".pt", ".ts", ".pth", ".torchscript")
 """Endings of the names of TorchScript files."""

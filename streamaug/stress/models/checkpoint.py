@@ -8,11 +8,11 @@ from typing import Any
 
 import torch
 
+from streamaug.code_digests import code_text, path_digest
 from streamaug.errors import ModelError
+from streamaug.references import import_reference
 from streamaug.stress.models.base import OpenedModel
-from streamaug.stress.models.identity import code_text, path_digest
 from streamaug.stress.models.imported import opened
-from streamaug.stress.references import import_reference
 from streamaug.stress.settings import ModelIdentity
 
 

@@ -1,34 +1,18 @@
-"""Tell whether a model is still the same: hashes of its file, or of its code and weights."""
+"""Tell whether an imported model is still the same: a hash of its code and weights."""
 
 import functools
 import hashlib
 import inspect
 import types
-from collections.abc import Callable, Iterator
-from importlib import metadata
-from pathlib import Path
+from collections.abc import Iterator
 from typing import Any
 
 from torch import Tensor, nn
 
+from streamaug.code_digests import code_text
 from streamaug.features.module_digest import module_digest
 
 _PLAIN = bool | int | float | str | None
-
-
-def path_digest(path: Path) -> str:
-    """The sha256 of a file, or of all files of a folder with their names, in hex.
-
-    Args:
-        path: The file or folder.
-    """
-    if path.is_file():
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
-    digest = hashlib.sha256()
-    for each in sorted(each for each in path.rglob("*") if each.is_file()):
-        digest.update(f"{each.relative_to(path).as_posix()} {path_digest(each)}\n".encode())
-    return digest.hexdigest()
 
 
 def object_digest(model: Any) -> str:
@@ -51,28 +35,6 @@ def object_digest(model: Any) -> str:
     for name, value in sorted(_referenced(model), key=lambda pair: pair[0]):
         digest.update(f"{name} = {_value_text(value)}\n".encode())
     return digest.hexdigest()
-
-
-def code_text(code: Callable[..., Any]) -> str:
-    """Name and version of a class or function: that of its package, or the hash of its source file.
-
-    Args:
-        code: A class or function.
-
-    >>> code_text(nn.Linear).startswith("torch.nn.modules.linear.Linear torch ")
-    True
-    """
-    name = f"{code.__module__}.{code.__qualname__}"
-    package = code.__module__.partition(".")[0]
-    try:
-        return f"{name} {package} {metadata.version(package)}"
-    except metadata.PackageNotFoundError:
-        pass
-    try:
-        file = inspect.getsourcefile(inspect.unwrap(code))
-    except TypeError:  # it is built in
-        file = None
-    return f"{name} {path_digest(Path(file)) if file and Path(file).is_file() else 'without source'}"
 
 
 def _attribute_text(value: Any, path: str) -> str | None:  # noqa: ARG001  # the signature of module_digest

@@ -8,9 +8,9 @@ import torch
 from torch import nn
 
 from streamaug.errors import ModelError
+from streamaug.references import import_reference
 from streamaug.stress.models.base import OpenedModel, class_names_of
 from streamaug.stress.models.identity import object_digest
-from streamaug.stress.references import import_reference
 from streamaug.stress.settings import ModelIdentity
 
 

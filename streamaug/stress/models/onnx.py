@@ -9,10 +9,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from streamaug.code_digests import path_digest
 from streamaug.errors import ModelError
 from streamaug.packages import missing_package_error
 from streamaug.stress.models.base import OpenedModel
-from streamaug.stress.models.identity import path_digest
 from streamaug.stress.settings import ModelIdentity
 
 _CUDA, _CPU = "CUDAExecutionProvider", "CPUExecutionProvider"

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import torch
 
+from streamaug.code_digests import path_digest
 from streamaug.errors import ModelError
 from streamaug.stress.models.base import OpenedModel
-from streamaug.stress.models.identity import path_digest
 from streamaug.stress.models.imported import opened
 from streamaug.stress.settings import ModelIdentity
 

@@ -21,13 +21,14 @@ def is_reference(text: str) -> bool:
     return _REFERENCE.fullmatch(text) is not None
 
 
-def import_reference(text: str, error: type[StreamaugError]) -> Any:
+def import_reference(text: str, error: type[StreamaugError], folder: Path | None = None) -> Any:
     """The object that a reference names. Modules of the working directory are found, too, as with
     `python -m`.
 
     Args:
         text: Such as `package.module:name`, or `package.module:Class.method`.
         error: Kind of error to raise.
+        folder: Another folder whose modules are found. Default: none.
 
     Raises:
         StreamaugError: Of that kind: there is no such module or name, or the module cannot be
@@ -37,9 +38,9 @@ def import_reference(text: str, error: type[StreamaugError]) -> Any:
     'b'
     """
     module_name, _, path = text.partition(":")
-    working_directory = str(Path.cwd())
-    if working_directory not in sys.path:
-        sys.path.insert(0, working_directory)
+    for each in (str(Path.cwd()), *([str(folder)] if folder else [])):
+        if each not in sys.path:
+            sys.path.insert(0, each)
     try:
         value = importlib.import_module(module_name)
     except ModuleNotFoundError as missing:
