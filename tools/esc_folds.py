@@ -48,7 +48,9 @@ def clips_by_fold(table: pa.Table, audio: Path, listed: Path, *, path: str, labe
     return pa.table({**columns, **{name: table[name] for name in own}})
 
 
-def build_by_fold(table: pa.Table, name: str, store: str, *, conditions: str | None, skip_bad: bool, workers: int | None) -> None:
+def build_by_fold(
+    table: pa.Table, name: str, store: str, *, conditions: str | None, rate: int | None, skip_bad: bool, workers: int | None
+) -> None:
     """Build a store of clips of 5 s, sharded by fold.
 
     Args:
@@ -56,6 +58,7 @@ def build_by_fold(table: pa.Table, name: str, store: str, *, conditions: str | N
         name: Name of the data set.
         store: Folder or URL of the store.
         conditions: Separated by commas. None: those of the paper.
+        rate: Sample rate of the store in Hz. None: that of the recordings.
         skip_bad: Leave out broken clips.
         workers: Number of processes. None: one per core.
     """
@@ -67,6 +70,7 @@ def build_by_fold(table: pa.Table, name: str, store: str, *, conditions: str | N
             store=store,
             conditions=parse_conditions(conditions) if conditions else None,
             seconds=SECONDS,
+            rate=rate,
             shard_by="fold",
             skip_bad=skip_bad,
             columns={"label": "label"},  # ESC-50 has class numbers in a column called target

@@ -40,11 +40,12 @@ def shard(
     folder: Annotated[Path, typer.Argument(help="Folder of the data set: meta/ and audio/.")],
     store: Annotated[str, typer.Argument(help="Folder or URL of the store.")],
     conditions: Annotated[str | None, typer.Option(help="Comma-separated conditions. Default: those of the paper.")] = None,
+    rate: Annotated[int | None, typer.Option(help="Sample rate of the store in Hz. Default: that of the recordings.")] = None,
     skip_bad: Annotated[bool, typer.Option("--skip-bad", help="Leave out broken clips, and list them in STORE/rejected.csv.")] = False,
     workers: Annotated[int | None, typer.Option(min=1, help="Number of processes. Default: one per core.")] = None,
 ) -> None:
     """Build a store from ESC-50, sharded by fold: the highest fold evaluates, the others train."""
-    build_by_fold(clips_table(folder), "esc50", store, conditions=conditions, skip_bad=skip_bad, workers=workers)
+    build_by_fold(clips_table(folder), "esc50", store, conditions=conditions, rate=rate, skip_bad=skip_bad, workers=workers)
 
 
 app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)

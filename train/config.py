@@ -72,7 +72,8 @@ class RunConfig(BaseModel):
             scenes of some seconds; short sounds and low sample rates need smaller ones.
         checkpoint_every: Steps from one saved position to the next.
         threads: Threads to decode in. Default: one process per core instead.
-        cache: Local folder for features. Default: no cache.
+        cache: Local folder for features. A mixture with links, which lose other packets in every epoch, is
+            decoded anew in training; evaluation uses the cache. Default: no cache.
         cache_gigabytes: Largest size of the cache.
     """
 

@@ -79,7 +79,8 @@ class Run:
             features=self.config.log_mel.feature,
             crop=self.config.crop,
             threads=self.config.threads,
-            feature_cache=self.config.feature_cache,
+            # A link loses other packets in every epoch, so a cache cannot serve its rows; evaluation still uses it.
+            feature_cache=None if self.recipe.used_links else self.config.feature_cache,
         )
 
 

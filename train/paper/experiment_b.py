@@ -22,7 +22,7 @@ import typer
 
 from streamaug.cli.console import Terminal, stdout
 from streamaug.cli.console import run as run_app
-from streamaug.conditions import Condition, parse_conditions
+from streamaug.conditions import Condition
 from streamaug.files import write_whole
 from streamaug.pages.page import Picture, Section, Table, Text, page
 from streamaug.planning.open_plan import open_plan
@@ -251,7 +251,11 @@ def main(
     train_on: Annotated[str, typer.Option(help="Split to train on.")] = "train",
     evaluate_on: Annotated[str, typer.Option(help="Split to evaluate on.")] = "evaluate",
     conditions: Annotated[
-        str, typer.Option(help="Conditions to evaluate. Default: those of Table 3, and all other coded conditions of the store.")
+        str,
+        typer.Option(
+            help="Comma-separated conditions to evaluate, also with links of the recipes, such as alaw_64~loss10. Default: those of Table "
+            "3, and all other coded conditions of the store."
+        ),
     ] = "",
     model: Annotated[str, typer.Option(help="Model: fcnn, fsfcnn or resnet17.")] = "fcnn",
     width: Annotated[str, typer.Option(help="Width of the model, such as 1 or 1/16.")] = "1",
@@ -267,7 +271,7 @@ def main(
 ) -> None:
     """Experiment B: train the rows of Table 3 and evaluate each in every condition."""
     opened = Store.open(store)
-    names = [str(name) for name in parse_conditions(conditions)] if conditions else default_conditions(opened)
+    names = tuple(name.strip() for name in conditions.split(",")) if conditions else default_conditions(opened)
     recipes = [find_recipe(name.strip()) for name in rows.split(",")]
     common = {
         "store": store,
