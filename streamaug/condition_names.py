@@ -4,6 +4,8 @@ import re
 
 _STORE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 
+_NUMBER = re.compile(r"(\d+(?:\.\d+)?)")
+
 STORE_NAMES = "a name of letters, digits, '-', '_' and '.', such as 'tau'"
 """What `is_store_name` accepts, for errors."""
 
@@ -47,3 +49,14 @@ def condition_order(name: str) -> tuple[str, bool, str]:
     """
     store, condition = split_store(name)
     return store, condition != "original", condition
+
+
+def reading_order(name: str) -> tuple[str, bool, list[tuple[str, float]]]:
+    """Sorts names of conditions as people read them: as `condition_order`, but numbers by their value.
+
+    >>> sorted(["mp3_128", "mp3_64", "alaw_64~loss10", "alaw_64~loss5", "original"], key=reading_order)
+    ['original', 'alaw_64~loss5', 'alaw_64~loss10', 'mp3_64', 'mp3_128']
+    """
+    store, coded, condition = condition_order(name)
+    texts, numbers = _NUMBER.split(condition)[::2], _NUMBER.findall(condition)
+    return store, coded, list(zip(texts, [*map(float, numbers), 0.0], strict=True))

@@ -7,7 +7,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from streamaug.condition_names import condition_order
+from streamaug.condition_names import reading_order
 from streamaug.stress.bootstrap import ENDS, AccuracyDifference, resampled_means
 from train.errors import RunError
 from train.predictions import by_clip, correct, in_order
@@ -24,7 +24,7 @@ def paper_order(conditions: Collection[str]) -> list[str]:
     >>> paper_order(["sbc_64", "he-aac_16", "original"])
     ['original', 'sbc_64', 'he-aac_16']
     """
-    return [name for name in TABLE_3 if name in conditions] + sorted(set(conditions) - set(TABLE_3), key=condition_order)
+    return [name for name in TABLE_3 if name in conditions] + sorted(set(conditions) - set(TABLE_3), key=reading_order)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,6 +1,5 @@
 """What a page shows of a store, as plain data: the same for the server and for a static page."""
 
-import math
 from collections.abc import Mapping
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -8,7 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from streamaug.condition_names import condition_order
+from streamaug.condition_names import reading_order
 from streamaug.errors import StoreError, StreamaugError
 from streamaug.explore.clips import Clips
 from streamaug.explore.conditions import ConditionRows, Entry
@@ -51,7 +50,7 @@ class Explorer:
 
     @cached_property
     def _conditions(self) -> dict[str, ConditionRows]:
-        return {name: ConditionRows(self.store, name, self._tables) for name in sorted(self.store.conditions, key=_by_bitrate)}
+        return {name: ConditionRows(self.store, name, self._tables) for name in sorted(self.store.conditions, key=reading_order)}
 
     def overview(self) -> dict[str, Any]:
         """What a page shows of the store before any clip: its name, conditions and columns."""
@@ -203,23 +202,6 @@ class Explorer:
         location = self._entry(condition, clip_id).location
         extension = self._conditions[condition].meta.extension
         return f"{clip_id}.{condition}.{extension}", location.read(self.store.folder)
-
-
-def _by_bitrate(name: str) -> tuple[Any, ...]:
-    """Sorts conditions: `original` first, then by the names of their steps, then by bitrate.
-
-    >>> sorted(["mp3_64", "mp3_128", "aac_32", "original"], key=_by_bitrate)
-    ['original', 'aac_32', 'mp3_64', 'mp3_128']
-    """
-    parts = [(step.partition("_")[0], _number(step.partition("_")[2])) for step in name.split("+")]
-    return condition_order(name)[1], parts, name
-
-
-def _number(text: str) -> float:
-    try:
-        return float(text.partition("@")[0])
-    except ValueError:
-        return math.inf
 
 
 def _text(value: Any) -> str:
