@@ -19,9 +19,9 @@ test: setup
 	bash tools/setup_system.sh --tests
 	$(VENV)/bin/python -m pytest -n auto
 
-# Every trainer, stopped and resumed with every number of workers and ranks: ten minutes.
+# Every trainer, stopped and resumed with every number of workers and ranks, and more random ones: ten minutes.
 matrix: setup
-	$(VENV)/bin/python -m pytest tests/integrations -m "matrix or not matrix"
+	$(VENV)/bin/python -m pytest tests/integrations tests/streaming/test_cursor.py -m "matrix or not matrix"
 
 lint: setup
 	$(VENV)/bin/ruff check .

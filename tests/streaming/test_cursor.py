@@ -242,7 +242,7 @@ def iterations(loader: DataLoader, taken: int | None) -> Iterator[dict[str, Any]
     return iter(loader) if taken is None else islice(iter(loader), taken)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.matrix) for seed in range(2, 8))])
 def test_workers_that_start_stop_lag_and_die_at_random_never_mix_epochs(store: Store, recipe: Recipe, epochs, seed: int) -> None:
     """Whole iterations are whole epochs, each the one after the last that anybody began; broken
     ones leave nothing behind."""
