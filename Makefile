@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 
-.PHONY: setup demo test matrix lint versions clean
+.PHONY: setup demo test matrix fuzz lint versions clean
 
 setup: $(VENV)/ready
 
@@ -22,6 +22,10 @@ test: setup
 # Every trainer, stopped and resumed with every number of workers and ranks, and more random ones: ten minutes.
 matrix: setup
 	$(VENV)/bin/python -m pytest tests/integrations tests/streaming/test_cursor.py -m "matrix or not matrix"
+
+# Files of strangers for every parser, changed at random: ten minutes; inputs that break one are kept for the tests.
+fuzz: setup
+	$(VENV)/bin/python -m tests.fuzz --minutes 10
 
 lint: setup
 	$(VENV)/bin/ruff check .

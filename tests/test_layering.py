@@ -35,6 +35,7 @@ FLOORS = (
         "retry",
         "splits",
         "temporary",
+        "yaml_lines",
     ),
     ("codecs", "effects", "features", "links"),
     ("store",),

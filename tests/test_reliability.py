@@ -1,7 +1,9 @@
-"""docs/reliability.md names tests that are there."""
+"""Pages that name tests, such as docs/reliability.md and SECURITY.md, name some that are there."""
 
 import re
 from pathlib import Path
+
+import pytest
 
 ROOT = Path(__file__).parents[1]
 
@@ -14,3 +16,9 @@ def test_every_test_that_the_page_names_exists_and_every_failure_names_one() -> 
     assert len(named) > len(rows) > 30
     for path, name in named:
         assert f"def {name}(" in (ROOT / path).read_text(), f"{path}::{name}"
+
+
+@pytest.mark.parametrize("page", sorted([ROOT / "SECURITY.md", *(ROOT / "docs").glob("*.md")]), ids=lambda path: path.name)
+def test_every_test_that_a_page_names_exists(page: Path) -> None:
+    for path, name in re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", page.read_text(encoding="utf-8")):
+        assert f"def {name}(" in (ROOT / path).read_text(encoding="utf-8"), f"{path}::{name}"

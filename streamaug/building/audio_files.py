@@ -14,6 +14,7 @@ import numpy as np
 import soundfile
 
 from streamaug.building.containers import Container, Data
+from streamaug.codecs.demuxers import FOUND
 from streamaug.codecs.pcm import to_float64
 from streamaug.errors import ClipsError
 
@@ -41,10 +42,6 @@ _CAUSES = {
 
 _LENGTH_UNKNOWN = 1 << 60
 """libsndfile gives a larger number of samples where a header does not say it."""
-
-_DEMUXERS = "aac,ac3,aiff,amr,ape,asf,au,avi,caf,dsf,eac3,flac,flv,matroska,mov,mp3,mpc,mpc8,mpegts,ogg,tta,voc,w64,wav,wv"
-"""Formats that FFmpeg may find in a file. Others, such as playlists, would make it open further
-files."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -210,7 +207,7 @@ def _soundfile_blocks(file: soundfile.SoundFile, start: int | None = None) -> It
 
 @contextmanager
 def _open_pyav(data: Data, demuxer: str | None) -> Iterator[AudioFile]:
-    with av.open(_as_file(data), mode="r", format=demuxer, options={"format_whitelist": _DEMUXERS}) as container:
+    with av.open(_as_file(data), mode="r", format=demuxer, options={"format_whitelist": ",".join(FOUND)}) as container:
         if not container.streams.audio:
             raise ClipsError("no sound in it; remove it from the table")
         stream = container.streams.audio[0]

@@ -42,7 +42,9 @@ def read_file(path: Path) -> tuple[pa.Table, list[str]]:
     try:
         if path.suffix.lower() in (".parquet", ".pq"):
             # Not read_table, which imports pandas: half a second.
-            return pq.ParquetFile(path).read(), []
+            table = pq.ParquetFile(path).read()
+            table.validate(full=True)  # texts may not be UTF-8
+            return table, []
         with pa.input_stream(str(path), compression="detect") as file:
             return _read_csv(file.read())
     except FileNotFoundError:

@@ -159,9 +159,14 @@ def _convert(table: pa.Table, shard_by: str) -> tuple[pa.Table, dict[str, str]]:
 
 
 def _decoded(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    """A column whose values are not numbers of a dictionary; a day or time fits Python's types."""
+    """A column whose values are not numbers of a dictionary, nor views, of which Arrow takes no rows;
+    a day or time fits Python's types."""
     if pa.types.is_dictionary(column.type):
         column = pc.cast(column, column.type.value_type)
+    if pa.types.is_string_view(column.type):
+        return pc.cast(column, pa.string())
+    if pa.types.is_binary_view(column.type):
+        return pc.cast(column, pa.binary())
     if pa.types.is_timestamp(column.type) and column.type.unit == "ns":
         try:
             return pc.cast(column, pa.timestamp("us", column.type.tz))

@@ -216,6 +216,8 @@ def _batches(path: Path, file: pa.MemoryMappedFile) -> tuple[pa.Schema, Iterator
 
 
 def _audio_column(schema: pa.Schema, wanted: str | None, path: Path) -> str:
+    if twice := next((name for name in schema.names if schema.names.count(name) > 1), None):
+        raise _damaged(path, f"it has two columns '{twice}'")
     known = [field.name for field in schema if _is_audio(field.type)]
     if wanted in known or (wanted is None and len(known) == 1):
         return wanted or known[0]

@@ -7,6 +7,8 @@ from typing import Annotated, Protocol
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
+from streamaug.codecs.demuxers import Demuxer
+
 Word = Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_.:-]+$")]
 """A name as FFmpeg and encoders have them."""
 
@@ -40,7 +42,7 @@ class Decoding(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     codec: Word
-    demuxer: Word | None
+    demuxer: Demuxer | None
     channels: Annotated[int, Field(ge=1, le=2)] = 1
     decoder: Word | None = None
 

@@ -15,7 +15,7 @@ import soxr
 from streamaug import plugins
 from streamaug.codecs.base import Audio, Codec, Decoding
 from streamaug.codecs.flac import decode_flac, flac_decoder, is_flac
-from streamaug.codecs.frames import decode_frames
+from streamaug.codecs.frames import RESAMPLER_MARGIN, Needed, decode_frames
 from streamaug.codecs.packets.opening import open_packets
 from streamaug.codecs.packets.opus import version as opus_version
 from streamaug.codecs.pcm import padded
@@ -23,10 +23,6 @@ from streamaug.errors import CorruptError, PluginError
 
 Samples = TypeVar("Samples", int, np.ndarray)
 """Numbers of samples."""
-
-_MARGIN = 256
-"""Samples after the clip's end that the resampler may see, so that its filter does not ring there.
-"""
 
 _SHORTAGE = 2
 """Samples that may be missing at the end after resampling, whose rounding decides about one."""
@@ -42,15 +38,14 @@ def take_channels(samples: np.ndarray, channels: int) -> np.ndarray:
     return samples[:channels]
 
 
-def decode_file(payload: bytes, decoding: Decoding, until: tuple[int, int] | None = None) -> Audio:
+def decode_file(payload: bytes, decoding: Decoding, needed: Needed | None = None) -> Audio:
     """Decode a bitstream of one of FFmpeg's formats, the delay still in, at the rate that it has:
     the first channel of what comes out (HE-AAC in ADTS decodes to two equal ones), or the first two.
 
     Args:
         payload: The bitstream.
         decoding: Its format.
-        until: A sample rate and a number of samples: a bitstream of that rate is decoded no further
-            than it takes to have so many. Default: all of it.
+        needed: It is decoded no further than it takes to have so many samples. Default: all of it.
 
     Raises:
         Exception: What the decoder raises, if the bytes are not in this format.
@@ -60,11 +55,11 @@ def decode_file(payload: bytes, decoding: Decoding, until: tuple[int, int] | Non
         return Audio(samples=take_channels(samples, decoding.channels), rate=rate)
     if decoding.decoder is not None:
         packets = open_packets(payload, decoding.decoder)
-        needed = until[1] if until is not None and until[0] == packets.rate else None
-        samples = packets.decode(np.zeros(len(packets.starts) - 1, bool), needed)
+        until = None if needed is None else needed.at(packets.rate)
+        samples = packets.decode(np.zeros(len(packets.starts) - 1, bool), until)
         return Audio(samples=take_channels(samples, decoding.channels), rate=packets.rate)
     assert decoding.demuxer is not None
-    samples, rate = decode_frames(payload, decoding.demuxer, until)
+    samples, rate = decode_frames(payload, decoding.demuxer, needed)
     return Audio(samples=take_channels(samples, decoding.channels), rate=rate)
 
 
@@ -169,7 +164,7 @@ def decode(payload: bytes, *, decoding: Decoding, rate: int, delay: int, samples
     """
     start, stop = part or (0, samples)
     try:
-        audio, first = _decode_from(payload, decoding, rate, delay + start, delay + stop)
+        audio, first = _decode_from(payload, decoding, delay + start, Needed(rate=rate, samples=delay + stop, whole=delay + samples))
     except PluginError:
         raise
     except Exception as error:  # each decoder has its own kinds, all of them are about the bytes
@@ -197,20 +192,21 @@ def cut_clip(audio: Audio, first: int, *, rate: int, delay: int, samples: int, p
         decoded = audio.samples[..., start - first : stop - first]
     else:  # all of it, for the resampler gives other bits to a part
         needed = -(-(delay + samples) * audio.rate // rate)
-        decoded = resample(audio.samples[..., : needed + _MARGIN], audio.rate, rate)[..., start:stop]
+        decoded = resample(audio.samples[..., : needed + RESAMPLER_MARGIN], audio.rate, rate)[..., start:stop]
     missing = stop - start - decoded.shape[-1]
     if missing > _SHORTAGE:
         raise CorruptError(f"a bitstream '{name}' holds {part[0] + decoded.shape[-1]} samples of {samples}")
     return padded(decoded, 0, missing) if missing else decoded
 
 
-def _decode_from(payload: bytes, decoding: Decoding, rate: int, start: int, stop: int) -> tuple[Audio, int]:
-    """Decode the samples between two of a bitstream of a rate, perhaps more around them, or all of
-    one of another rate; returns the number of the first one, too."""
+def _decode_from(payload: bytes, decoding: Decoding, start: int, needed: Needed) -> tuple[Audio, int]:
+    """Decode what is needed from a sample on of a bitstream of the store's rate, perhaps more around
+    it, or all that is needed of one of another rate; returns the number of the first sample, too."""
     if decoding.demuxer is None:
         return _decode_by_plugin(payload, decoding.codec, decoding.channels), 0
     if is_flac(decoding):
-        samples, actual = decode_flac(payload, start, stop)
-        if actual == rate:
-            return Audio(samples=take_channels(samples, decoding.channels), rate=rate), start
-    return decode_file(payload, decoding, (rate, stop)), 0
+        samples, actual = decode_flac(payload, start, needed.samples)
+        if actual != needed.rate:
+            samples, start = decode_flac(payload, 0, needed.at(actual))[0], 0
+        return Audio(samples=take_channels(samples, decoding.channels), rate=actual), start
+    return decode_file(payload, decoding, needed), 0

@@ -7,6 +7,7 @@ import numpy as np
 
 from streamaug.codecs.base import Audio, Decoding
 from streamaug.codecs.decoding import cut_clip, plugin_codec, take_channels
+from streamaug.codecs.frames import Needed
 from streamaug.codecs.packets.opening import Opener, packet_opener, plugin_packets
 from streamaug.errors import CorruptError, LinkError, PluginError
 
@@ -73,7 +74,9 @@ def decode_lossy(
     try:
         packets = opener(payload)
         lost = lose(len(packets.starts) - 1)
-        decoded = packets.decode(lost, delay + stop if packets.rate == rate else None)
+        needed = Needed(rate=rate, samples=delay + stop, whole=delay + samples)
+        reached = 0 if packets.rate == rate else packets.rate  # a loss after the end is concealed from before it, but not from a second
+        decoded = packets.decode(lost, needed.at(packets.rate) + reached)
         audio = Audio(samples=take_channels(decoded, decoding.channels), rate=packets.rate)
     except PluginError:
         raise

@@ -9,12 +9,14 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 
 from streamaug.codecs.base import Word
+from streamaug.codecs.demuxers import Demuxer
 from streamaug.codecs.encoders import ADAPTERS
 from streamaug.codecs.packets.opening import DECODERS
 from streamaug.conditions import Condition
 from streamaug.errors import ConditionError
 from streamaug.files import absolute_path
 from streamaug.hints import nearest
+from streamaug.yaml_lines import read_yaml
 
 _INSTALLED = Path(__file__).with_name("paper.yaml")
 """Where a wheel puts the file; in a checkout it is in shards/ alone."""
@@ -86,7 +88,7 @@ class CodecConfig(_Strict):
     """
 
     extension: Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+$")]
-    demuxer: Word
+    demuxer: Demuxer
     decoder: Word | None = None
     rates: Annotated[tuple[int, ...], Field(min_length=1)]
     kbps: tuple[Annotated[float, Field(gt=0)], ...] = ()
@@ -148,10 +150,7 @@ def load_settings(changes: Path | None = None) -> Settings:
     """
     data = dict(_paper())
     if changes is not None:
-        try:
-            changed = yaml.safe_load(absolute_path(changes).read_text("utf-8"))
-        except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-            raise ConditionError(f"settings {changes}: {error}") from error
+        changed, _ = read_yaml(absolute_path(changes), ConditionError, "a settings file (see shards/paper.yaml for the shape)")
         entries = changed.get("codecs", {}) if isinstance(changed, dict) else None
         if not isinstance(entries, dict) or not all(isinstance(entry, dict) for entry in entries.values()):
             raise ConditionError(f"settings {changes}: not a mapping with 'codecs:'; see shards/paper.yaml for the shape")

@@ -8,7 +8,7 @@ import numpy as np
 from streamaug.hints import nearest
 from streamaug.planning.inventory import Column, Inventory, ListColumn
 from streamaug.recipes.recipe import Recipe, Where
-from streamaug.recipes.yaml_lines import KeyPath
+from streamaug.yaml_lines import KeyPath
 
 Mask = np.ndarray | None
 """Which clips of a split, bool of shape (clips,); None for all of them."""

@@ -30,7 +30,7 @@ from streamaug.recipes.schema import (
     read_recipe_mapping,
 )
 from streamaug.recipes.store_names import location_from
-from streamaug.recipes.yaml_lines import KeyPath, location_of
+from streamaug.yaml_lines import KeyPath, location_of
 
 _EXAMPLE = {"draw": "union", "mixture": {"original": 1, "mp3_64": 1}}
 _PLAIN = ("draw", "weights", "stratify", "balance", "shuffle", "stores", "rename_labels", "links", "shared_groups")

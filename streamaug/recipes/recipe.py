@@ -18,7 +18,7 @@ from streamaug.recipes.column_weights import ColumnWeights
 from streamaug.recipes.draws import draw_names, find_draw
 from streamaug.recipes.schedule import Schedule, Unit
 from streamaug.recipes.store_names import store_problem
-from streamaug.recipes.yaml_lines import KeyPath
+from streamaug.yaml_lines import KeyPath
 
 Where = tuple[tuple[str, tuple[str, ...]], ...]
 """Columns and the values to choose, both sorted."""

@@ -16,7 +16,7 @@ from streamaug.hints import guessed, nearest
 from streamaug.links import LinkDefinition
 from streamaug.recipes.column_weights import EQUAL
 from streamaug.recipes.draws import draw_names, find_draw
-from streamaug.recipes.yaml_lines import KeyPath, location_of, read_yaml
+from streamaug.yaml_lines import KeyPath, location_of, read_yaml
 
 Number = Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)]
 Points = Annotated[
@@ -202,7 +202,7 @@ def read_recipe_file(path: Path) -> tuple[RecipeFile, dict[KeyPath, str]]:
         RecipeError: The file cannot be read, or does not fit the schema; all problems are reported
             together, each with file, line and remedy.
     """
-    data, lines = read_yaml(path)
+    data, lines = read_yaml(path, RecipeError, "a recipe (a YAML file, see docs/recipes.md)")
     locations = {key_path: f"{path}:{line}" for key_path, line in lines.items()}
     return _validated(data, locations, f"{path}:1"), locations
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from streamaug.condition_names import STORE_NAMES, is_store_name, split_store
 from streamaug.files import absolute_path
 from streamaug.hints import nearest
-from streamaug.recipes.yaml_lines import KeyPath
+from streamaug.yaml_lines import KeyPath
 
 
 def location_from(folder: Path, location: str) -> str:

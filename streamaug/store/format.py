@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from typing import Annotated, Literal
 
 import pyarrow as pa
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError
 
 from streamaug.codecs.base import Decoding
 
@@ -90,6 +90,17 @@ class Strict(BaseModel):
     """Data from a file that may be damaged or hostile: unknown keys are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+def first_problem(error: ValidationError) -> str:
+    """What is wrong with a file, in one line: the first of what pydantic found.
+
+    Args:
+        error: From a model.
+    """
+    first = error.errors(include_url=False)[0]
+    key = ".".join(map(str, first["loc"]))
+    return f"{key}: {first['msg']}" if key else str(first["msg"])
 
 
 class CodingStep(Strict):

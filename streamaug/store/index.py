@@ -8,9 +8,10 @@ from functools import cached_property
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from pydantic import ValidationError
 
 from streamaug.errors import CorruptError
-from streamaug.store.format import INDEX_SCHEMA, MAX_PAYLOAD, IndexMeta
+from streamaug.store.format import INDEX_SCHEMA, MAX_PAYLOAD, IndexMeta, first_problem
 from streamaug.store.location import Location
 from streamaug.store.parquet import from_parquet, to_parquet
 
@@ -119,6 +120,8 @@ class Index:
         try:
             meta = IndexMeta.model_validate_json(footer)
             table = table.replace_schema_metadata(None).cast(INDEX_SCHEMA)
+        except ValidationError as error:
+            raise CorruptError(f"{where}: not readable as an index: {first_problem(error)}; {_REMEDY}") from error
         except (pa.ArrowException, ValueError) as error:
             raise CorruptError(f"{where}: not readable as an index: {error}; {_REMEDY}") from error
         index = cls(meta=meta, table=table)

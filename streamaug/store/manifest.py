@@ -17,7 +17,19 @@ from pydantic import BaseModel, Field, StringConstraints, ValidationError, field
 from streamaug.conditions import Condition
 from streamaug.errors import CorruptError, StoreError
 from streamaug.store.folder import Folder
-from streamaug.store.format import CLIPS_NAME, DIGEST, FORMAT, INDEX_NAME, SNAPSHOT_NAME, SNAPSHOTS, STORE_FILE, Sha256, Strict, Target
+from streamaug.store.format import (
+    CLIPS_NAME,
+    DIGEST,
+    FORMAT,
+    INDEX_NAME,
+    SNAPSHOT_NAME,
+    SNAPSHOTS,
+    STORE_FILE,
+    Sha256,
+    Strict,
+    Target,
+    first_problem,
+)
 
 _CHANGES = ("name", "target", "labels", "rate", "channels", "samples", "shard_by", "clips", "conditions")
 """What a build can change; a manifest with the same of all these is the same snapshot."""
@@ -201,9 +213,7 @@ def parse_manifest(data: bytes, where: str) -> Manifest:
             raise StoreError(f"{where}: format {version}, but this version reads format {FORMAT}; {remedy}")
         manifest = Manifest.model_validate_json(data)
     except ValidationError as error:
-        first = error.errors(include_url=False)[0]
-        key = ".".join(map(str, first["loc"]))
-        raise StoreError(f"{where}: {f'{key}: ' if key else ''}{first['msg']}; copy the file again, or rebuild the store") from error
+        raise StoreError(f"{where}: {first_problem(error)}; copy the file again, or rebuild the store") from error
     for key in ("created", "build"):  # made anew for a manifest without them, which then had another name at each opening
         if key not in manifest.model_fields_set:
             raise StoreError(f"{where}: {key}: Field required; copy the file again, or rebuild the store")

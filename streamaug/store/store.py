@@ -322,9 +322,16 @@ def read_clips(folder: Folder, manifest: Manifest) -> pa.Table:
 
 
 def _check_columns(table: pa.Table, manifest: Manifest, where: str) -> None:
+    for name, kind in zip(table.column_names, table.schema.types, strict=True):
+        if table.column_names.count(name) > 1:
+            raise CorruptError(f"{where}: has two columns '{name}'; rebuild the store")
+        if pa.types.is_string_view(kind) or pa.types.is_binary_view(kind):
+            raise CorruptError(f"{where}: the column '{name}' has the type {kind}, of which Arrow takes no rows; rebuild the store")
     for field in clips_schema(manifest.target):
         if field.name not in table.column_names or table.schema.field(field.name).type != field.type:
             raise CorruptError(f"{where}: no column '{field.name}' of type {field.type}; rebuild the store")
+        if not field.nullable and table[field.name].null_count:
+            raise CorruptError(f"{where}: a clip has no '{field.name}'; rebuild the store")
     check_targets(table, manifest, where)
 
 

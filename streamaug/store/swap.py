@@ -100,5 +100,5 @@ def _leased(folder: Folder) -> Iterator[None]:
 def _is_held(lease: bytes | None) -> bool:
     try:
         return lease is not None and float(json.loads(lease)["expires"]) > time.time()
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError, OverflowError, RecursionError):
         return False

@@ -42,7 +42,7 @@ def _load_run(folder: Path) -> TrainedRun:
     path = folder / "predictions.parquet"
     data = path.read_bytes()
     table = from_parquet(data, str(path), _REMEDY)
-    texts = [name for name in _COLUMNS if name in table.column_names and pa.types.is_string(table.schema.field(name).type)]
+    texts = [name for name in _COLUMNS if table.column_names.count(name) == 1 and pa.types.is_string(table.schema.field(name).type)]
     if texts != list(_COLUMNS):
         raise CorruptError(f"{path}: is not a table of predictions of one label per clip; {_REMEDY}")
     if not len(table) or any(table[name].null_count for name in _COLUMNS):

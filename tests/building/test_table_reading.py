@@ -191,3 +191,18 @@ def test_200_000_rows_are_read_without_pandas(tmp_path):
         f"[read_table(Path(name), 'split') for name in ({str(parquet(tmp_path))!r}, {str(path)!r})]; assert 'pandas' not in sys.modules"
     )
     subprocess.run([sys.executable, "-c", program], check=True)
+
+
+def test_text_as_polars_writes_it_is_text_like_any_other(tmp_path):
+    columns = {"path": ["c0.wav"], "label": ["a"], "split": ["train"], "speaker": ["0012"]}
+    pq.write_table(pa.table({name: pa.array(values, pa.string_view()) for name, values in columns.items()}), tmp_path / "clips.parquet")
+    table = read_table(tmp_path / "clips.parquet", "split")
+    assert table.schema.field("speaker").type == pa.string()
+    assert table.take([0])["speaker"].to_pylist() == ["0012"]
+
+
+def test_text_in_parquet_that_is_not_utf8_is_refused(tmp_path):
+    text = pa.array([b"\xff\xfe"], pa.binary()).cast(pa.string(), safe=False)
+    pq.write_table(pa.table({"path": ["c0.wav"], "label": ["a"], "split": text}), tmp_path / "clips.parquet")
+    with pytest.raises(ClipsError, match="UTF8"):
+        read_table(tmp_path / "clips.parquet", "split")

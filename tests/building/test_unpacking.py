@@ -112,3 +112,9 @@ def test_a_class_that_is_missing_has_no_name(tmp_path):
 @pytest.mark.parametrize(("path", "content"), [(3, SOUND), ("a.wav", "text")])
 def test_records_of_other_types_are_not_audio(tmp_path, path, content):
     assert_refused(write(tmp_path, path, content), "no or several audio columns")
+
+
+def test_a_data_set_with_a_column_twice_is_refused(tmp_path):
+    audio = pa.array([{"bytes": SOUND, "path": "a.wav"}])
+    pq.write_table(pa.Table.from_arrays([audio, audio], names=["audio", "audio"]), tmp_path / "train.parquet")
+    assert_refused(tmp_path, "two columns 'audio'")

@@ -2,6 +2,7 @@
 
 import shutil
 
+import pyarrow.parquet as pq
 import pytest
 
 from streamaug.errors import CorruptError, StoreError
@@ -45,4 +46,12 @@ def test_damaged_predictions_and_other_tables_are_refused_and_named(runs):
         load_runs([runs])
     shutil.copy(next((runs / "without_mp3").rglob("recipe.yaml")), path)
     with pytest.raises(CorruptError, match=r"predictions\.parquet: not readable"):
+        load_runs([runs])
+
+
+def test_a_table_with_a_column_twice_is_refused(runs):
+    path = runs / "all" / "seed_0" / "predictions.parquet"
+    table = pq.ParquetFile(path).read()
+    pq.write_table(table.append_column("label", table["label"]), path)
+    with pytest.raises(CorruptError, match=r"predictions\.parquet: is not a table of predictions"):
         load_runs([runs])

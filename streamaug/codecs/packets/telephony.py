@@ -16,6 +16,9 @@ from streamaug.codecs.packets import appendix_i
 from streamaug.codecs.packets.runs import runs_of, spread
 
 _PACKETS_PER_S = 50
+_RATES = range(1_000, 768_001)
+"""Sample rates in Hz that stores have; the concealment's memory grows with the rate."""
+
 _FORMATS = {6: ("pcm_alaw", 1), 7: ("pcm_mulaw", 1), 0x028F: ("g722", 2)}
 """Formats of WAV: FFmpeg's name of the codec, and its samples per byte."""
 
@@ -52,8 +55,8 @@ class TelephonyPackets:
             at += 8 + size + size % 2
         header = chunks.get(b"fmt ", b"")
         number, channels, rate = (int.from_bytes(header[start : start + size], "little") for start, size in ((0, 2), (2, 2), (4, 4)))
-        if number not in _FORMATS or channels != 1 or not rate or b"data" not in chunks:
-            raise ValueError(f"a WAV file of format {number} and {channels} channels has no packets here")
+        if number not in _FORMATS or channels != 1 or rate not in _RATES or b"data" not in chunks:
+            raise ValueError(f"a WAV file of format {number}, {channels} channels and {rate} Hz has no packets here")
         codec, per_byte = _FORMATS[number]
         return cls(codec, per_byte, rate, chunks[b"data"])
 

@@ -6,6 +6,7 @@ import pytest
 from streamaug.codecs import Decoding, calibrate, decode, load_settings
 from streamaug.codecs.lossy import decode_lossy, lossy_opener
 from streamaug.codecs.packets.opening import Opener
+from streamaug.codecs.packets.telephony import TelephonyPackets
 from streamaug.conditions import Condition
 from streamaug.errors import CorruptError, LinkError
 from tests.codecs.packets.bitstreams import encoder_of, power, voice
@@ -137,3 +138,12 @@ def test_bytes_that_are_not_a_bitstream_are_refused(name: str) -> None:
     for payload in (b"", b"RIFF\x00\x00\x00\x00WAVE", np.random.default_rng(1).bytes(900), call.payload[: len(call.payload) // 2]):
         with pytest.raises(CorruptError, match=r"cannot be decoded|holds"):
             decode_lossy(payload, call.opener, lose=lambda packets: np.zeros(packets, bool), **call.about)
+
+
+@pytest.mark.parametrize("rate", [0, 49, 0xFFFF_FFFF])
+def test_a_wav_file_of_a_rate_that_no_store_has_is_refused(rate: int) -> None:
+    """One below 50 Hz has packets of no sample, and concealment takes memory in proportion to the rate."""
+    payload = bytearray(encoder_of("alaw_64", 8_000).encode(voice(8_000)))
+    payload[24:28] = rate.to_bytes(4, "little")
+    with pytest.raises(ValueError, match=f"{rate} Hz has no packets"):
+        TelephonyPackets.of(bytes(payload))
