@@ -37,7 +37,7 @@ def doctor(
     loaded = load_settings(settings)
     requested = requested_conditions(conditions).conditions if conditions is not None else tuple(map(Condition.parse, loaded.conditions))
     trials = [_try(condition, loaded, rate) for condition in requested]
-    codecs = list(_codecs(loaded))
+    codecs = list(_codecs(loaded, rate))
     packages = list(_packages())
     is_ok = not any(trial.error for trial in trials)
     if as_json:
@@ -169,8 +169,9 @@ def _decoder(decoding: "Decoding") -> str:
     return decoding.decoder or ("PyAV" if decoding.demuxer else f"plug-in {decoding.codec}")
 
 
-def _codecs(settings: "Settings") -> Iterator[_Codec]:
-    """Every codec of the settings and of plug-ins, and every variant."""
+def _codecs(settings: "Settings", rate: int) -> Iterator[_Codec]:
+    """Every codec of the settings and of plug-ins, and every variant, with its bitrates in a store of a
+    sample rate."""
     from streamaug import plugins
     from streamaug.codecs import choose_encoder
     from streamaug.codecs.base import bitrates
@@ -180,7 +181,7 @@ def _codecs(settings: "Settings") -> Iterator[_Codec]:
         for variant in ("", *(settings.codecs[name].variants if name in settings.codecs else ())):
             step = Step(name=name, bitrate="64", variant=variant)
             try:
-                codec, encoder, version = choose_encoder(step, settings)
+                codec, encoder, version = choose_encoder(step, settings, rate=rate)
             except StreamaugError as error:
                 yield _Codec(codec=_codec_name(step), error=str(error))
             else:

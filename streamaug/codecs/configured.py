@@ -23,11 +23,14 @@ class ConfiguredCodec:
         name: Its name in conditions.
         config: Its entry in the settings, with what a variant replaces.
         channels: Channels that bitstreams are decoded to.
+        rate: Sample rate in Hz at which signals are encoded, which may decide its bitrates. Default:
+            any.
     """
 
     name: str
     config: CodecConfig
     channels: int = 1
+    rate: int | None = None
 
     @property
     def version(self) -> str:
@@ -52,7 +55,7 @@ class ConfiguredCodec:
 
     def bitrates(self, channels: int) -> Sequence[float]:  # noqa: ARG002  # the seam's signature
         """Bitrates in kbps that the settings list."""
-        return self.config.kbps
+        return self.config.bitrates(self.rate)
 
     @property
     def decoding(self) -> Decoding:

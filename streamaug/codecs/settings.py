@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import yaml
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
 
 from streamaug.codecs.base import Word
 from streamaug.codecs.demuxers import Demuxer
@@ -57,17 +57,20 @@ Encoders = Annotated[tuple[EncoderConfig, ...], Field(min_length=1)]
 VariantName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
 
 
+Kbps = tuple[Annotated[float, Field(gt=0)], ...]
+
+
 class VariantConfig(_Strict):
     """What a variant has instead of what its codec has.
 
     Args:
         rates: Sample rates in Hz that the encoders take. Default: the codec's.
-        kbps: Bitrates. Default: the codec's.
+        kbps: Bitrates, as a codec has them; an empty list: any. Default: the codec's.
         encoders: In the order of preference.
     """
 
     rates: Annotated[tuple[int, ...], Field(min_length=1)] | None = None
-    kbps: tuple[Annotated[float, Field(gt=0)], ...] | None = None
+    kbps: Kbps | dict[int, Kbps] | None = None
     encoders: Encoders
 
 
@@ -79,7 +82,8 @@ class CodecConfig(_Strict):
         demuxer: FFmpeg's name of the container that is read.
         decoder: What decodes it, if it is not FFmpeg: one that conceals lost packets.
         rates: Sample rates in Hz that the encoders take.
-        kbps: Bitrates that the codec has, ascending. Default: empty, those that its encoders take.
+        kbps: Bitrates that the codec has, ascending; or such a list for each sample rate. Default:
+            empty, those that its encoders take.
         stereo: Whether they take two channels, too; "only" if they take no single one.
         encoders: In the order of preference.
         variants: Other encoders, or other arguments, by the name that follows `@` in conditions.
@@ -91,7 +95,7 @@ class CodecConfig(_Strict):
     demuxer: Demuxer
     decoder: Word | None = None
     rates: Annotated[tuple[int, ...], Field(min_length=1)]
-    kbps: tuple[Annotated[float, Field(gt=0)], ...] = ()
+    kbps: Kbps | dict[int, Kbps] = ()
     stereo: bool | Literal["only"] = False
     encoders: Encoders
     variants: dict[VariantName, VariantConfig] = {}
@@ -103,6 +107,22 @@ class CodecConfig(_Strict):
             return self
         changes = self.variants[variant]
         return self.model_copy(update={name: getattr(changes, name) for name in changes.model_fields_set})
+
+    def bitrates(self, rate: int | None) -> Kbps:
+        """Bitrates in kbps, ascending; empty if its encoders take any.
+
+        Args:
+            rate: Sample rate in Hz of what is encoded. None: those of all rates.
+        """
+        if not isinstance(self.kbps, dict):
+            return self.kbps
+        return self.kbps[rate] if rate in self.kbps else tuple(sorted({each for listed in self.kbps.values() for each in listed}))
+
+    @model_validator(mode="after")
+    def _has_bitrates_for_all_rates(self) -> "CodecConfig":
+        if isinstance(self.kbps, dict) and (missing := [rate for rate in self.rates if rate not in self.kbps]):
+            raise ValueError(f"kbps: no bitrates for {missing[0]} Hz; list those of every sample rate of 'rates'")
+        return self
 
     @field_validator("decoder")
     @classmethod

@@ -40,7 +40,7 @@ def test_what_cannot_be_built_is_shown_with_what_to_install(tmp_path: Path, monk
     assert "libmp3lame" in output
     assert "condition step 'he-aac_16': no encoder for codec 'he-aac' on this machine" in output
     assert "install fdkaac" in output
-    assert "condition step 'mp3_900': libmp3lame delivers" in output
+    assert "condition step 'mp3_900': codec 'mp3' at " in output
 
 
 def test_the_decoders_are_named_with_their_versions() -> None:
