@@ -28,7 +28,7 @@ _CONTAINERS = (("mp4", "aac"), ("adts", "aac"), ("webm", "libopus"), ("asf", "wm
 """Formats that FFmpeg writes, and their codecs."""
 
 _STORED = {
-    "mp3_64": 16_000, "aac_32": 16_000, "opus_32": 48_000, "sbc_64": 16_000, "vorbis_64": 16_000, "wma_64": 16_000, "eac3_64": 48_000,
+    "mp3_64": 16_000, "aac_32": 16_000, "opus_32": 48_000, "sbc_64": 16_000, "vorbis_64": 44_100, "wma_64": 16_000, "eac3_64": 48_000,
     "g726_32": 8_000, "gsm_13": 8_000, "speex_16.8": 16_000, "aptx_384": 48_000,
 }  # fmt: skip
 
