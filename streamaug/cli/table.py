@@ -72,7 +72,7 @@ def table(
             notes.append(note)
         rows = named_rows(rows, {"label": label_column, "labels": labels_column, "target": target_column, "group": group}, origins)
         if shares:
-            rows = _with_splits(rows, shares, names, seed)
+            rows = _with_splits(rows, shares, names, seed, output)
         notes += _overlaps(rows)
         write_rows(output, rows)
     for note in notes:
@@ -197,13 +197,14 @@ def _joined(cell: str | None) -> str | None:
     return SEPARATOR.join(map(str, labels))
 
 
-def _with_splits(rows: Sequence["Row"], shares: Sequence[float], names: Sequence[str], seed: int) -> list["Row"]:
+def _with_splits(rows: Sequence["Row"], shares: Sequence[float], names: Sequence[str], seed: int, output: Path) -> list["Row"]:
     from streamaug.building.splitting import assign_splits
 
     old = sorted({row["split"] or "" for row in rows if row.get("split")})
     if old:
         raise ClipsError(f"the source has splits already ({', '.join(old[:5])}); leave out --split, or remove the column 'split'")
-    groups = [f"group {row['group']}" if row.get("group") else f"clip {row['path']}" for row in rows]
+    # Paths as the table has them, so that a folder that was moved gets the same splits.
+    groups = [f"group {row['group']}" if row.get("group") else f"clip {_path_in(row, output)}" for row in rows]
     numbers = assign_splits([_labels(row) for row in rows], groups, shares, seed)
     return [{**row, "split": names[number]} for row, number in zip(rows, numbers, strict=True)]
 
@@ -212,12 +213,16 @@ def write_rows(output: Path, rows: Sequence["Row"]) -> None:
     """Write a table of clips as CSV, with paths relative to its folder where they are below it."""
     from streamaug.cli.tables import whole
 
-    folder = str(output.absolute().parent) + os.sep
     columns = list(rows[0])
     with whole(output.absolute()) as part, part.open("w", newline="", encoding="utf-8") as file:
         writer = csv.DictWriter(file, columns, lineterminator="\n")
         writer.writeheader()
-        writer.writerows({**row, "path": (row["path"] or "").removeprefix(folder)} for row in rows)
+        writer.writerows({**row, "path": _path_in(row, output)} for row in rows)
+
+
+def _path_in(row: "Row", output: Path) -> str:
+    """The path of a row's audio in a table: relative to the table's folder if it is below it."""
+    return (row["path"] or "").removeprefix(str(output.absolute().parent) + os.sep)
 
 
 def _labels(row: "Row") -> list[str | None]:

@@ -5,6 +5,7 @@ import io
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import tarfile
@@ -72,6 +73,15 @@ def test_a_folder_per_class_becomes_a_table_that_builds(folder):
     assert "left out files that are not audio: 1 .txt" in done.stdout
     assert re.search(r"│ all +│ +8 │ +32 │ +40 │", done.stdout)
     assert build(folder / "clips.csv", str(folder / "store"), conditions=[Condition()], workers=1).clips == 40
+
+
+def test_a_folder_that_was_moved_gets_the_same_splits(folder):
+    splits = []
+    for place in ("here", "there/and/further"):
+        shutil.copytree(folder / "data", folder / place / "data")
+        rows = rows_of(table(folder / place / "data", folder / place / "clips.csv", "--split", "0.5,0.5"), folder / place / "clips.csv")
+        splits.append([(row["path"], row["split"]) for row in rows])
+    assert splits[0] == splits[1]
 
 
 def test_groups_of_a_pattern_stay_whole_in_new_splits(folder):
