@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 
-.PHONY: setup demo test matrix fuzz lint versions clean
+.PHONY: setup demo test matrix fuzz lint docs versions clean
 
 setup: $(VENV)/ready
 
@@ -31,6 +31,10 @@ lint: setup
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
 	$(VENV)/bin/mypy
+
+# The documentation site, to be opened at build/site/index.html. `test` builds and checks it, too.
+docs: setup
+	$(VENV)/bin/python -m tools.docs_site
 
 # The wheel with the oldest and the newest torch: gigabytes of download, therefore not part of `test`.
 versions:
