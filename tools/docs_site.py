@@ -22,8 +22,8 @@ from typing import Any
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 HOST = "https://github.com/streamaug/streamaug"
-_PART = re.compile(r"<!-- site: (?P<name>[\w-]+) -->\n.*?<!-- end -->\n", re.DOTALL)
-_LINK = re.compile(r"(?<=\]\()(?P<path>\.\.?/[^)#\s]+)(?P<anchor>#[^)\s]*)?(?=\))")
+_PART = re.compile(r"<!-- site: (?P<name>[\w./-]+) -->\n.*?<!-- end -->\n", re.DOTALL)
+_RELATIVE = re.compile(r"(?<=\]\()(?!https?:|mailto:)(?P<path>[^)#\s]+)(?P<anchor>#[^)\s]*)?(?=\))")
 _CODE = re.compile(r"(^```.*?^```$|`[^`\n]+`)", re.DOTALL | re.MULTILINE)
 _INDENTED = re.compile(r"^(?P<paragraph>\S.*?):?\n\n(?= {4}\S)", re.MULTILINE)
 
@@ -61,18 +61,32 @@ def _row(key: str, about: Mapping[str, Any]) -> str:
     return f"| `{key}` | {meaning} | {example} |"
 
 
-def store_format() -> str:
-    """shards/README.md without its title, its links as seen from docs/reference/."""
-    text = (ROOT / "shards" / "README.md").read_text("utf-8").split("\n", 1)[1]
+PARTS: Mapping[str, Callable[[], str]] = MappingProxyType({"commands": commands, "recipe-keys": recipe_keys})
+INCLUDED: Mapping[Path, Path] = MappingProxyType(
+    {ROOT / "shards" / "README.md": DOCS / "reference" / "store-format.md", ROOT / "SECURITY.md": DOCS / "explanation" / "security.md"}
+)
+"""Files outside of docs/ whose text a page shows."""
+
+
+def _part(name: str, folder: Path) -> str:
+    """A part of a page in a folder: one of `PARTS`, or the text of a file without its title."""
+    return PARTS[name]() if name in PARTS else _included(ROOT / name, folder)
+
+
+def _included(path: Path, folder: Path) -> str:
+    """The text of a file without its title, its links as seen from another folder."""
 
     def moved(match: re.Match[str]) -> str:
-        target = os.path.normpath(ROOT / "shards" / match[1])
-        return f"]({os.path.relpath(target, DOCS / 'reference')})"
+        return os.path.relpath(path.parent / match["path"], folder) + (match["anchor"] or "")
 
-    return re.sub(r"\]\((?!https?:|#)([^)]+)\)", moved, text)
+    return _in_prose(path.read_text("utf-8").split("\n", 1)[1], _RELATIVE, moved)
 
 
-PARTS: Mapping[str, Callable[[], str]] = MappingProxyType({"commands": commands, "recipe-keys": recipe_keys, "store-format": store_format})
+def _in_prose(text: str, pattern: re.Pattern[str], replacement: Callable[[re.Match[str]], str]) -> str:
+    """Replace what a pattern finds in a page, but not in its code."""
+    pieces = _CODE.split(text)
+    pieces[::2] = [pattern.sub(replacement, piece) for piece in pieces[::2]]
+    return "".join(pieces)
 
 
 def page_source(text: str, folder: Path) -> str:
@@ -86,20 +100,17 @@ def page_source(text: str, folder: Path) -> str:
     Raises:
         ValueError: A link leads to a file that does not exist.
     """
-    text = _PART.sub(lambda match: PARTS[match["name"]](), text)
-    pieces = _CODE.split(text)
-    pieces[::2] = [_LINK.sub(lambda match: _target(match, folder), piece) for piece in pieces[::2]]
-    return "".join(pieces)
+    text = _PART.sub(lambda match: _part(match["name"], folder), text)
+    return _in_prose(text, _RELATIVE, lambda match: _target(match, folder))
 
 
 def _target(match: re.Match[str], folder: Path) -> str:
     path, anchor = Path(os.path.normpath(folder / match["path"])), match["anchor"] or ""
     if not path.exists():
         raise ValueError(f"a link leads to '{match['path']}', which does not exist")
-    if path == ROOT / "shards" / "README.md":
-        return os.path.relpath(DOCS / "reference" / "store-format.md", folder) + anchor
+    path = INCLUDED.get(path, path)
     if path.is_relative_to(DOCS):
-        return match[0]
+        return os.path.relpath(path, folder) + anchor
     return f"{HOST}/{'tree' if path.is_dir() else 'blob'}/main/{path.relative_to(ROOT)}{anchor}"
 
 

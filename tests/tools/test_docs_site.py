@@ -11,7 +11,8 @@ from tools.docs_site import DOCS, docstring_source, page_source
         ("../streamaug/errors.py", "https://github.com/streamaug/streamaug/blob/main/streamaug/errors.py"),
         ("../tests/plugin", "https://github.com/streamaug/streamaug/tree/main/tests/plugin"),
         ("../shards/README.md#shards", "reference/store-format.md#shards"),
-        ("./recipes.md#union", "./recipes.md#union"),
+        ("../SECURITY.md", "explanation/security.md"),
+        ("./recipes.md#union", "recipes.md#union"),
         ("recipes.md", "recipes.md"),
         ("https://example.org/../x", "https://example.org/../x"),
     ],
@@ -30,7 +31,7 @@ def test_a_link_to_a_missing_file_is_an_error_that_names_it() -> None:
         page_source("[a](../nothing.py)", DOCS)
 
 
-def test_the_store_format_is_included_with_links_that_still_lead_somewhere() -> None:
+def test_the_stores_format_is_included_with_links_that_still_lead_somewhere() -> None:
     text = page_source((DOCS / "reference" / "store-format.md").read_text("utf-8"), DOCS / "reference")
     assert text.startswith("# The store's format\n\n")
     assert "](https://github.com/streamaug/streamaug/blob/main/shards/paper.yaml)" in text
