@@ -15,6 +15,7 @@ from streamaug.codecs.pcm import to_float, to_pcm
 from streamaug.codecs.programme import programme_signal
 from streamaug.conditions import Condition
 from streamaug.errors import EncoderError
+from tests.codecs.packets.bitstreams import voice
 from tests.codecs.signals import RATE, noise, recordings
 
 SPEECH = ("amr-wb_12.65", "gsm_13", "speex_16.8", "speex-nb_15", "opus-wb_16", "opus-nb_12")
@@ -144,6 +145,13 @@ def test_a_variable_bitrate_is_judged_by_a_signal_like_a_recording(shared_data: 
     clips = recordings(shared_data / "esc10" / "audio", names)
     measured = [len(encoder.encode(clip)) * 8 * RATE / len(clip) / 1000 for clip in clips]
     assert encoder.kbps < 1.5 * max(measured)
+
+
+@pytest.mark.parametrize("seconds", [0.25, 0.5, 1.0])
+def test_clips_that_end_loud_come_back_whole_from_vorbis(seconds: float) -> None:
+    """Its encoder leaves the last short block out, unless silence follows."""
+    encoder, signal = calibrated("vorbis_64"), voice(RATE, seconds)
+    assert len(encoder.decode(encoder.encode(signal), len(signal))) == len(signal)
 
 
 @pytest.mark.parametrize(("rate", "channels"), [(8_000, 1), (RATE, 2)])
