@@ -1,8 +1,8 @@
 """Write the outputs of docs/tutorials: `python -m tools.write_tutorials`.
 
-A reader follows the tutorials in their order, in one folder. A block whose first line names a file is
-that file; the lines of a `console` block that begin with `$` are commands, and what they print goes
-after them.
+A reader follows the tutorials in their order, in one folder. A block whose first line, or the line
+after `#!`, names a file is that file. The lines of a `console` block that begin with `$` are
+commands, and what they print goes after them.
 """
 
 import os
@@ -15,7 +15,7 @@ from pathlib import Path
 TUTORIALS = Path(__file__).parents[1] / "docs" / "tutorials"
 PAGES = ("own-data.md", "cluster.md", "codec.md")
 _BLOCK = re.compile(r"```(?P<language>\w+)\n(?P<text>.*?)```\n", re.DOTALL)
-_FILE = re.compile(r"# (?P<path>[\w./-]+\.\w+)\n")
+_FILE = re.compile(r"(?:#!.*\n)?# (?P<path>[\w./-]+\.\w+)\n")
 
 
 class TutorialError(Exception):
