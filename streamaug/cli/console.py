@@ -21,6 +21,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from streamaug.cli.substitutes import print_substitutes
 from streamaug.errors import StreamaugError
 from streamaug.files import absolute_path, disk_error
 from streamaug.packages import missing_package_error
@@ -88,6 +89,7 @@ def run(app: typer.Typer) -> None:
     Args:
         app: The application; it reads `sys.argv`.
     """
+    print_substitutes()
     is_debug = "--debug" in sys.argv
     arguments = [_expanded(argument) for argument in sys.argv[1:] if argument not in ("--debug", "--quiet")]
     if "--quiet" in sys.argv[1:]:

@@ -8,6 +8,7 @@ import numpy as np
 from streamaug.errors import StoreError
 from streamaug.explore.clips import Clips
 from streamaug.explore.filters import Filter, Query
+from streamaug.hints import nearest
 from streamaug.splits import Split
 
 _LABELS_PER_CLIP = 4
@@ -44,7 +45,7 @@ def spread_clips(clips: Clips, labels: Sequence[str], query: Query, count: int) 
     """
     rows = clips.rows(query)
     if not len(rows):
-        raise StoreError("no clip matches --where; choose other values")
+        raise _no_clip_error(clips, query)
     chosen: set[int] = set()
     if labels and clips.target:
         looked_at = [labels[number] for number in evenly(len(labels), _LABELS_PER_CLIP * count)]
@@ -55,6 +56,17 @@ def spread_clips(clips: Clips, labels: Sequence[str], query: Query, count: int) 
     left = np.setdiff1d(rows, np.array(sorted(chosen), rows.dtype), assume_unique=True)
     chosen |= set(left[evenly(len(left), count - len(chosen))].tolist())
     return np.array(sorted(chosen), np.int64)
+
+
+def _no_clip_error(clips: Clips, query: Query) -> StoreError:
+    """Says which choice no clip fulfils."""
+    for each in query.filters:
+        if not len(clips.rows(Query(filters=(each,)))):
+            split = Split(column=each.column, values=each.values, keep=each.operator == "is")
+            problem = f"{'no' if split.keep else 'every'} clip has {each.column} = {', '.join(each.values)}"
+            values = nearest(each.values[0], [value for value, _ in clips.values(each.column).counts])
+            return StoreError(f"--where {split}: {problem}; write another value, or column=value, such as label=rain. {values}")
+    return StoreError("no clip matches all of --where together; leave one of them out")
 
 
 def _only(target: str, label: str) -> Filter:

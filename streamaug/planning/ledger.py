@@ -13,6 +13,8 @@ from streamaug.planning.inventory import Column, ListColumn
 from streamaug.planning.plan import Plan
 from streamaug.store.targets import ragged
 
+_OWN_COLUMNS = ("condition", "rows", "leakage")
+
 
 @dataclass(frozen=True, kw_only=True)
 class Ledger:
@@ -152,6 +154,11 @@ class _Values:
 
     @classmethod
     def of(cls, plan: Plan, columns: Mapping[str, Column | ListColumn]) -> "_Values":
+        if twice := [name for name in columns if name in _OWN_COLUMNS]:
+            raise StoreError(
+                f"rows cannot be counted by a column '{twice[0]}': the ledger has a column of that name of its own; count by another one, "
+                "or rename it in the table that the store is built from"
+            )
         shape = [len(column.values) for column in columns.values()]
         width = math.prod(shape)
         several = [column for column in columns.values() if isinstance(column, ListColumn)]

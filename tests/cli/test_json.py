@@ -146,6 +146,19 @@ def test_quality_has_the_summaries_of_the_api(folder: Path, store: Store, printe
     assert all((folder / path).exists() for path in content["written"])
 
 
+def test_what_a_plug_in_prints_goes_to_stderr(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    metadata = tmp_path / "loud-1.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: loud\nVersion: 1\n")
+    (metadata / "entry_points.txt").write_text("[streamaug.effects]\nloud = loud:Loud\n")
+    prints = 'print("hello")\nos.write(1, b"from C")'
+    (tmp_path / "loud.py").write_text(f"import os\nfrom streamaug.effects.noise import Noise as Loud\n{prints}\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    done = run("doctor", "--conditions", "loud", "--rate", 8_000, "--json")
+    assert [step["step"] for step in document(done)["conditions"][0]["steps"]] == ["loud", "flac"]
+    assert {"hello", "from C"} <= set(done.stderr.replace("from C", "from C\n").splitlines())
+
+
 def test_what_is_not_a_number_is_null() -> None:
     assert strict({"mean": float("nan"), "sd": [float("-inf"), 0.5]}) == {"mean": None, "sd": [None, 0.5]}
 

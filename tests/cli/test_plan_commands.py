@@ -11,8 +11,9 @@ import pytest
 from typer.testing import CliRunner
 
 from streamaug.cli.main import app
-from streamaug.errors import StreamaugError
-from streamaug.planning.open_plan import open_plan
+from streamaug.errors import StoreError, StreamaugError
+from streamaug.planning.ledger import planned
+from streamaug.planning.open_plan import column_of, open_plan
 from streamaug.recipes import load_recipe
 from streamaug.store import Store
 from streamaug.testing import tau2020_store
@@ -54,6 +55,13 @@ def test_plan_adds_several_epochs_up_and_counts_by_any_columns(store: Store, tmp
     assert sum(table["rows"].to_pylist()) == 1800
     streamaug("plan", TABLE3 / "row_1.yaml", store.url, "--ledger", tmp_path / "ledger.parquet")
     assert sum(pq.read_table(tmp_path / "ledger.parquet")["rows"].to_pylist()) == 600
+
+
+@pytest.mark.parametrize("name", ["condition", "rows", "leakage"])
+def test_a_column_that_is_called_as_the_ledgers_own_is_refused(store: Store, name: str) -> None:
+    plan = open_plan(load_recipe(TABLE3 / "row_1.yaml"), store)
+    with pytest.raises(StoreError, match=rf"by a column '{name}': the ledger has a column of that name"):
+        planned(plan, {name: column_of(store.clips, "device")})
 
 
 def test_plan_counts_by_the_columns_that_a_recipe_weights(store: Store, tmp_path: Path) -> None:

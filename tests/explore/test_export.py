@@ -84,8 +84,23 @@ def test_a_choice_limits_the_clips(explorer: Explorer, store: Store) -> None:
     assert {row["label"] for row in chosen} == {"rain", "wind"}
     assert {row["split"] for row in chosen} == {"evaluate"}
     assert len(rows) == sum(row["label"] in ("rain", "wind") and row["split"] == "evaluate" for row in store.clips.to_pylist())
-    with pytest.raises(StoreError, match="no clip matches --where"):
-        spread_clips(explorer.clips, store.manifest.labels, query_of(["label=nothing"]), 3)
+
+
+@pytest.mark.parametrize(
+    ("where", "message"),
+    [
+        (["label=rian"], r"--where label=rian: no clip has label = rian; .* Did you mean 'rain'\?"),
+        (
+            ["split"],
+            r"--where split: no clip has split = split; write another value, or column=value, such as label=rain\. Available: evaluate",
+        ),
+        (["split!=train,evaluate"], "every clip has split = train, evaluate"),
+        (["label=rain", "label=wind"], "no clip matches all of --where together"),
+    ],
+)
+def test_a_choice_that_no_clip_fulfils_is_named(explorer: Explorer, store: Store, where: list[str], message: str) -> None:
+    with pytest.raises(StoreError, match=message):
+        spread_clips(explorer.clips, store.manifest.labels, query_of(where), 3)
 
 
 @pytest.mark.parametrize("target", ["labels", "target", None])
