@@ -121,9 +121,15 @@ class Condition:
         return f"{stored}~{self.link}" if self.link else stored
 
 
-def parse_conditions(text: str) -> tuple[Condition, ...]:
-    """Read a comma-separated list of conditions of a store; each appears once, in the order of the
-    text.
+def parse_conditions(text: str, *, links: bool = False) -> tuple[Condition, ...]:
+    """Read a comma-separated list of conditions; each appears once, in the order of the text.
+
+    Args:
+        text: The list.
+        links: Whether they may name links. Default: no, since a store has none.
+
+    Raises:
+        ConditionError: The list is empty, or one of them is not a condition, or names a link.
 
     >>> [str(condition) for condition in parse_conditions("original, mp3_64,mp3_64")]
     ['original', 'mp3_64']
@@ -133,7 +139,7 @@ def parse_conditions(text: str) -> tuple[Condition, ...]:
         raise ConditionError(f"the list of conditions is empty; {_HELP}")
     conditions = tuple(dict.fromkeys(Condition.parse(name) for name in names))
     for condition in conditions:
-        if condition.link:
+        if condition.link and not links:
             raise ConditionError(
                 f"condition '{condition}': a link is applied when a clip is read, and never stored; write '{condition.stored}' here, and "
                 f"'{condition}' in a recipe"

@@ -7,13 +7,14 @@ from streamaug.errors import StoreError
 from streamaug.store import Store
 
 
-def stored_conditions(text: str | None, store: Store) -> tuple[Condition, ...] | None:
+def stored_conditions(text: str | None, store: Store, *, links: bool = False) -> tuple[Condition, ...] | None:
     """The requested conditions. Those of a preset that the store lacks are noted and left out, as
     `build` leaves out what the machine cannot encode.
 
     Args:
         text: Such as `@call,mp3_64`; None for all of the store.
         store: The opened store.
+        links: Whether conditions may name links. Default: no.
 
     Raises:
         ConditionError: A condition is misspelt, or there is no such preset.
@@ -21,7 +22,7 @@ def stored_conditions(text: str | None, store: Store) -> tuple[Condition, ...] |
     """
     if text is None:
         return None
-    requested = requested_conditions(text)
+    requested = requested_conditions(text, links=links)
     missing = [each for each in requested.conditions if each in requested.optional and str(each) not in store.conditions]
     if len(missing) == len(requested.conditions):
         raise StoreError(f"{store.url} has no condition of '{text}'; 'streamaug build CLIPS.csv {store.url} --conditions {text}' adds them")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from streamaug.cli.crop_options import Padding, Seconds, crop_of
+from streamaug.cli.json_output import AsJson, print_json
 
 if TYPE_CHECKING:
     from streamaug.stress.card_file import Card
@@ -30,7 +31,10 @@ def stress(
     ] = None,
     conditions: Annotated[
         str | None,
-        typer.Option(help="Comma-separated conditions or @lists, besides the original. Default: all that have every clip of the split."),
+        typer.Option(
+            help="Comma-separated conditions or @lists, besides the original; on links such as alaw_64~wifi@1 or alaw_64~loss10, which "
+            "--recipe defines. Default: all that have every clip of the split."
+        ),
     ] = None,
     split: Annotated[str, typer.Option(help="Clips to evaluate: evaluate, or a choice on a column such as fold=1,2.")] = "evaluate",
     features: Annotated[
@@ -59,7 +63,10 @@ def stress(
     name: Annotated[str | None, typer.Option(help="What the card calls the model. Default: MODEL, of a file without its folder.")] = None,
     recipe: Annotated[
         Path | None,
-        typer.Option(help="Recipe that the model was trained on, a YAML file: the card says what was seen in training. Default: unknown."),
+        typer.Option(
+            help="Recipe that the model was trained on, a YAML file: the card says what was seen in training, and --conditions may name "
+            "its links. Default: unknown."
+        ),
     ] = None,
     runs: Annotated[
         list[Path] | None,
@@ -68,6 +75,7 @@ def stress(
     drop: Annotated[
         float, typer.Option(min=0.1, max=99, help="Loss in % of the value on the original that the breaking bitrate allows.")
     ] = 5.0,
+    as_json: AsJson = False,
 ) -> None:
     """Write the robustness card of a model: what codecs do to it, from its answers for every clip of
     a split in every condition.
@@ -87,7 +95,7 @@ def stress(
     taken = crop_of(crop, where, pad, default="centre")
     trained = None if recipe is None else load_recipe(recipe)
     opened = Store.open(store)
-    chosen = stored_conditions(conditions, opened)
+    chosen = stored_conditions(conditions, opened, links=True)
     if workers or cores_per_rank() > 1:
         start_server()  # it imports torch on another core, while this process does
 
@@ -105,6 +113,7 @@ def stress(
             open_model(model, opener=opener, device=device, name=name),
             opened,
             conditions=None if chosen is None else [str(condition) for condition in chosen],
+            links=None if trained is None else trained.links,
             split=split,
             features=features,
             rate=rate,
@@ -119,10 +128,14 @@ def stress(
         predictions = run_all(run, out, ranks=ranks, progress=Silent() if ranks.rank else bar)
     if predictions is None:  # another rank has all of them
         return
-    card = write_card(out, predictions, opened, run.settings, drop=drop / 100, recipe=trained, runs=runs or ())
+    card = write_card(out, predictions, opened, run.settings, drop=drop / 100, recipe=trained, links=run.links, runs=runs or ())
+    written = [str(out / file) for file in (CARD_PAGE, CARD_FILE, PREDICTIONS_FILE)]
+    if as_json:
+        print_json("stress", {**card.model_dump(mode="json"), "written": written})
+        return
     print_lines(condition_lines(card))
     stdout.print(card.headline)
-    stdout.print(f"written: {', '.join(str(out / file) for file in (CARD_PAGE, CARD_FILE, PREDICTIONS_FILE))}")
+    stdout.print(f"written: {', '.join(written)}")
 
 
 def condition_lines(card: "Card") -> list[list[str]]:

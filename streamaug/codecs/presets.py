@@ -65,11 +65,12 @@ def preset(name: str) -> tuple[Condition, ...]:
     return tuple(map(Condition.parse, content["conditions"]))
 
 
-def requested_conditions(text: str) -> RequestedConditions:
+def requested_conditions(text: str, *, links: bool = False) -> RequestedConditions:
     """Read a comma-separated list of conditions and presets.
 
     Args:
         text: Such as `@call,mp3_64`.
+        links: Whether conditions may name links. Default: no, since a store has none.
 
     Raises:
         ConditionError: A condition is misspelt, or there is no such preset.
@@ -83,7 +84,7 @@ def requested_conditions(text: str) -> RequestedConditions:
     parts = [part.strip() for part in text.split(",")]
     presets = [part.removeprefix(_MARK) for part in parts if part.startswith(_MARK)]
     named = [part for part in parts if not part.startswith(_MARK)]
-    required = parse_conditions(",".join(named)) if any(named) or not presets else ()
+    required = parse_conditions(",".join(named), links=links) if any(named) or not presets else ()
 
     def in_order() -> Iterator[Condition]:
         for part in filter(None, parts):

@@ -62,7 +62,7 @@ def open_links(links: Mapping[str, Any] | None) -> dict[str, Link]:
 
     Args:
         links: By name links, or mappings such as `{"loss": 0.1, "burst": 3}`. Paths of traces begin in
-            the working directory.
+            the working directory. Presets may be among them, as they are.
 
     Raises:
         LinkError: One of them is not a link, or has a name that conditions cannot have.
@@ -71,6 +71,8 @@ def open_links(links: Mapping[str, Any] | None) -> dict[str, Link]:
 
 
 def _open(name: str, link: Any) -> Link:
+    if name in PRESETS and link == PRESETS[name].link:
+        return PRESETS[name].link
     check_name(name)
     if not isinstance(link, Mapping):
         if not callable(getattr(link, "lost", None)):

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from streamaug.links import Link, Trace
 from streamaug.recipes import Recipe
 from streamaug.recipes.familiarity import familiarity
 from streamaug.stress.analysis.answers import Answers
@@ -13,7 +14,7 @@ from streamaug.stress.analysis.grades import condition_grades, grade_bins
 from streamaug.stress.analysis.left_out import TrainedRun, leave_one_out_gaps
 from streamaug.stress.analysis.worst import changed_clips
 from streamaug.stress.bootstrap import ENDS
-from streamaug.stress.card_file import Card, ConditionResult, LeftOut, TrainingRecipe
+from streamaug.stress.card_file import Card, CardLink, ConditionResult, LeftOut, TrainingRecipe
 from streamaug.stress.settings import StressSettings
 
 Interval = tuple[float, float] | tuple[None, None]
@@ -26,6 +27,7 @@ def analyse(
     snapshot: str,
     drop: float = 0.05,
     recipe: Recipe | None = None,
+    links: Mapping[str, Link] | None = None,
     odg: Mapping[str, np.ndarray] | None = None,
     runs: Sequence[TrainedRun] = (),
 ) -> Card:
@@ -38,6 +40,7 @@ def analyse(
         drop: The loss that the breaking bitrate allows, as a share of the value on the original; of
             an equal error rate, as a share of 1 less the rate. Default: 5 %.
         recipe: What the model was trained on. Default: unknown.
+        links: The links of the conditions by name. Default: none.
         odg: For each graded condition, the grade of each clip. Default: no grades.
         runs: Trained runs for leave-one-out gaps. Default: none.
 
@@ -59,8 +62,10 @@ def analyse(
         clips=len(answers.clip_ids),
         groups=answers.group_count,
         clips_sha256=answers.clips_digest,
+        answers_sha256=answers.answers_digest,
         resamples=len(draws),
         conditions=conditions,
+        links=tuple(CardLink(name=name, what=link_text(link), sha256=link.digest) for name, link in sorted((links or {}).items())),
         breaking=tuple(breaking),
         recipe=recipe and TrainingRecipe(title=recipe.title, hash=recipe.hash, conditions=recipe.conditions),
         classes=tuple(class_results(answers)) if len(answers.coded) else (),
@@ -70,6 +75,18 @@ def analyse(
         left_out=LeftOut(runs=tuple(sorted(run.sha256 for run in runs)), gaps=tuple(leave_one_out_gaps(runs))) if runs else None,
         worst=tuple(changed_clips(answers)),
     )
+
+
+def link_text(link: Link) -> str:
+    """What a link does, in words.
+
+    >>> from streamaug.links import Bursts
+    >>> link_text(Bursts(loss=0.1, burst=3))
+    'loss 0.1, burst 3'
+    """
+    if isinstance(link, Trace):  # not its path
+        return f"a trace of {link.packets} packets"
+    return ", ".join(f"{name} {value}" for name, value in link.plain().items())
 
 
 def interval_of(draws: np.ndarray) -> Interval:

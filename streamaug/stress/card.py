@@ -1,13 +1,15 @@
 """Write the card of a model: card.json and card.html."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from streamaug.condition_names import split_link
 from streamaug.files import write_whole
+from streamaug.links import Link
 from streamaug.quality.table import find_quality
 from streamaug.recipes import Recipe
 from streamaug.store import Store
@@ -30,6 +32,7 @@ def write_card(
     *,
     drop: float = 0.05,
     recipe: Recipe | None = None,
+    links: Mapping[str, Link] | None = None,
     runs: Sequence[Path] = (),
 ) -> Card:
     """Analyse predictions, and write card.json and card.html.
@@ -42,6 +45,7 @@ def write_card(
         drop: The loss that a breaking bitrate allows, as a share of the metric on the original.
             Default: 5 %.
         recipe: What the model was trained on. Default: unknown.
+        links: The links of the conditions by name. Default: none.
         runs: Folders of training runs, for leave-one-out gaps. Default: none.
 
     Returns:
@@ -59,10 +63,11 @@ def write_card(
         snapshot=store.snapshot,
         drop=drop,
         recipe=recipe,
+        links=links,
         odg=grades_of(store, answers),
         runs=load_runs(runs),
     )
-    write_whole(folder / CARD_PAGE, card_page(card, answers, store))
+    write_whole(folder / CARD_PAGE, card_page(card, answers, store, links))
     write_whole(folder / CARD_FILE, card.to_bytes())
     return card
 
@@ -80,7 +85,7 @@ def grades_of(store: Store, answers: Answers) -> dict[str, np.ndarray]:
     """
     odg = {}
     for condition in answers.conditions[1:]:
-        if quality := find_quality(store, condition):
+        if not split_link(condition)[1] and (quality := find_quality(store, condition)):
             rows = pc.index_in(pa.array(answers.clip_ids.tolist()), quality.table["clip_id"].combine_chunks())
             odg[condition] = pc.fill_null(quality.table["odg"].take(rows), np.nan).to_numpy()
     return odg

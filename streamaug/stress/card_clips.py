@@ -1,8 +1,9 @@
 """The section of a card with the worst clips to hear."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from streamaug.codecs.base import Audio
+from streamaug.links import Link
 from streamaug.pages.page import Part, Picture, Player, Players, Section, Text
 from streamaug.pages.sound import browser_sound
 from streamaug.pages.spectrogram import picture_of
@@ -22,12 +23,13 @@ _HOW = (
 )
 
 
-def clips_section(card: Card, store: Store) -> Section:
+def clips_section(card: Card, store: Store, links: Mapping[str, Link]) -> Section:
     """The worst clips: original next to coded, spectrograms under each other, both answers.
 
     Args:
         card: The card.
         store: Where the clips are.
+        links: The links of the conditions by name.
 
     Raises:
         CorruptError: A clip is damaged.
@@ -35,7 +37,7 @@ def clips_section(card: Card, store: Store) -> Section:
     """
     parts: list[Part] = [Text(text=f"{_CHANGED_SCORES if card.metric == 'mAP' else _CHANGED} {_HOW}")]
     for number, clip in enumerate(card.worst, start=1):
-        sounds = {name: store.read(name, clip.clip_id) for name in ("original", clip.condition)}
+        sounds = {name: store.read(name, clip.clip_id, links=links) for name in ("original", clip.condition)}
         heard = {name: _first_seconds(sound) for name, sound in sounds.items()}
         cut = f" (the first {HEARD_S} s)" if heard["original"].samples.shape[-1] < sounds["original"].samples.shape[-1] else ""
         players = [

@@ -16,7 +16,7 @@ from streamaug.stress.analysis.left_out import Gap
 from streamaug.stress.analysis.worst import ChangedClip
 from streamaug.stress.settings import StressSettings
 
-CARD_FORMAT = 1
+CARD_FORMAT = 2
 CARD_FILE = "card.json"
 _LARGEST = 64 << 20
 """Bytes of the largest card that is read: thousands of classes fit."""
@@ -61,6 +61,20 @@ class TrainingRecipe(Strict):
     conditions: tuple[str, ...]
 
 
+class CardLink(Strict):
+    """A link of the evaluated conditions.
+
+    Args:
+        name: As it follows `~` in conditions.
+        what: What it does, in words.
+        sha256: Of what it does.
+    """
+
+    name: str
+    what: str
+    sha256: Sha256
+
+
 class LeftOut(Strict):
     """Leave-one-out gaps of trained runs.
 
@@ -88,8 +102,10 @@ class Card(Strict):
         clips: Number of clips.
         groups: Number of groups that they form.
         clips_sha256: Of the clips with their groups and classes.
+        answers_sha256: Of the class that the model answers, for each clip in each condition.
         resamples: Draws of groups that the intervals are from.
         conditions: The metric in each condition, `original` first.
+        links: The links of these conditions, by name.
         breaking: The breaking bitrate of each codec, or of each of its encoders.
         recipe: What the model was trained on; None if unknown.
         classes: How each class fares, the one that loses most first.
@@ -100,7 +116,7 @@ class Card(Strict):
         worst: The clips whose answer changes most.
     """
 
-    format: Annotated[int, Field(ge=1, le=CARD_FORMAT)] = CARD_FORMAT
+    format: Annotated[int, Field(ge=CARD_FORMAT, le=CARD_FORMAT)] = CARD_FORMAT
     headline: str
     settings: StressSettings
     snapshot: Annotated[str, StringConstraints(pattern=rf"^{DIGEST}$")]
@@ -111,8 +127,10 @@ class Card(Strict):
     clips: Annotated[int, Field(ge=1)]
     groups: Annotated[int, Field(ge=1)]
     clips_sha256: Sha256
+    answers_sha256: Sha256
     resamples: Annotated[int, Field(ge=0)]
     conditions: Annotated[tuple[ConditionResult, ...], Field(min_length=1)]
+    links: tuple[CardLink, ...] = ()
     breaking: tuple[Breaking, ...]
     recipe: TrainingRecipe | None
     classes: tuple[ClassResult, ...]

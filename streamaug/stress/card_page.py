@@ -1,7 +1,9 @@
 """The page of a card: what coding does to a model, to read, to see and to hear."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
+from streamaug.condition_names import split_link
+from streamaug.links import Link
 from streamaug.pages.page import Part, Picture, Section, Table, Text, page
 from streamaug.recipes.leave_one_out import codecs_of, encoders_of
 from streamaug.store import Store
@@ -20,13 +22,14 @@ _TITLES = {"accuracy": "Accuracy", "mAP": "Mean average precision (mAP)", "EER":
 _GUESSES = {"accuracy": "always the most frequent class", "mAP": "random scores", "EER": "random scores"}
 
 
-def card_page(card: Card, answers: Answers, store: Store) -> str:
+def card_page(card: Card, answers: Answers, store: Store, links: Mapping[str, Link] | None = None) -> str:
     """The page as HTML.
 
     Args:
         card: All figures.
         answers: What they are computed from.
         store: Where the clips to hear are.
+        links: The links of the conditions by name. Default: none.
 
     Raises:
         CorruptError: A clip to hear is damaged.
@@ -37,7 +40,7 @@ def card_page(card: Card, answers: Answers, store: Store) -> str:
         _conditions(card),
         *([_breaking(card)] if card.breaking else []),
         *([classes_section(card, answers)] if card.classes else []),
-        *([clips_section(card, store)] if card.worst else []),
+        *([clips_section(card, store, links or {})] if card.worst else []),
         *([grades_section(card)] if has_coded else []),
         *([left_out_section(card.left_out)] if card.left_out else []),
         _measured(card),
@@ -90,8 +93,9 @@ def _breaking(card: Card) -> Section:
     for each in card.breaking:
         row = [each.codec, _in_words(each), _interval(each), ", ".join(f"{kbps:g}" for kbps in each.tested)]
         if card.recipe:
-            steps = encoders_of if "@" in each.codec else codecs_of
-            row.append(", ".join(name for name in card.recipe.conditions if each.codec in steps(name)) or "nothing: unseen")
+            encoder = split_link(each.codec)[0]
+            steps = encoders_of if "@" in encoder else codecs_of
+            row.append(", ".join(name for name in card.recipe.conditions if encoder in steps(name)) or "nothing: unseen")
         rows.append(row)
     header = ["codec", "breaking bitrate", "95 % interval", "tested (kbps)", *(["trained on"] if card.recipe else [])]
     return Section(title="Breaking bitrates", parts=[Text(text=text), Table(header=header, rows=rows)])
@@ -118,6 +122,7 @@ def _measured(card: Card) -> Section:
         ["store, snapshot, split", f"{settings.store}, {card.snapshot}, {settings.split}"],
         ["what the model gets", f"{settings.features}, at {settings.rate} Hz"],
         ["sha256 of the clips", card.clips_sha256],
+        *([link.name, f"a link: {link.what}, sha256 {link.sha256}"] for link in card.links),
         ["trained on", f"{card.recipe.title}, hash {card.recipe.hash}" if card.recipe else "unknown; name its recipe with --recipe"],
         ["computed by", ", ".join([settings.device, *(f"{name} {version}" for name, version in sorted(settings.versions.items()))])],
     ]

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from streamaug.errors import ModelError
 from streamaug.hints import nearest
+from streamaug.stress.number_texts import counted
 from streamaug.stress.predictions import LearnedLabels
 
 _SHOWN = 5
@@ -54,14 +55,15 @@ def score_columns(
     if class_names is None:
         if given != len(labels):
             raise ModelError(
-                f"the model gives {given} scores per clip, but the store has {len(labels)} labels ({_listed(labels)}); name the model's "
-                "classes in its order with --labels FILE, one per line: scores of classes that the store lacks are left out"
+                f"the model gives {counted(given, 'score')} per clip, but the store has {counted(len(labels), 'label')} "
+                f"({_listed(labels)}); name the model's classes in its order with --labels FILE, one per line: scores of classes that the "
+                "store lacks are left out"
             )
         return ScoreColumns(labels=labels, numbers=tuple(range(given)), given=given)
     if len(class_names) != given:
         raise ModelError(
-            f"the model gives {given} scores per clip, but {source} names {len(class_names)} classes ({_listed(class_names)}); name all of "
-            "its classes in its order with --labels FILE, one per line"
+            f"the model gives {counted(given, 'score')} per clip, but {source} names {counted(len(class_names), 'class')} "
+            f"({_listed(class_names)}); name all of its classes in its order with --labels FILE, one per line"
         )
     for label in labels:
         if label not in class_names:
@@ -89,6 +91,29 @@ def _single(labels: tuple[str, ...], target: LearnedLabels, class_names: Sequenc
             f"{labels[0]} or {labels[1]}"
         )
     return ScoreColumns(labels=(class_names[0],), numbers=(0,), given=1)
+
+
+def contradiction(names: Sequence[str], own: Sequence[str], store_labels: Sequence[str]) -> str:
+    """What is wrong with names that a user gives to a model whose own names the store knows; empty if
+    they do not contradict each other.
+
+    Args:
+        names: Of the user.
+        own: Of the model.
+        store_labels: The store's labels.
+
+    >>> contradiction(["dog", "cat"], ["Dog", "Cat"], ["cat", "dog"])
+    ''
+    >>> contradiction(["dog", "cat"], ["cat", "dog"], ["cat", "dog"]).partition(";")[0]
+    "--labels calls score 1 'dog', but the model itself calls it 'cat', which is a label of the store, too"
+    """
+    for number, (name, mine) in enumerate(zip(names, own, strict=False), start=1):
+        if name != mine and mine in store_labels:
+            return (
+                f"--labels calls score {number} '{name}', but the model itself calls it '{mine}', which is a label of the store, too; "
+                "--labels counts, so all figures are wrong if the model is right: leave it out to use the model's own names"
+            )
+    return ""
 
 
 def read_labels(text: str) -> tuple[str, ...]:

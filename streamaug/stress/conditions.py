@@ -5,8 +5,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from streamaug.condition_names import condition_order
+from streamaug.condition_names import condition_order, split_link
 from streamaug.errors import StoreError
+from streamaug.links import Link, find_link
 from streamaug.store import Store
 
 
@@ -22,6 +23,22 @@ class EvaluatedConditions:
 
     names: tuple[str, ...]
     skipped: Mapping[str, int]
+
+
+def used_links(conditions: Sequence[str], links: Mapping[str, Link]) -> dict[str, Link]:
+    """The links that conditions name.
+
+    Args:
+        conditions: Names of conditions.
+        links: Those that are defined, by name; presets are known without.
+
+    Raises:
+        LinkError: A link is not defined.
+
+    >>> list(used_links(["alaw_64~wifi@1", "mp3_64"], {}))
+    ['wifi@1']
+    """
+    return {link: find_link(link, links) for name in conditions if (link := split_link(name)[1])}
 
 
 def choose_conditions(store: Store, split: str, clips: np.ndarray, requested: Sequence[str] | None) -> EvaluatedConditions:

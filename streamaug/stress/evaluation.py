@@ -1,5 +1,6 @@
 """One condition: every clip of the split through the model, and its scores in a table."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor
 
 from streamaug.errors import ModelError
+from streamaug.links import Link
 from streamaug.progress import Progress
 from streamaug.store import Store
 from streamaug.streaming import Stream
@@ -31,6 +33,7 @@ class Evaluation:
         columns: Which of its scores are kept.
         inputs: What it gets of each clip.
         store: The store.
+        links: The links of the conditions by name.
         target: The column of the store with what a clip is.
         split: The split as text.
         clips: Row numbers of its clips.
@@ -42,6 +45,7 @@ class Evaluation:
     columns: ScoreColumns
     inputs: ModelInput
     store: Store
+    links: Mapping[str, Link]
     target: LearnedLabels
     split: str
     clips: np.ndarray
@@ -65,6 +69,7 @@ class Evaluation:
             self.store,
             condition,
             split=self.split,
+            links=self.links,
             batch_size=self.batch_size,
             features=self.inputs.features,
             crop=self.inputs.crop,

@@ -47,3 +47,11 @@ def score_text(value: float) -> str:
     ('0.5', '−2.25')
     """
     return f"{value:g}".replace("-", "−")
+
+
+def counted(count: int, one: str) -> str:
+    """
+    >>> counted(1, "label"), counted(3, "score"), counted(2, "class")
+    ('1 label', '3 scores', '2 classes')
+    """
+    return f"{count} {one}" if count == 1 else f"{count} {one}{'es' if one.endswith('s') else 's'}"

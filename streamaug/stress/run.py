@@ -2,23 +2,26 @@
 
 import contextlib
 import hashlib
-from collections.abc import Sequence
+import warnings
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import pyarrow as pa
 
 from streamaug.codecs import decoder_version
 from streamaug.crop import Crop
 from streamaug.errors import StoreError, StreamaugError
+from streamaug.links import Link, open_links
 from streamaug.planning.clips_digest import digest_of
 from streamaug.planning.sequential import SequentialPlan
 from streamaug.progress import Progress, Silent
 from streamaug.store import Store
 from streamaug.store.catalogue import split_rows
-from streamaug.stress.columns import score_columns
-from streamaug.stress.conditions import EvaluatedConditions, choose_conditions
+from streamaug.stress.columns import contradiction, score_columns
+from streamaug.stress.conditions import EvaluatedConditions, choose_conditions, used_links
 from streamaug.stress.evaluation import Evaluation
 from streamaug.stress.inputs import open_input
 from streamaug.stress.models import OpenedModel
@@ -39,11 +42,13 @@ class StressRun:
         settings: What decides the scores.
         conditions: What is evaluated.
         evaluation: How.
+        links: The links of the conditions by name.
     """
 
     settings: StressSettings
     conditions: EvaluatedConditions
     evaluation: Evaluation
+    links: Mapping[str, Link]
 
 
 def prepare(
@@ -51,6 +56,7 @@ def prepare(
     store: Store,
     *,
     conditions: Sequence[str] | None = None,
+    links: Mapping[str, Any] | None = None,
     split: str = "evaluate",
     features: str = "waveform",
     rate: int | None = None,
@@ -65,8 +71,10 @@ def prepare(
     Args:
         model: The opened model.
         store: The opened store.
-        conditions: Conditions to evaluate, besides `original`. Default: all that have every clip of
-            the split.
+        conditions: Conditions to evaluate, besides `original`; perhaps on links, such as
+            `opus-voip_24~wifi@1`. Default: all that have every clip of the split.
+        links: The links that conditions may name, as a recipe has them: `{"loss10": {"loss": 0.1}}`;
+            or those of a recipe. Default: presets alone.
         split: Clips to evaluate.
         features: What the model gets: `waveform`, another registered name, or
             `package.module:name` of a Feature, or of a module or function on a waveform.
@@ -80,6 +88,7 @@ def prepare(
     Raises:
         ModelError: The model fails, or gives what are no scores of the store's labels.
         StoreError: Split or conditions do not fit the store, or its clips have no labels.
+        LinkError: A link is not defined, or the packets of its condition cannot be lost.
         FeatureError: The feature is unknown or does not fit the clips.
         StreamaugError: The crop does not fit the clips.
     """
@@ -89,9 +98,12 @@ def prepare(
         )
     target = _target(store)
     clips = split_rows(store, split)
+    used = used_links(conditions or (), open_links(links))
     chosen = choose_conditions(store, split, clips, conditions)
     inputs = open_input(store, clips, features=features, rate=rate, crop=crop, batch_size=batch_size)
     names, source = (model.class_names, model.identity.name) if labels is None else (labels, "--labels")
+    if message := contradiction(labels or (), model.class_names or (), store.manifest.labels):
+        warnings.warn(message, stacklevel=2)
     columns = score_columns(count_scores(model, inputs, batch_size), store.manifest.labels, target, names, source)
     settings = StressSettings(
         model=model.identity,
@@ -111,13 +123,14 @@ def prepare(
         columns=columns,
         inputs=inputs,
         store=store,
+        links=used,
         target=target,
         split=split,
         clips=clips,
         batch_size=batch_size,
         workers=workers,
     )
-    return StressRun(settings=settings, conditions=chosen, evaluation=evaluation)
+    return StressRun(settings=settings, conditions=chosen, evaluation=evaluation, links=used)
 
 
 def run_all(run: StressRun, folder: Path, *, ranks: Ranks | None = None, progress: Progress | None = None) -> Predictions | None:
@@ -177,6 +190,6 @@ def _target(store: Store) -> LearnedLabels:
 def _key(run: StressRun, condition: str) -> str:
     """The digest of all that decides the predictions of a condition."""
     evaluation = run.evaluation
-    plan = SequentialPlan.of(evaluation.store, [condition], evaluation.split)
+    plan = SequentialPlan.of(evaluation.store, [condition], evaluation.split, links=run.links)
     groups = digest_of(evaluation.store.clips.take(pa.array(evaluation.clips)), ["group"])
     return hashlib.sha256(f"{run.settings.digest}\n{plan.identity.hash}\n{groups}".encode()).hexdigest()

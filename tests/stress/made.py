@@ -7,6 +7,7 @@ import numpy as np
 import pyarrow as pa
 
 from streamaug.condition_names import condition_order
+from streamaug.links import Link
 from streamaug.store import Store
 from streamaug.stress.analyse import analyse
 from streamaug.stress.analysis.answers import Answers, answers_of
@@ -83,11 +84,13 @@ def store_predictions(store: Store, seed: int, *, skill: float = 0.8) -> Predict
     return predictions_of(clips, scores, labels)
 
 
-def write_card_without_page(folder: Path, predictions: Predictions, store: Store, name: str = "model") -> Path:
+def write_card_without_page(
+    folder: Path, predictions: Predictions, store: Store, name: str = "model", links: Mapping[str, Link] | None = None
+) -> Path:
     """A folder with predictions and card.json, as `streamaug stress` leaves it, but without the page."""
     folder.mkdir(parents=True, exist_ok=True)
     write_predictions(folder / PREDICTIONS_FILE, predictions)
     settings = settings_of(name, "kinds", store.manifest.labels)
-    card = analyse(answers_of(predictions, store.manifest.labels, str(folder)), settings=settings, snapshot=store.snapshot)
+    card = analyse(answers_of(predictions, store.manifest.labels, str(folder)), settings=settings, snapshot=store.snapshot, links=links)
     (folder / CARD_FILE).write_bytes(card.to_bytes())
     return folder

@@ -15,7 +15,7 @@ from streamaug.store import Store
 from streamaug.stress.analyse import analyse
 from streamaug.stress.analysis.answers import answers_of
 from streamaug.stress.card import grades_of, write_card
-from streamaug.stress.card_file import CARD_FILE, read_card
+from streamaug.stress.card_file import CARD_FILE, CARD_FORMAT, read_card
 from streamaug.stress.charts import grade_chart
 from streamaug.stress.predictions import Predictions
 from tests.browser import check_page
@@ -80,7 +80,7 @@ def test_a_recipe_marks_what_was_trained_on(written):
 def test_the_file_is_strict_json_and_comes_back_as_the_same_card(written):
     folder, card = written
     data = (folder / CARD_FILE).read_bytes()
-    assert json.loads(data, parse_constant=refuse)["format"] == 1
+    assert json.loads(data, parse_constant=refuse)["format"] == CARD_FORMAT
     assert read_card(folder / CARD_FILE) == card
     assert card.to_bytes() == data
 
@@ -122,14 +122,15 @@ def test_grades_of_the_store_are_used_where_they_are(coded, tmp_path):
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda card: card | {"format": 2}, "format: Input should be less than or equal to 1"),
+        (lambda card: card | {"format": 99}, "format: Input should be less than or equal to"),
+        (lambda card: card | {"format": 1}, "format: Input should be greater than or equal to 2"),
         (lambda card: card | {"extra": 1}, "extra: Extra inputs are not permitted"),
         (lambda card: card | {"clips": -1}, "clips: "),
         (lambda card: card | {"conditions": []}, "conditions: "),
         (lambda card: card | {"chance": float("nan")}, "chance: Input should be a finite number"),
         (lambda card: [card], "Input should be an object"),
     ],
-    ids=["format", "extra", "clips", "conditions", "nan", "list"],
+    ids=["format", "earlier", "extra", "clips", "conditions", "nan", "list"],
 )
 def test_a_card_that_is_not_one_is_refused_and_names_the_key(written, tmp_path, change, message):
     path = tmp_path / CARD_FILE

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from streamaug.errors import ModelError
-from streamaug.stress.columns import read_labels, score_columns
+from streamaug.stress.columns import contradiction, read_labels, score_columns
 
 STORE = ("bird", "rain", "siren")
 AUDIOSET = [f"sound {number}" for number in range(524)]
@@ -30,6 +30,21 @@ def test_a_head_with_other_classes_is_refused_with_the_remedy(target: str) -> No
 def test_as_many_classes_that_call_themselves_something_else_are_refused() -> None:
     with pytest.raises(ModelError, match=r"ast: no class is called 'bird'.* Did you mean 'birds'\?"):
         score_columns(3, STORE, "label", ["birds", "rain", "siren"], "ast")
+
+
+def test_numbers_of_one_are_singular() -> None:
+    with pytest.raises(ModelError, match=r"gives 3 scores per clip, but the store has 1 label \(bird\)"):
+        score_columns(3, ("bird",), "label", None, "model")
+    with pytest.raises(ModelError, match=r"gives 2 scores per clip, but --labels names 1 class \(bird\)"):
+        score_columns(2, STORE, "label", ["bird"], "--labels")
+
+
+def test_names_that_contradict_the_models_own_are_told() -> None:
+    message = contradiction(["bird", "siren", "rain"], ["bird", "rain", "siren"], STORE)
+    assert message.startswith("--labels calls score 2 'siren', but the model itself calls it 'rain', which is a label of the store, too;")
+    assert contradiction(["bonafide"], ["spoof"], ("bonafide", "spoof"))
+    assert not contradiction(STORE, STORE, STORE)
+    assert not contradiction(["bird", "rain", "siren"], ["Bird", "Rain", "Siren"], STORE)
 
 
 def test_too_few_names_are_refused() -> None:

@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
@@ -11,10 +12,11 @@ from typer.testing import CliRunner
 
 from streamaug.cli.main import app
 from streamaug.errors import CorruptError, StoreError
+from streamaug.links import Independent
 from streamaug.stress.bootstrap import paired_difference
 from streamaug.stress.card_file import CARD_FILE
 from streamaug.stress.compare import Comparison, compare, open_card
-from streamaug.stress.predictions import PREDICTIONS_FILE, Predictions
+from streamaug.stress.predictions import PREDICTIONS_FILE, Predictions, read_predictions, write_predictions
 from tests.browser import check_page
 from tests.stress.made import store_predictions, write_card_without_page
 
@@ -90,6 +92,48 @@ def test_predictions_of_another_model_do_not_belong_to_a_card(cards, copy):
     shutil.copy(cards[1] / PREDICTIONS_FILE, copy / PREDICTIONS_FILE)
     with pytest.raises(CorruptError, match=r"predictions\.parquet: does not belong to the card\.json next to it"):
         open_card(copy)
+
+
+@pytest.mark.parametrize(
+    ("key", "change"),
+    [
+        ("answers_sha256", lambda digest: "f" * 64),
+        ("breaking", lambda points: points[1:]),
+        ("classes", lambda classes: [{**classes[0], "clips": classes[0]["clips"] + 1}, *classes[1:]]),
+        ("confusions", lambda found: found[::-1]),
+        ("worst", lambda clips: clips[1:]),
+        ("groups", lambda groups: groups + 1),
+    ],
+)
+def test_whatever_predictions_decide_is_checked_and_named(copy, key, change):
+    edit(copy, **{key: change(json.loads((copy / CARD_FILE).read_text())[key])})
+    with pytest.raises(CorruptError, match=rf"does not belong to the card\.json next to it, which has other figures \({key}\)"):
+        open_card(copy)
+
+
+def test_answers_that_were_exchanged_without_a_change_of_any_figure_are_noticed(copy):
+    """Two wrong answers of clips of one class."""
+    path = copy / PREDICTIONS_FILE
+    made = read_predictions(path)
+    rows = made.table.to_pylist()
+    labels = made.columns
+    wrong = [
+        (row["condition"], row["label"], labels[np.argmax(row["scores"])], number)
+        for number, row in enumerate(rows)
+        if labels[np.argmax(row["scores"])] != row["label"] and row["condition"] == "mp3_64"
+    ]
+    one, two = next((one[3], two[3]) for one in wrong for two in wrong if one[1] == two[1] and one[2] != two[2])
+    rows[one]["scores"], rows[two]["scores"] = rows[two]["scores"], rows[one]["scores"]
+    write_predictions(path, Predictions(table=pa.Table.from_pylist(rows, made.table.schema), columns=made.columns, keys=made.keys))
+    with pytest.raises(CorruptError, match=r"other figures \(answers_sha256"):
+        open_card(copy)
+
+
+def test_the_same_name_for_another_link_is_refused(coded, tmp_path):
+    for name, loss in (("one", 0.1), ("two", 0.2)):
+        write_card_without_page(tmp_path / name, store_predictions(coded, 0), coded, name, {"lossy": Independent(loss=loss)})
+    with pytest.raises(StoreError, match=r"link lossy loss 0\.1 \(\w{8}\), not loss 0\.2 \(\w{8}\)"):
+        compare([open_card(tmp_path / name) for name in ("one", "two")])
 
 
 @pytest.mark.parametrize("figure", ["value", "chance"])

@@ -1,5 +1,6 @@
 """A run answers every clip in every condition, once, with the right scores, and resumes."""
 
+import json
 import os
 import signal
 import subprocess
@@ -12,9 +13,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 import torch
+from typer.testing import CliRunner
 
+from streamaug.cli.main import app
 from streamaug.crop import Crop
-from streamaug.errors import FeatureError, ModelError, StoreError, StreamaugError
+from streamaug.errors import FeatureError, LinkError, ModelError, StoreError, StreamaugError
 from streamaug.features import LogMel
 from streamaug.store import Store
 from streamaug.stress.models import open_model
@@ -63,6 +66,61 @@ def test_scores_are_kept_in_the_order_of_the_stores_labels(store: Store, tmp_pat
     renamed = run(store, tmp_path / "labels", labels=["rain", "bird", "siren"])
     assert (renamed.scores("mp3_64") == plain[:, [1, 0, 2]]).all()
     assert renamed.columns == ("bird", "rain", "siren")
+
+
+def test_labels_that_contradict_the_model_are_warned_of(store: Store, tmp_path: Path) -> None:
+    with pytest.warns(UserWarning, match="--labels calls score 1 'bird', but the model itself calls it 'siren'"):
+        named = run(store, tmp_path, "named_in_reverse", conditions=["original"], labels=["bird", "rain", "siren"])
+    assert (named.scores("original") == run(store, tmp_path / "plain", conditions=["original"]).scores("original")).all()
+
+
+def test_conditions_on_links_lose_the_packets_of_every_evaluation(tmp_path: Path) -> None:
+    store = build_store(tmp_path, clips=16, seconds=(0.5, 0.5), conditions="original,alaw_64,mp3_24")
+    links, lossy = {"loss40": {"loss": 0.4}}, ("alaw_64~bluetooth@1", "alaw_64~loss40")
+    conditions = prepared(store, "two_scores", conditions=["alaw_64", *lossy], links=links)
+    assert conditions.links.keys() == {"bluetooth@1", "loss40"}
+    found = run_all(conditions, tmp_path / "run")
+    assert found is not None
+    assert found.conditions == ("original", "alaw_64", *lossy)
+    for condition in lossy:
+        for clip, scores in zip(found.of(condition)["clip_id"].to_pylist(), found.scores(condition).tolist(), strict=True):
+            sound = torch.from_numpy(store.read(condition, clip, links=links).samples)[None]
+            with torch.inference_mode():
+                assert np.allclose(scores, models.Small().eval()(sound)[0, :2], atol=1e-5)
+    assert (found.scores("alaw_64~loss40") != found.scores("alaw_64")).any()
+    other = run(store, tmp_path / "run", "two_scores", conditions=["alaw_64~loss40"], links={"loss40": {"loss": 0.1}})
+    assert (other.scores("alaw_64~loss40") != found.scores("alaw_64~loss40")).any()  # another link of that name is evaluated again
+
+
+def test_the_command_takes_links_of_a_recipe_and_prints_the_card_as_json(tmp_path: Path) -> None:
+    store = build_store(tmp_path, clips=16, seconds=(0.5, 0.5), conditions="original,alaw_64,mp3_24")
+    (tmp_path / "recipe.yaml").write_text("draw: union\nmixture: {original: 1, alaw_64: 1}\nlinks: {loss90: {loss: 0.9}}\n")
+    out = tmp_path / "out"
+    options = ["--conditions", "alaw_64~loss90,mp3_24,alaw_64", "--recipe", str(tmp_path / "recipe.yaml"), "--device", "cpu"]
+    result = CliRunner().invoke(app, ["stress", f"{MODULE}:two_scores", store.url, "--out", str(out), *options, "--json"])
+    document = json.loads(result.stdout)
+    assert document.pop("written") == [str(out / name) for name in ("card.html", "card.json", "predictions.parquet")]
+    assert {key: document.pop(key) for key in ("command", "notes")} == {"command": "stress", "notes": []}
+    document.pop("streamaug")
+    assert document == json.loads((out / "card.json").read_text())
+    assert [(each["condition"], each["familiarity"]) for each in document["conditions"]] == [
+        ("original", "original"),
+        ("alaw_64", "seen"),
+        ("alaw_64~loss90", "unseen loss"),
+        ("mp3_24", "unseen codec"),
+    ]
+    assert [each["codec"] for each in document["breaking"]] == ["alaw", "alaw~loss90", "mp3"]
+    assert [(each["name"], each["what"]) for each in document["links"]] == [("loss90", "loss 0.9")]
+    assert "a link: loss 0.9" in (out / "card.html").read_text()
+
+
+@pytest.mark.parametrize(
+    ("condition", "message"), [("alaw_64~loss10", "no link 'loss10' is defined"), ("mp3_24~wifi@1", "codec 'mp3' takes no link")]
+)
+def test_links_that_cannot_be_are_refused(tmp_path: Path, condition: str, message: str) -> None:
+    store = build_store(tmp_path, clips=16, seconds=(0.5, 0.5), conditions="original,alaw_64,mp3_24")
+    with pytest.raises(LinkError, match=message):
+        prepared(store, "two_scores", conditions=[condition])
 
 
 def test_several_labels_per_clip_and_one_score_for_two_labels(kinds: dict[str | None, Path], tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from streamaug.condition_names import split_link
 from streamaug.conditions import Condition
 from streamaug.errors import ConditionError, CorruptError
 from streamaug.stress.analysis.breaking import encoder_of
@@ -20,13 +21,16 @@ _REMEDY = "run 'streamaug stress' again in another folder"
 
 
 def card_order(condition: str) -> tuple[int, str, float, str]:
-    """Sorts conditions: `original`, codecs by name, encoder and bitrate, then chains and effects.
+    """Sorts conditions: `original`, codecs by name, encoder and bitrate, then chains and effects; what
+    loses packets on a link after what does not.
 
     >>> sorted(["pitch+aac_8", "mp3_8@shine", "mp3_64", "mp3_128", "aac_32", "original"], key=card_order)
     ['original', 'aac_32', 'mp3_64', 'mp3_128', 'mp3_8@shine', 'pitch+aac_8']
+    >>> sorted(["sbc_64", "sbc_32~wifi@1", "sbc_32"], key=card_order)
+    ['sbc_32', 'sbc_32~wifi@1', 'sbc_64']
     """
     steps = Condition.parse(condition).steps
-    if encoder := encoder_of(condition):
+    if encoder := split_link(encoder_of(condition))[0]:
         return 1, encoder, steps[0].kbps, condition
     return 2 if steps else 0, "", 0.0, condition
 
@@ -119,6 +123,16 @@ class Answers:
     def coded(self) -> np.ndarray:
         """Numbers of the conditions that are not the original."""
         return np.arange(1, len(self.conditions))
+
+    @cached_property
+    def answers_digest(self) -> str:
+        """sha256 of the class with the greatest score for each clip in each condition, in hex; of a
+        single score, of the class on whose side of the threshold it is. Last bits, in which machines
+        differ, do not change it."""
+        numbers = self.answered if self.scores.shape[2] == 1 else self.scores.argmax(2)
+        answered = {name: np.take(self.labels, each).tolist() for name, each in zip(self.conditions, numbers, strict=True)}
+        content = [self.clip_ids.tolist(), answered]
+        return hashlib.sha256(json.dumps(content).encode()).hexdigest()
 
     @cached_property
     def clips_digest(self) -> str:

@@ -47,21 +47,23 @@ class Bitrate(Strict):
 
 
 def encoder_of(condition: str) -> str:
-    """The codec of a condition of one step, with the variant of its encoder if it has one; empty for
-    the original, chains and effects.
+    """The codec of a condition of one step, with the variant of its encoder and the link if it has one;
+    empty for the original, chains and effects.
 
-    >>> encoder_of("mp3_64"), encoder_of("mp3_64@shine"), encoder_of("pitch+mp3_64")
-    ('mp3', 'mp3@shine', '')
+    >>> encoder_of("mp3_64"), encoder_of("mp3_64@shine"), encoder_of("alaw_64~wifi@1"), encoder_of("pitch+mp3_64")
+    ('mp3', 'mp3@shine', 'alaw~wifi@1', '')
     """
-    match Condition.parse(condition).steps:
+    parsed = Condition.parse(condition)
+    match parsed.steps:
         case (step,) if step.is_codec:
-            return f"{step.name}@{step.variant}" if step.variant else step.name
+            encoder = f"{step.name}@{step.variant}" if step.variant else step.name
+            return f"{encoder}~{parsed.link}" if parsed.link else encoder
     return ""
 
 
 def bitrates_by_codec(conditions: Sequence[str]) -> dict[str, list[tuple[float, int]]]:
     """The tested bitrates of each codec, ascending, with the numbers of their conditions. Each
-    encoder of a codec counts on its own.
+    encoder of a codec counts on its own, and so does each link.
 
     >>> bitrates_by_codec(["original", "mp3_64", "mp3_32", "mp3_64@shine", "pitch+mp3_8"])
     {'mp3': [(32.0, 2), (64.0, 1)], 'mp3@shine': [(64.0, 3)]}
@@ -127,7 +129,7 @@ class Breaking(Strict):
     """The breaking bitrate of a codec.
 
     Args:
-        codec: Name of the codec, with the variant of its encoder if it has one.
+        codec: Name of the codec, with the variant of its encoder and the link if it has one.
         bitrate: The breaking bitrate.
         low: Lower end of its 95 % interval; None without an interval.
         high: Upper end of its 95 % interval.
