@@ -4,6 +4,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -107,13 +108,19 @@ class Bursts:
         loss = Fraction(str(self.loss))
         return self.leave * loss / (1 - loss)
 
+    @cached_property
+    def _words(self) -> tuple[np.uint64, np.uint64, np.uint64]:
+        """Words below which a packet is lost after one that arrived, after one that was lost, and first."""
+        return threshold(self.enter), threshold(1 - self.leave), threshold(Fraction(str(self.loss)))
+
     def lost(self, words: np.ndarray) -> np.ndarray:
         # A word below `enter` means a loss in both states, and one from 1 - leave on an arrival in both:
         # only words between them leave the state as it is. So no packet has to wait for the one before.
-        enters, stays = words < threshold(self.enter), words < threshold(1 - self.leave)
+        enter, stay, first = self._words
+        enters, stays = words < enter, words < stay
         is_decided = enters | ~stays
         if len(words):
-            enters[0], is_decided[0] = words[0] < threshold(Fraction(str(self.loss))), True
+            enters[0], is_decided[0] = words[0] < first, True
         last = np.maximum.accumulate(np.where(is_decided, np.arange(len(words)), 0))
         return np.asarray(enters[last])
 

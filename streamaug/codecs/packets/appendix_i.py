@@ -28,6 +28,8 @@ from functools import cache
 
 import numpy as np
 
+from streamaug.codecs.packets.runs import runs_of
+
 FRAMES_PER_S = 100
 """A lost stretch is filled in frames of 10 ms."""
 
@@ -36,6 +38,12 @@ _LEAST_ENERGY = 250.0
 
 _FADE = 0.2
 """Loudness that each frame loses, after the first."""
+
+_HEARD = 6
+"""Lost frames after which nothing is left to hear."""
+
+_MOST_PERIODS = 3
+"""Pitch periods that are repeated from the third lost frame on."""
 
 _SCALE = 32_768.0
 
@@ -52,6 +60,7 @@ class _Lengths:
     overlap_growth: int
 
     @classmethod
+    @cache
     def at(cls, rate: int) -> "_Lengths":
         def scaled(samples: int) -> int:
             return max(1, round(samples * rate / 8_000))
@@ -65,100 +74,71 @@ class _Lengths:
         return 3 * self.longest + self.longest // 4
 
 
-def _faded(out: np.ndarray, into: np.ndarray) -> np.ndarray:
-    """One signal faded out while another is faded in, in a straight line."""
-    fading, rising = _weights(len(out))
-    result: np.ndarray = fading * out + rising * into
-    return result
-
-
 @cache
 def _weights(samples: int) -> tuple[np.ndarray, np.ndarray]:
+    """What fades one signal out, and another in, in a straight line."""
     rising = np.arange(1, samples + 1) / max(samples, 1)
     return 1 - rising, rising
 
 
 @cache
-def _level(frames_lost: int, samples: int) -> np.ndarray:
-    """How loud a frame is, after so many lost ones."""
-    level: np.ndarray = np.maximum(1 - _FADE * (frames_lost - 1 + np.arange(samples) / samples), 0)
-    return level
+def _levels(first: int, last: int, samples: int) -> np.ndarray:
+    """How loud the samples of a gap's frames are, from one frame's number to another's."""
+    frames = [np.maximum(1 - _FADE * (number - 1 + np.arange(samples) / samples), 0) for number in range(first, last)]
+    levels: np.ndarray = np.concatenate(frames)
+    return levels
 
 
-class _Concealer:
-    """Writes frames into a signal, in place.
+def _fill(signal: np.ndarray, at: int, frames: int, arrives: bool, lengths: _Lengths) -> tuple[int, int]:
+    """Fill a gap in a signal, in place: the first frame with one period that repeats, the second with
+    two, the others with three. Returns the first sample that changed and the one after the last.
 
     Args:
-        lengths: At the signal's rate.
         signal: float64 on the scale of 16-bit samples.
+        at: First sample of the gap.
+        frames: Frames that are lost.
+        arrives: Whether a frame follows.
+        lengths: At the signal's rate.
     """
-
-    def __init__(self, lengths: _Lengths, signal: np.ndarray) -> None:
-        self._lengths, self._signal = lengths, signal
-        self.frames_lost = 0
-        self._pitch = self._overlap = self._read = self._repeated = 0
-        self._history = self._tail = np.zeros(0)
-
-    def lose(self, at: int) -> None:
-        """Fill the frame that begins at a sample."""
-        lengths = self._lengths
-        if self.frames_lost == 0:
-            self._begin(at)
-            frame = self._synthesize(lengths.frame)
-        elif self.frames_lost <= 2:
-            frame = self._with_one_more_period()
-        elif self.frames_lost <= 5:
-            frame = self._synthesize(lengths.frame)
+    length, frame, known = lengths.history, lengths.frame, min(lengths.history, at)
+    history = np.zeros(length)
+    history[length - known :] = signal[at - known : at]
+    pitch = _pitch(history, lengths)
+    overlap = pitch // 4
+    first, end, most = max(at - overlap, 0), length - overlap, min(frames, _MOST_PERIODS)
+    fading, rising = _weights(overlap)
+    tail = fading * history[end:]
+    after = min(overlap + (frames - 1) * lengths.overlap_growth, frame) if arrives else 0
+    filled, read, ending = 0, 0, history[:0]
+    for periods in range(1, most + 1):
+        # The end of what repeats is faded into what comes before its beginning.
+        begin = length - periods * pitch
+        seam = rising * history[begin - overlap : begin]
+        seam += tail
+        last = min(frames, _HEARD) if periods == most else periods
+        stop = read + (last - filled) * frame
+        needed = stop + (after if periods == most else overlap)
+        repeated = np.concatenate((history[begin:end], seam) * -(-needed // (periods * pitch)))
+        sound = repeated[read:stop]
+        if periods == 1:
+            signal[first:at] = seam[overlap - (at - first) :]
         else:
-            frame = np.zeros(lengths.frame)
-        if self.frames_lost:
-            frame *= _level(min(self.frames_lost, 6), lengths.frame)
-        self.frames_lost += 1
-        self._signal[at : at + lengths.frame] = frame
-
-    def receive(self, at: int) -> None:
-        """Fade into the frame that begins at a sample, the first after a loss."""
-        length = min(self._overlap + (self.frames_lost - 1) * self._lengths.overlap_growth, self._lengths.frame)
-        continued = self._synthesize(length) * max(1 - _FADE * (self.frames_lost - 1), 0)
-        self._signal[at : at + length] = _faded(continued, self._signal[at : at + length])
-        self.frames_lost = 0
-
-    def _begin(self, at: int) -> None:
-        """Find the pitch before a loss, and fade the last quarter period before it."""
-        length = self._lengths.history
-        self._history = np.zeros(length)
-        known = min(length, at)
-        self._history[length - known :] = self._signal[at - known : at]
-        self._pitch = _pitch(self._history, self._lengths)
-        self._overlap = self._pitch // 4
-        self._tail = self._history[length - self._overlap :].copy()
-        self._read = self._repeated = 0
-        self._add_period()
-        before = min(self._overlap, at)
-        self._signal[at - before : at] = self._history[length - before :]
-
-    def _with_one_more_period(self) -> np.ndarray:
-        read = self._read
-        ending = self._synthesize(self._overlap)
-        self._read = read
-        while self._read > self._pitch:
-            self._read -= self._pitch
-        self._add_period()
-        frame = self._synthesize(self._lengths.frame)
-        frame[: self._overlap] = _faded(ending, frame[: self._overlap])
-        return frame
-
-    def _add_period(self) -> None:
-        """Repeat one period more of the history, whose end is faded into what is before its first."""
-        self._repeated += self._pitch
-        first, end = len(self._history) - self._repeated, len(self._history) - self._overlap
-        self._history[end:] = _faded(self._tail, self._history[first - self._overlap : first])
-
-    def _synthesize(self, samples: int) -> np.ndarray:
-        first = len(self._history) - self._repeated
-        index = first + (self._read + np.arange(samples)) % self._repeated
-        self._read = (self._read + samples) % self._repeated
-        return self._history[index]
+            sound[:overlap] *= rising
+            sound[:overlap] += fading * ending
+            sound *= _levels(filled, last, frame)
+        signal[at + filled * frame : at + last * frame] = sound
+        ending = repeated[stop:needed]
+        read = stop % (periods * pitch)
+        while read > pitch:  # one more period begins before these
+            read -= pitch
+        filled = last
+    stop = at + frames * frame
+    signal[at + filled * frame : stop] = 0
+    if arrives:
+        fading, rising = _weights(after)
+        signal[stop : stop + after] *= rising
+        signal[stop : stop + after] += fading * (ending * max(1 - _FADE * (frames - 1), 0))
+    return first, stop + after
 
 
 def _pitch(history: np.ndarray, lengths: _Lengths) -> int:
@@ -169,20 +149,22 @@ def _pitch(history: np.ndarray, lengths: _Lengths) -> int:
     def likeness(first: int, last: int, step: int) -> np.ndarray:
         """Of the windows that begin at every `step`-th sample."""
         looked_at, width = before[first : last + compared : step], -(-compared // step)
-        sums = np.cumsum(looked_at * looked_at)
+        sums = (looked_at * looked_at).cumsum()
         energy = sums[width - 1 :].copy()
         energy[1:] -= sums[:-width]
-        result: np.ndarray = np.correlate(looked_at, target[::step]) / np.sqrt(np.maximum(energy, _LEAST_ENERGY))
+        np.maximum(energy, _LEAST_ENERGY, out=energy)
+        result: np.ndarray = np.correlate(looked_at, target[::step])
+        result /= np.sqrt(energy, out=energy)
         return result
 
     coarse = likeness(0, room, lengths.step)
-    best = lengths.step * int(len(coarse) - 1 - np.argmax(coarse[::-1]))  # the standard takes the last of equal ones, then the first
+    best = lengths.step * int(len(coarse) - 1 - coarse[::-1].argmax())  # the standard takes the last of equal ones, then the first
     first = max(best - lengths.step + 1, 0)
-    return lengths.longest - first - int(np.argmax(likeness(first, min(best + lengths.step - 1, room), 1)))
+    return lengths.longest - first - int(likeness(first, min(best + lengths.step - 1, room), 1).argmax())
 
 
-def conceal(samples: np.ndarray, lost: np.ndarray, rate: int) -> np.ndarray:
-    """A signal whose lost frames are filled.
+def conceal(samples: np.ndarray, lost: np.ndarray, rate: int) -> None:
+    """Fill the lost frames of a signal, in place.
 
     Args:
         samples: float32 of shape (samples,); those of lost frames are not looked at.
@@ -190,21 +172,17 @@ def conceal(samples: np.ndarray, lost: np.ndarray, rate: int) -> np.ndarray:
         rate: Sample rate in Hz.
 
     >>> tone = np.sin(np.arange(800) * 2 * np.pi / 80).astype(np.float32)
-    >>> filled = conceal(tone, np.arange(10) == 5, 8_000)
+    >>> filled = tone.copy(); filled[400:480] = 0
+    >>> conceal(filled, np.arange(10) == 5, 8_000)
     >>> bool(np.abs(filled - tone).max() < 0.01), bool((filled[:380] == tone[:380]).all())
     (True, True)
     """
+    if not lost.any():
+        return
     lengths = _Lengths.at(rate)
     signal = np.zeros(len(lost) * lengths.frame)
-    signal[: len(samples)] = samples * _SCALE
-    concealer = _Concealer(lengths, signal)
-    is_touched = lost | np.concatenate([[False], lost[:-1]])
-    for frame in np.flatnonzero(is_touched).tolist():
-        if lost[frame]:
-            concealer.lose(frame * lengths.frame)
-        elif concealer.frames_lost:
-            concealer.receive(frame * lengths.frame)
-    filled = samples.copy()
-    changed = signal[: len(samples)] != samples * np.float64(_SCALE)
-    filled[changed] = (signal[: len(samples)][changed] / _SCALE).astype(np.float32)
-    return filled
+    np.multiply(samples, _SCALE, out=signal[: len(samples)])
+    for run in runs_of(lost):
+        if run.is_lost:
+            start, stop = _fill(signal, run.first * lengths.frame, run.last - run.first, run.last < len(lost), lengths)
+            samples[start:stop] = signal[start : min(stop, len(samples))] / _SCALE

@@ -71,21 +71,26 @@ class TelephonyPackets:
         return np.minimum(np.arange(-(-samples // self._length) + 1) * self._length, samples)
 
     def decode(self, lost: np.ndarray, until: int | None = None) -> np.ndarray:
-        starts, length = self.starts, self._length
-        count = len(lost) if until is None else min(len(lost), -(-until // length))
-        runs, per_byte = list(runs_of(lost[:count])), self.per_byte
-        arrived = b"".join(
-            self.data[int(starts[run.first]) // per_byte : int(starts[run.last]) // per_byte] for run in runs if not run.is_lost
-        )
-        decoded = self._decoded(arrived)[None] if arrived else np.zeros((1, 0), np.float32)
-        if not lost[:count].any():
-            return decoded
-        whole, _ = spread(decoded, runs, starts)
-        frames = np.repeat(lost[:count], appendix_i.FRAMES_PER_S // _PACKETS_PER_S)
-        return appendix_i.conceal(whole[0], frames, self.rate)[None]
+        count = len(lost) if until is None else min(len(lost), -(-until // self._length))
+        lost = lost[:count]
+        whole = self._by_byte(count) if self.per_byte == 1 else self._by_decoder(lost)
+        frames = np.repeat(lost, appendix_i.FRAMES_PER_S // _PACKETS_PER_S)
+        appendix_i.conceal(whole, frames, self.rate)
+        return whole[None]
 
-    def _decoded(self, arrived: bytes) -> np.ndarray:
-        return _values(self.codec)[np.frombuffer(arrived, np.uint8)] if self.per_byte == 1 else _decoded(self.codec, arrived)
+    def _by_byte(self, packets: int) -> np.ndarray:
+        """The first packets of G.711, those that are lost, too: no byte changes what another stands for."""
+        return _values(self.codec)[np.frombuffer(self.data, np.uint8, min(packets * self._length, len(self.data)))]
+
+    def _by_decoder(self, lost: np.ndarray) -> np.ndarray:
+        """The first packets, those that are lost silent."""
+        starts, runs = self.starts, list(runs_of(lost))
+        arrived = b"".join(self.data[int(starts[run.first]) // 2 : int(starts[run.last]) // 2] for run in runs if not run.is_lost)
+        decoded = _decoded(self.codec, arrived)[None] if arrived else np.zeros((1, 0), np.float32)
+        if lost.any():
+            decoded, _ = spread(decoded, runs, starts)
+        sound: np.ndarray = decoded[0]
+        return sound
 
 
 @cache
