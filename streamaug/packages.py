@@ -8,12 +8,14 @@ failed import into one line.
 from streamaug.errors import StreamaugError
 
 PIP_LINES = {
+    "ai_edge_litert": "pip install 'streamaug[speech]'",
     "distributed": "pip install 'streamaug[cluster]'",
     "h5py": "pip install 'streamaug[train]'",
     "librosa": "pip install 'streamaug[augmentation]'",
     "lightning": "pip install 'streamaug[train]'",
     "onnxruntime": "pip install 'streamaug[stress]'",
     "obstore": "pip install 'streamaug[s3]'",
+    "pesq": "pip install pesq",
     "pyroomacoustics": "pip install 'streamaug[augmentation]'",
     "s3fs": "pip install 'streamaug[s3]'",
     "safetensors": "pip install 'streamaug[train]'",
@@ -25,6 +27,7 @@ PIP_LINES = {
     "torch": "pip install torch",
     "torchaudio": "pip install torchaudio",
     "uvicorn": "pip install 'streamaug[explore]'",
+    "visqol": "pip install 'streamaug[speech]'",
 }
 """For each package that may be absent: the command that installs it."""
 

@@ -8,9 +8,8 @@ from pydantic import ValidationError
 from streamaug.errors import CorruptError
 from streamaug.explore.conditions import ConditionRows, Entry
 from streamaug.explore.tables import Tables, parquet
-from streamaug.quality.table import QUALITY_FILE, QualityMeta
+from streamaug.quality.table import FOOTER, FORMAT, QualityMeta, quality_file
 
-_FOOTER = b"streamaug-quality"
 _ROWS = 1 << 16
 
 
@@ -30,21 +29,21 @@ def grade_of(rows: ConditionRows, entry: Entry, original: ConditionRows, tables:
         CorruptError: The table of grades, or an index, is damaged.
         FetchError: It could not be read.
     """
-    path = f"{rows.name}/{QUALITY_FILE}"
+    path = quality_file(rows.name)
     try:
         local = tables.path(path, None)
     except FileNotFoundError:
         return None
     with parquet(local, path) as file:
         try:
-            meta = QualityMeta.model_validate_json((file.schema_arrow.metadata or {})[_FOOTER])
-            if (meta.measured, meta.reference) != (rows.digest, original.digest):
+            meta = QualityMeta.model_validate_json((file.schema_arrow.metadata or {})[FOOTER])
+            if (meta.format, meta.measured, meta.reference) != (FORMAT, rows.digest, original.digest):
                 return None
             first = 0
-            for batch in file.iter_batches(_ROWS, columns=["clip_id", "odg"], use_threads=False):
+            for batch in file.iter_batches(_ROWS, columns=["clip_id", "grade"], use_threads=False):
                 if first <= entry.row < first + batch.num_rows:
                     # The grades are in the order of the index.
-                    clip_id, grade = (batch[name][entry.row - first].as_py() for name in ("clip_id", "odg"))
+                    clip_id, grade = (batch[name][entry.row - first].as_py() for name in ("clip_id", "grade"))
                     return float(grade) if clip_id == entry.location.clip_id and isfinite(grade) else None
                 first += batch.num_rows
         except (KeyError, ValidationError, pa.ArrowException) as error:

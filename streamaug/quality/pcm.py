@@ -1,4 +1,4 @@
-"""Convert decoded audio to PEAQ's input: section 13 of its specification.
+"""Convert decoded audio to the input of measures; for PEAQ, see section 13 of its specification.
 
 The bandwidth variables use the level above 21.6 kHz as zero. With 16-bit samples, rounding noise
 determines it; with unrounded ones the resampler's stop band does, tens of decibels lower, and
@@ -20,4 +20,15 @@ def at_48_khz(signal: np.ndarray, rate: int) -> np.ndarray:
     >>> at_48_khz(np.full(441, 0.5), 44_100).shape
     (480,)
     """
-    return to_pcm(resample(to_pcm(signal, 16).T / FULL_SCALE, rate, RATE).T, 16)
+    return at_rate(signal, rate, RATE)
+
+
+def at_rate(signal: np.ndarray, rate: int, target: int) -> np.ndarray:
+    """A decoded signal in the format of a measure, rounded to int16 twice as for PEAQ.
+
+    Args:
+        signal: (samples,) or (samples, channels), float in [-1, 1).
+        rate: Its sample rate in Hz.
+        target: That of the measure.
+    """
+    return to_pcm(resample(to_pcm(signal, 16).T / FULL_SCALE, rate, target).T, 16)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
+from streamaug.quality.measures.peaq_basic import PEAQ
 from streamaug.quality.peaq import SATURATED
 from streamaug.quality.table import Quality
 
@@ -17,18 +18,20 @@ class Summary:
 
     Args:
         condition: The condition.
+        measure: Name of the measure.
         clips: Number of measured clips.
         graded: Clips that have a grade; all values below are over these.
-        mean: Mean ODG, NaN if no clip has a grade.
-        sd: Standard deviation of the ODG.
-        p5: 5th percentile of the ODG.
-        median: Median ODG.
-        p95: 95th percentile of the ODG.
-        saturated: Clips with EHSB above 8, whose grade tends to -2.2 however bad they are.
-        without_bandwidth: Clips without a frame that determines the bandwidth.
+        mean: Mean grade, NaN if no clip has one.
+        sd: Standard deviation of the grade.
+        p5: 5th percentile of the grade.
+        median: Median grade.
+        p95: 95th percentile of the grade.
+        saturated: Of PEAQ, clips with EHSB above 8, whose grade tends to -2.2 however bad they are.
+        without_bandwidth: Of PEAQ, clips without a frame that determines the bandwidth.
     """
 
     condition: str
+    measure: str
     clips: int
     graded: int
     mean: float
@@ -36,27 +39,29 @@ class Summary:
     p5: float
     median: float
     p95: float
-    saturated: int
-    without_bandwidth: int
+    saturated: int | None
+    without_bandwidth: int | None
 
 
 def summarise(quality: Quality) -> Summary:
     """Summarise a table of grades."""
-    odg = quality.column("odg")
-    graded = np.isfinite(odg)
-    values = odg[graded] if graded.any() else np.array([np.nan])
+    grades = quality.column("grade")
+    graded = np.isfinite(grades)
+    is_peaq = quality.measure is PEAQ
+    values = grades[graded] if graded.any() else np.array([np.nan])
     p5, median, p95 = np.percentile(values, [5, 50, 95]).tolist()
     return Summary(
         condition=quality.meta.condition,
-        clips=len(odg),
+        measure=quality.meta.measure,
+        clips=len(grades),
         graded=int(graded.sum()),
         mean=float(values.mean()),
         sd=float(values.std()),
         p5=p5,
         median=median,
         p95=p95,
-        saturated=int((graded & (quality.column("EHSB") > SATURATED)).sum()),
-        without_bandwidth=int((graded & (quality.column("bandwidth_frames") == 0)).sum()),
+        saturated=int((graded & (quality.column("EHSB") > SATURATED)).sum()) if is_peaq else None,
+        without_bandwidth=int((graded & (quality.column("bandwidth_frames") == 0)).sum()) if is_peaq else None,
     )
 
 

@@ -87,5 +87,5 @@ def grades_of(store: Store, answers: Answers) -> dict[str, np.ndarray]:
     for condition in answers.conditions[1:]:
         if not split_link(condition)[1] and (quality := find_quality(store, condition)):
             rows = pc.index_in(pa.array(answers.clip_ids.tolist()), quality.table["clip_id"].combine_chunks())
-            odg[condition] = pc.fill_null(quality.table["odg"].take(rows), np.nan).to_numpy()
+            odg[condition] = pc.fill_null(quality.table["grade"].take(rows), np.nan).to_numpy()
     return odg

@@ -132,7 +132,7 @@ def test_grades_are_shown_while_they_belong_to_the_bitstreams(tmp_path: Path) ->
 
     assert grades() == [None, None, None]
     graded = measure(store, ["mp3_24"], workers=1)["mp3_24"].table.to_pylist()
-    expected = next(row["odg"] for row in graded if row["clip_id"] == clip_id)
+    expected = next(row["grade"] for row in graded if row["clip_id"] == clip_id)
     assert grades() == [None, None, pytest.approx(expected)]
     shutil.copy(tmp_path / "store" / "mp3_24" / "quality.parquet", tmp_path / "store" / "alaw_64" / "quality.parquet")
     assert Explorer(store, tmp_path).clip(clip_id)["conditions"][1]["grade"] is None

@@ -19,11 +19,11 @@ from streamaug.codecs import load_settings
 from streamaug.conditions import parse_conditions
 from streamaug.errors import CorruptError, StoreError
 from streamaug.progress import Silent
-from streamaug.quality.measuring import PARTS, measure, measure_sample
+from streamaug.quality.measuring import measure, measure_sample
 from streamaug.quality.pcm import at_48_khz
 from streamaug.quality.peaq import VARIABLES, peaq
 from streamaug.quality.summary import summarise
-from streamaug.quality.table import QUALITY_FILE, load_quality
+from streamaug.quality.table import load_quality, quality_file
 from streamaug.store import Index, Store
 from streamaug.testing import replace_tables
 from tests.quality.stores import CODED, build_store
@@ -68,7 +68,7 @@ def test_every_clip_is_graded_against_its_original(store: Store, thread: ThreadP
         row = quality.table.to_pylist()[3]
         pair = (at_48_khz(store.read(name, row["clip_id"]).samples, store.manifest.rate) for name in ("original", condition))
         by_hand = peaq(*pair, 48_000)
-        assert row["odg"] == pytest.approx(by_hand.odg, abs=1e-9)
+        assert row["grade"] == pytest.approx(by_hand.odg, abs=1e-9)
         assert [row[name] for name in VARIABLES] == pytest.approx(list(by_hand.movs.values()), rel=1e-9, abs=1e-9)
         assert load_quality(store, condition).table == quality.table
 
@@ -84,11 +84,11 @@ def test_what_was_measured_is_not_measured_again(store: Store):
 def test_a_stopped_run_publishes_nothing_and_resumes_with_the_missing_shards(store: Store, clips_table: Path, tmp_path: Path):
     with pytest.raises(KeyboardInterrupt):
         measure(store, ["mp3_32"], executor=Counted(), progress=Seen(stop_at=4))
-    assert not store.folder.exists(f"mp3_32/{QUALITY_FILE}")
+    assert not store.folder.exists(quality_file("mp3_32"))
     rest = Counted()
     measured = measure(store, ["mp3_32"], executor=rest)
     assert rest.calls == 1
-    assert PARTS not in store.folder.names("mp3_32")
+    assert "quality-parts" not in store.folder.names("mp3_32")
     whole = measure(build_store(clips_table, str(tmp_path / "other")), ["mp3_32"], executor=Counted())
     assert measured["mp3_32"].to_bytes() == whole["mp3_32"].to_bytes()
 
@@ -98,7 +98,7 @@ def test_a_killed_run_resumes_where_it_stopped(store: Store):
     process = subprocess.Popen([*command, "--output", f"{store.url}-figures"], stderr=subprocess.DEVNULL, start_new_session=True)
     deadline = time.monotonic() + 120
     root = store.folder.local_path("")
-    while not [*root.glob(f"*/{PARTS}/[!.]*"), *root.glob(f"*/{QUALITY_FILE}")]:  # a dot begins the name of a file half written
+    while not [*root.glob("*/quality-parts/[!.]*"), *root.glob("*/quality.parquet")]:  # a dot begins the name of a file half written
         assert process.poll() is None
         assert time.monotonic() < deadline
         time.sleep(0.02)
@@ -108,7 +108,7 @@ def test_a_killed_run_resumes_where_it_stopped(store: Store):
     measured = measure(store, CODED, executor=rest)
     assert rest.calls < 6
     assert [len(quality) for quality in measured.values()] == [6, 6]
-    assert all(PARTS not in store.folder.names(condition) for condition in CODED)
+    assert all("quality-parts" not in store.folder.names(condition) for condition in CODED)
 
 
 def test_a_condition_that_was_built_again_is_measured_again(store: Store, clips_table: Path, tmp_path: Path, thread: ThreadPoolExecutor):
@@ -135,7 +135,7 @@ def test_a_sample_takes_the_same_clips_everywhere_and_keeps_nothing(store: Store
     chosen = [set(quality.table["clip_id"].to_pylist()) for quality in (*small.values(), *large.values())]
     assert [len(ids) for ids in chosen] == [2, 2, 4, 4]
     assert chosen[0] == chosen[1] < chosen[2] == chosen[3]
-    assert all(QUALITY_FILE not in store.folder.names(condition) for condition in CODED)
+    assert all("quality.parquet" not in store.folder.names(condition) for condition in CODED)
     whole = measure(store, CODED, executor=thread)
     rows = {row["clip_id"]: row for row in whole["sbc_64"].table.to_pylist()}
     assert all(rows[row["clip_id"]] == row for row in large["sbc_64"].table.to_pylist())
@@ -177,16 +177,16 @@ def test_a_clip_without_an_original_is_refused(store: Store, thread: ThreadPoolE
 
 
 def test_a_damaged_table_of_grades_is_refused(store: Store):
-    store.folder.write(f"mp3_32/{QUALITY_FILE}", b"PAR1 but nothing more")
+    store.folder.write(quality_file("mp3_32"), b"PAR1 but nothing more")
     with pytest.raises(CorruptError, match=r"quality.parquet: not readable as a table of grades"):
         measure(store, ["mp3_32"], executor=Counted())
 
 
 def test_clips_without_a_grade_are_counted_and_left_out_of_the_mean(store: Store):
     quality = measure(store, ["mp3_32"], executor=Counted())["mp3_32"]
-    odg = quality.column("odg").copy()
+    odg = quality.column("grade").copy()
     odg[:2] = np.nan
-    blind = type(quality)(meta=quality.meta, table=quality.table.set_column(1, "odg", pa.array(odg)))
+    blind = type(quality)(meta=quality.meta, table=quality.table.set_column(2, "grade", pa.array(odg)))
     summary = summarise(blind)
     assert (summary.clips, summary.graded) == (6, 4)
     assert summary.mean == pytest.approx(odg[2:].mean())
@@ -198,7 +198,7 @@ def test_the_command_prints_a_summary_and_draws_violins(store: Store, tmp_path: 
     done = CliRunner().invoke(app, ["quality", store.url, "--output", str(output), "--sample", "2", "--workers", "1"])
     assert done.exit_code == 0, done.output
     assert "sbc_64" in done.output
-    assert (output / "summary.csv").read_text().splitlines()[0].startswith("condition,clips,graded,mean")
+    assert (output / "summary.csv").read_text().splitlines()[0].startswith("condition,measure,clips,graded,mean")
     assert (output / "violins.png").read_bytes().startswith(b"\x89PNG")
 
 

@@ -57,7 +57,7 @@ def test_both_channels_are_graded(stereo: Store) -> None:
         for clip_id, row in rows.items():
             pair = [at_48_khz(stereo.read(name, clip_id).samples.T, RATE) for name in ("original", condition)]
             assert pair[0].shape[1] == 2
-            assert row["odg"] == pytest.approx(peaq(*pair, 48_000).odg, abs=1e-9)
+            assert row["grade"] == pytest.approx(peaq(*pair, 48_000).odg, abs=1e-9)
             alone = [peaq(pair[0][:, channel], pair[1][:, channel], 48_000) for channel in (0, 1)]
             for name in AVERAGED:
                 assert row[name] == pytest.approx(np.mean([each.movs[name] for each in alone]), rel=1e-6)
@@ -65,7 +65,7 @@ def test_both_channels_are_graded(stereo: Store) -> None:
 
 def test_an_original_has_the_best_grade_against_itself(stereo: Store) -> None:
     for row in grades(stereo, "original")["original"].values():
-        assert row["odg"] > 0
+        assert row["grade"] > 0
         assert row["ADBB"] == row["MFPDB"] == row["RmsNoiseLoudB"] == 0
 
 

@@ -9,8 +9,10 @@ import pyarrow as pa
 import pytest
 
 from streamaug.errors import CorruptError
+from streamaug.quality.measures import MEASURES
+from streamaug.quality.measures.peaq_basic import peaq_columns
 from streamaug.quality.peaq import VARIABLES, Peaq
-from streamaug.quality.table import QUALITY_FILE, Quality, meta_of, table_of
+from streamaug.quality.table import Quality, meta_of, quality_file, table_of
 from streamaug.store import Store
 from streamaug.stress.analyse import analyse
 from streamaug.stress.analysis.answers import answers_of
@@ -106,9 +108,10 @@ def test_grades_of_the_store_are_used_where_they_are(coded, tmp_path):
     store = Store.open(shutil.copytree(coded.url, tmp_path / "store"))
     ids = store.index("mp3_32").table["clip_id"].to_pylist()
     zeros = {"di": 0.0, "movs": dict.fromkeys(VARIABLES, 0.0), "frames": 9, "bandwidth_frames": 9}
-    graded = [Peaq(odg=-number / 10, **zeros) for number in range(len(ids))]
-    meta = meta_of(store.index("mp3_32"), store.index("original"), software="test")
-    (tmp_path / "store" / "mp3_32" / QUALITY_FILE).write_bytes(Quality(meta=meta, table=table_of(ids, graded)).to_bytes())
+    graded = [peaq_columns(Peaq(odg=-number / 10, **zeros)) for number in range(len(ids))]
+    meta = meta_of("mp3_32", store.index("mp3_32"), store.index("original"), MEASURES["peaq"])
+    table = table_of(MEASURES["peaq"], ids, graded)
+    (tmp_path / "store" / quality_file("mp3_32")).write_bytes(Quality(meta=meta, table=table).to_bytes())
     made = answers_of(store_predictions(store, 0), store.manifest.labels, "p")
     odg = grades_of(store, made)
     assert list(odg) == ["mp3_32"]

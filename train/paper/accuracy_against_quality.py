@@ -68,7 +68,7 @@ def mean_odg(quality: Quality, clip_ids: pa.Array | None = None) -> float:
         RunError: None of the clips has a grade.
     """
     table = quality.table if clip_ids is None else quality.table.filter(pc.is_in(quality.table["clip_id"], clip_ids))
-    odg = table["odg"].to_numpy()
+    odg = table["grade"].to_numpy()
     if not np.isfinite(odg).any():
         raise RunError(f"'{quality.meta.condition}': none of the clips has a grade; leave the condition out")
     return float(np.nanmean(odg))
@@ -105,7 +105,7 @@ def clip_levels(predictions: pa.Table, store: Store) -> tuple[dict[str, ClipLeve
         if where.null_count:
             lost = answers["clip_id"].filter(pc.is_null(where))[0].as_py()
             raise RunError(f"clip '{lost}' was predicted in '{condition}' but is not in {store.url}; give the store that was evaluated")
-        odg = table["odg"].take(where).to_numpy()
+        odg = table["grade"].take(where).to_numpy()
         graded = np.isfinite(odg)
         if not graded.any():
             raise RunError(f"no clip that was predicted in '{condition}' has a grade; leave the condition out of the predictions")
