@@ -3,7 +3,8 @@
 It makes many tiny clips, builds a store of them under two cheap conditions, then builds again with
 nothing new, with one more clip, with one more condition and with one more condition that is an
 effect. Each build is a process of its own; time, processor time of all its processes and the memory
-of the largest worker and of the parent are printed, for half the clips and for all.
+of the largest worker and of the parent are printed, for some of the clips, by default half, and for
+all.
 """
 
 import os
@@ -132,13 +133,14 @@ def builds(clips: Path, store: Path, count: int, workers: int) -> Iterator[tuple
 def run(
     folder: Annotated[Path, typer.Argument(help="Folder for clips and stores.")],
     clips: Annotated[int, typer.Option(min=10, help="Number of clips.")] = 200_000,
+    smaller: Annotated[int | None, typer.Option(min=10, help="Number of clips of the smaller store. Default: half of --clips.")] = None,
     workers: Annotated[int, typer.Option(min=1, help="Worker processes.")] = os.cpu_count() or 1,
 ) -> None:
     """Print a Markdown table."""
     print(f"Python {platform.python_version()}, {workers} workers, clips of {SAMPLES} samples\n")
     print("| clips | build | s | CPU s | CPU, share of the first | CPU per clip, ms | parent, MB | largest worker, MB |")
     print("|---:|---|---:|---:|---:|---:|---:|---:|", flush=True)
-    for count in (clips // 2, clips):
+    for count in (smaller or clips // 2, clips):
         first = 0.0
         for name, cost in builds(folder / "clips", folder / f"store-{count}", count, workers):
             first = first or cost.cpu

@@ -39,6 +39,16 @@ def plan(
     picture: Annotated[
         Path | None, typer.Option(help="File for a picture of the first epoch and of the shares in all counted ones, .png or .svg.")
     ] = None,
+    estimate: Annotated[
+        bool,
+        typer.Option(
+            "--estimate", help="Also decode some rows for some seconds, and print what an epoch takes: requests, core hours, money."
+        ),
+    ] = False,
+    clips: Annotated[
+        int | None, typer.Option(min=1, help="With --estimate: number of clips to extrapolate to. Default: those of the store.")
+    ] = None,
+    prices: Annotated[Path | None, typer.Option(help="With --estimate: YAML file of prices. Default: public list prices.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Print what a recipe gives on a store: rows by condition and label, hash, costs."""
@@ -46,16 +56,20 @@ def plan(
 
     from streamaug.cli.console import stdout
     from streamaug.cli.tables import write_picture, write_rows, write_table
-    from streamaug.planning.costs import estimate
+    from streamaug.planning.costs import estimate as estimate_cost
     from streamaug.planning.ledger import planned
     from streamaug.planning.open_plan import column_of, label_columns, open_plan
     from streamaug.planning.open_stores import open_stores
     from streamaug.planning.padding import measure_padding
+    from streamaug.planning.prices import PUBLIC_PRICES, load_prices
     from streamaug.recipes import load_recipe
     from streamaug.store.catalogue import Catalogue
 
     if epochs is not None and epoch:
         raise RecipeError("--epoch counts one epoch and --epochs counts several from epoch 0; use one of them")
+    if not estimate and (clips is not None or prices is not None):
+        raise RecipeError("--clips and --prices belong to --estimate; add it")
+    listed = load_prices(prices or PUBLIC_PRICES)
     counted = range(epochs) if epochs is not None else range(epoch, epoch + 1)
     loaded = load_recipe(recipe)
     opened = open_stores(loaded, store)
@@ -65,11 +79,21 @@ def plan(
     columns = {name: column_of(opened.clips, name) for name in names}
     counts = planned(opened_plan, columns, counted)
     bitstreams = [opened.locations(condition) for condition in opened_plan.conditions]
-    costs = estimate(opened_plan, opened, bitstreams, counted)
+    costs = estimate_cost(opened_plan, opened, bitstreams, counted)
     padding = None if loaded.bucket is None else measure_padding(opened_plan, counted.start)
     written = [str(path) for path in (ledger, rows, picture) if path is not None]
     if not as_json:
         show(opened_plan, counts, costs, counted, padding)
+    estimated = None
+    if estimate:
+        from streamaug.cli.estimate import describe_estimate, measured_estimate, show_estimate
+        from streamaug.planning.estimate import bill
+
+        first = estimate_cost(opened_plan, opened, bitstreams, counted[:1])
+        measured = measured_estimate(opened_plan, opened, bitstreams, counted.start, first, clips)
+        estimated = describe_estimate(measured, listed, bill(measured, listed))
+        if not as_json:
+            show_estimate(measured, listed, bill(measured, listed), counted.start)
     if ledger is not None:
         write_table(ledger, counts.table())
     if rows is not None:
@@ -80,7 +104,7 @@ def plan(
         shards = opened.clips["shard"].to_numpy()
         write_picture(picture, picture_of(opened_plan, counted, np.argsort(np.argsort(shards, kind="stable")) / len(shards)))
     if as_json:
-        print_json("plan", {**describe(opened_plan, counts, costs, counted, padding), "written": written})
+        print_json("plan", {**describe(opened_plan, counts, costs, counted, padding), "estimate": estimated, "written": written})
     else:
         for path in written:
             stdout.print(f"wrote {path}")

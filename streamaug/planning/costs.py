@@ -20,7 +20,8 @@ class EpochCost:
     Args:
         seconds: Seconds of audio, counting each view.
         read_bytes: Bytes of bitstreams to read, without any cache.
-        requests: One per view, or with windows one per range of a shard that is read in one go.
+        requests: One per view, or with windows one per range of a shard that is read in one go; the
+            reader merges some, and cuts long ones, which `simulate_reads` counts.
         bitstreams: Bytes of a cache with all bitstreams of these epochs.
         features: Bytes of a cache with the feature of all clips and conditions of these epochs.
     """

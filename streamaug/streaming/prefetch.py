@@ -3,13 +3,10 @@
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator, Sequence
 
+from streamaug.reading.grouping import GROUPS_UNDER_WAY, grouped
 from streamaug.store.locations import BitstreamLocations
 from streamaug.streaming.batches import Batch
 from streamaug.streaming.source import Bitstreams, Pending
-
-GROUP = 64 << 20
-"""Bytes of bitstreams that are requested from a remote store together, and again while these are
-decoded; a window counts as one."""
 
 Requested = dict[tuple[int, int], Pending]
 """The bitstreams of (condition, clip) pairs, under way."""
@@ -43,7 +40,7 @@ class Prefetch:
         try:
             for group in self._groups(batches):
                 groups.append((group, self._request(group, needed)))
-                if len(groups) > 1:
+                if len(groups) == GROUPS_UNDER_WAY:
                     earlier, requested = groups[0]
                     yield from ((batch, requested) for batch in earlier)
                     groups.popleft()
@@ -55,21 +52,10 @@ class Prefetch:
             cancel(requested for _, requested in groups)
 
     def _groups(self, batches: Iterator[Batch]) -> Iterator[list[Batch]]:
-        """Batches whose bitstreams are requested together: of a remote store so many that
-        neighbours find each other.
-
-        Those of a window belong together whatever they take, for they read its shards to the end.
-        """
-        group: list[Batch] = []
-        size = 0
-        for batch in batches:
-            if group and (self._is_local or batch.window != group[0].window or (batch.window is None and size >= GROUP)):
-                yield group
-                group, size = [], 0
-            group.append(batch)
-            size += payload_bytes(batch, self._locations)
-        if group:
-            yield group
+        """Batches whose bitstreams are requested together; from a local disk each alone."""
+        if self._is_local:
+            return ([batch] for batch in batches)
+        return grouped(batches, lambda batch: batch.window, lambda batch: payload_bytes(batch, self._locations))
 
     def _request(self, group: Sequence[Batch], needed: Callable[[Batch], list[tuple[int, int]]]) -> Requested:
         pairs = list(dict.fromkeys(pair for batch in group for pair in needed(batch)))

@@ -16,7 +16,7 @@ from streamaug.planning.ledger import planned
 from streamaug.planning.open_plan import column_of, open_plan
 from streamaug.recipes import load_recipe
 from streamaug.store import Store
-from streamaug.testing import tau2020_store
+from streamaug.testing import build_store, tau2020_store
 
 RECIPES = Path(__file__).parents[2] / "train" / "recipes"
 TABLE3 = RECIPES.parent / "paper" / "recipes" / "table3"
@@ -70,6 +70,24 @@ def test_plan_counts_by_the_columns_that_a_recipe_weights(store: Store, tmp_path
     assert "weights by device: equal" in output
     line = next(line for line in output.splitlines() if "original" in line)
     assert [int(cell) for cell in line.split("│")[2:-1]] == [100] * 6 + [600]
+
+
+def test_plan_estimates_what_an_epoch_takes_here_and_on_more_clips(tmp_path: Path) -> None:
+    sounds = build_store(tmp_path, clips=16, seconds=(1.3, 1.3))
+    (tmp_path / "recipe.yaml").write_text("draw: union\nmixture: {original: 1, mp3_24: 1}\n")
+    output = streamaug("plan", tmp_path / "recipe.yaml", sounds.url, "--estimate", "--clips", 16_000)
+    assert "from measurements on this machine with a store of 16 clips, extrapolated to 16000 clips" in output
+    assert "24000 rows in " in output
+    assert "S3 Standard" in output
+    content = json.loads(streamaug("plan", tmp_path / "recipe.yaml", sounds.url, "--estimate", "--json"))
+    estimate = content["estimate"]
+    assert (estimate["rows"], estimate["clips"], estimate["measured_clips"]) == (content["rows"], 16, 16)
+    assert [each["condition"] for each in estimate["conditions"]] == ["original", "mp3_24"]
+    assert estimate["bill"].keys() == {"storage_per_month", "writes", "requests", "egress", "cores", "resume"}
+    assert estimate["prices"]["currency"] == "USD"
+    for option in (["--clips", 5], ["--prices", tmp_path / "prices.yaml"]):
+        with pytest.raises(StreamaugError, match="--clips and --prices belong to --estimate; add it"):
+            streamaug("plan", tmp_path / "recipe.yaml", sounds.url, *option)
 
 
 def test_plan_prints_the_padding_of_buckets(store: Store, tmp_path: Path) -> None:

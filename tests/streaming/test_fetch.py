@@ -18,6 +18,8 @@ from hypothesis import strategies as st
 from torch.utils.data import DataLoader
 
 from streamaug.errors import CorruptError, FetchError
+from streamaug.planning.open_plan import open_plan
+from streamaug.planning.reads import BATCH, simulate_reads
 from streamaug.reading.fetch import GAP, ByteRange, Fetcher, _reader, merge_reads
 from streamaug.recipes import Recipe
 from streamaug.store import Store
@@ -135,6 +137,17 @@ def test_neighbours_of_a_window_are_read_together_and_little_else(web: str, tmp_
     assert metrics.clips == 96
     assert metrics.reads < 48
     assert metrics.payload_bytes <= metrics.read_bytes <= metrics.payload_bytes + GAP * (metrics.clips - metrics.reads)
+
+
+@pytest.mark.parametrize("shuffle", ["", "shuffle: {window: 6}\n"])
+def test_a_stream_reads_as_often_and_as_much_as_the_plan_says_before(store: Store, web: str, tmp_path: Path, shuffle: str) -> None:
+    mixed = write_recipe(tmp_path / "recipe.yaml", f"draw: union\n{shuffle}mixture: {{original: 1, mp3_64: 1, opus_32: 1}}\n")
+    plan = open_plan(mixed, store)
+    expected = simulate_reads(plan, [store.locations(name) for name in plan.conditions], 0)
+    stream = Stream(mixed, web, batch_size=BATCH, features="waveform", tail="keep")
+    list(stream)
+    assert (stream.metrics.reads, stream.metrics.read_bytes) == (expected.requests, expected.read_bytes)
+    assert expected.rows == stream.metrics.clips == plan.epoch_size(0)
 
 
 def test_a_full_shuffle_reads_rows_and_little_else(recipe: Recipe, web: str) -> None:
