@@ -18,11 +18,11 @@ project_copyright = "the authors of streamaug"
 
 extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.napoleon"]
 exclude_patterns = ["conf.py"]
-suppress_warnings: list[str] = []
 
 myst_heading_anchors = 4
 myst_enable_extensions = ["colon_fence"]
 
+smartquotes = False  # "--quiet" in a sentence is an option, not a dash
 default_role = "code"  # one backtick in a docstring is code, as in Markdown
 autodoc_member_order = "bysource"
 autodoc_typehints_format = "short"

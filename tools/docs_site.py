@@ -23,6 +23,9 @@ ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 HOST = "https://github.com/streamaug/streamaug"
 _PART = re.compile(r"<!-- site: (?P<name>[\w./-]+) -->\n.*?<!-- end -->\n", re.DOTALL)
+_COMMAND_LIST = re.compile(r"\*\*Commands\*\*:\n\n(?:\* .*\n)+")
+"""Summaries that end in "..."; the commands follow as sections."""
+
 _RELATIVE = re.compile(r"(?<=\]\()(?!https?:|mailto:)(?P<path>[^)#\s]+)(?P<anchor>#[^)\s]*)?(?=\))")
 _CODE = re.compile(r"(^```.*?^```$|`[^`\n]+`)", re.DOTALL | re.MULTILINE)
 _INDENTED = re.compile(r"^(?P<paragraph>\S.*?):?\n\n(?= {4}\S)", re.MULTILINE)
@@ -32,7 +35,7 @@ def commands() -> str:
     """Every command with its arguments and options, as Typer documents them."""
     command = [sys.executable, "-m", "typer", "streamaug.cli.main", "utils", "docs", "--name", "streamaug"]
     printed = subprocess.run(command, capture_output=True, text=True, check=True, env=os.environ | {"NO_COLOR": "1"}).stdout
-    return printed.split("\n", 1)[1].strip() + "\n"
+    return _COMMAND_LIST.sub("", printed.split("\n", 1)[1]).strip() + "\n"
 
 
 def recipe_keys() -> str:

@@ -94,6 +94,7 @@ def test_the_reference_has_every_command_every_recipe_key_and_every_public_name(
     commands = (site / "reference" / "cli.html").read_text("utf-8")
     for name in typer.main.get_command(app).commands:
         assert f'id="streamaug-{name}"' in commands
+    assert "\N{EN DASH}quiet" not in commands, "an option is shown with a dash"
     keys = (site / "reference" / "recipe-schema.html").read_text("utf-8")
     for key in recipe_file_model().model_fields:
         assert f'<td><p><code class="docutils literal notranslate"><span class="pre">{key}</span></code></p></td>' in keys
