@@ -11,12 +11,13 @@ from typing import Any
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.parquet as pq
 
-from streamaug.errors import CorruptError, StoreError
+from streamaug.errors import StoreError
 from streamaug.explore.filters import Query, has_text, is_text, matches
 from streamaug.explore.tables import may_contain, parquet
 from streamaug.hints import nearest
-from streamaug.store.format import clips_schema
+from streamaug.store.clips_table import check_columns, check_gaps
 from streamaug.store.manifest import Manifest
 from streamaug.store.targets import target_columns
 
@@ -59,9 +60,7 @@ class Clips:
         self._path, self._where = path, where
         with parquet(path, where) as file:
             self.schema = file.schema_arrow
-        for field in clips_schema(manifest.target):
-            if field.name not in self.schema.names or self.schema.field(field.name).type != field.type:
-                raise CorruptError(f"{where}: no column '{field.name}' of type {field.type}; rebuild the store")
+        check_columns(self.schema, manifest.target, where)
         self.target = manifest.target
         self._rows: OrderedDict[Query, np.ndarray] = OrderedDict()
         self._values: dict[str, Values] = {}
@@ -138,7 +137,14 @@ class Clips:
         """Some columns of all clips, one row group after the other."""
         with parquet(self._path, self._where, dictionaries=[name for name in columns if name in self._coded]) as file:
             for group in range(file.num_row_groups):
-                yield file.read_row_group(group, columns=list(columns), use_threads=False)
+                yield self._read(file, group, columns)
+
+    def _read(self, file: pq.ParquetFile, group: int, columns: Sequence[str] | None = None) -> pa.Table:
+        """Some columns, by default all, of a row group."""
+        table = file.read_row_group(group, columns=columns and list(columns), use_threads=False)
+        table.validate(full=True)  # texts may not be UTF-8
+        check_gaps(table, self.target, self._where)
+        return table
 
     def page(self, query: Query, start: int, count: int, columns: Sequence[str] | None = None) -> list[dict[str, Any]]:
         """Some of the clips that match.
@@ -166,7 +172,7 @@ class Clips:
             ends = np.cumsum([file.metadata.row_group(group).num_rows for group in range(file.num_row_groups)])
             groups = np.searchsorted(ends, rows, side="right")
             for group in np.unique(groups).tolist():
-                table = file.read_row_group(group, columns=list(columns), use_threads=False)
+                table = self._read(file, group, columns)
                 first = int(ends[group]) - table.num_rows
                 chosen += table.take(pa.array(rows[groups == group] - first, pa.int64())).select(list(columns)).to_pylist()
         return chosen
@@ -184,10 +190,10 @@ class Clips:
             for group in range(file.num_row_groups):
                 if not may_contain(file, group, "clip_id", clip_id):
                     continue
-                names = file.read_row_group(group, columns=["clip_id"], use_threads=False)["clip_id"]
+                names = self._read(file, group, ["clip_id"])["clip_id"]
                 row = pc.index(names, clip_id).as_py()
                 if row >= 0:
-                    return file.read_row_group(group, use_threads=False).slice(row, 1)
+                    return self._read(file, group).slice(row, 1)
         raise StoreError(f"no clip '{clip_id}' in the store; search for a part of its name")
 
     def values(self, column: str) -> Values:

@@ -104,7 +104,7 @@ def parquet(path: Path, where: str, *, dictionaries: list[str] | None = None) ->
     try:
         with pq.ParquetFile(path, memory_map=True, read_dictionary=dictionaries) as file:
             yield file
-    except (pa.ArrowException, OSError) as error:
+    except (pa.ArrowException, OSError, ValueError) as error:
         raise CorruptError(f"{where}: not readable: {error}; {_REMEDY}") from error
 
 

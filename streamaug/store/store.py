@@ -18,8 +18,8 @@ from streamaug.hints import guessed
 from streamaug.links import evaluation_key, find_link, lost_packets, open_links
 from streamaug.splits import Split
 from streamaug.store.alignment import Alignments
+from streamaug.store.clips_table import check_columns, check_gaps
 from streamaug.store.folder import Folder
-from streamaug.store.format import clips_schema
 from streamaug.store.index import Index
 from streamaug.store.location import Location, read_clip, read_lossy
 from streamaug.store.locations import BitstreamLocations
@@ -120,7 +120,7 @@ class Store:
                 table = from_parquet(self.folder.read(self.manifest.clips.file), where, "copy the file again")
             except FileNotFoundError:
                 raise error from None
-            _check_columns(table, self.manifest, where)
+            _check_table(table, self.manifest, where)
             return table, True
 
     @property
@@ -317,21 +317,13 @@ def read_clips(folder: Folder, manifest: Manifest) -> pa.Table:
     entry = manifest.clips
     where = f"{folder.url}/{entry.file}"
     table = _read_table(folder, entry.file, entry.sha256)
-    _check_columns(table, manifest, where)
+    _check_table(table, manifest, where)
     return table
 
 
-def _check_columns(table: pa.Table, manifest: Manifest, where: str) -> None:
-    for name, kind in zip(table.column_names, table.schema.types, strict=True):
-        if table.column_names.count(name) > 1:
-            raise CorruptError(f"{where}: has two columns '{name}'; rebuild the store")
-        if pa.types.is_string_view(kind) or pa.types.is_binary_view(kind):
-            raise CorruptError(f"{where}: the column '{name}' has the type {kind}, of which Arrow takes no rows; rebuild the store")
-    for field in clips_schema(manifest.target):
-        if field.name not in table.column_names or table.schema.field(field.name).type != field.type:
-            raise CorruptError(f"{where}: no column '{field.name}' of type {field.type}; rebuild the store")
-        if not field.nullable and table[field.name].null_count:
-            raise CorruptError(f"{where}: a clip has no '{field.name}'; rebuild the store")
+def _check_table(table: pa.Table, manifest: Manifest, where: str) -> None:
+    check_columns(table.schema, manifest.target, where)
+    check_gaps(table, manifest.target, where)
     check_targets(table, manifest, where)
 
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from streamaug.quality.peaq import VARIABLES, Peaq
-from streamaug.quality.table import Quality, meta_of, table_of
+from streamaug.quality.measures import MEASURES
+from streamaug.quality.table import FOOTER, Quality, QualityMeta, meta_of, table_of
 from streamaug.stress.analysis.answers import answers_of
 from streamaug.stress.card_file import CARD_FILE
 from streamaug.stress.compare import compare, open_card
@@ -36,11 +36,11 @@ def _examples() -> dict[str, list[bytes]]:
         card = write_card_without_page(folder / "card", store_predictions(store, 0), store)
         found[CARD_FILE].append((card / CARD_FILE).read_bytes())
         found[PREDICTIONS_FILE].append((card / PREDICTIONS_FILE).read_bytes())
-        grade = Peaq(odg=-1.5, di=0.5, movs=dict.fromkeys(VARIABLES, 0.25), frames=100, bandwidth_frames=90)
-        coded = store.index("mp3_64")
+        coded, peaq = store.index("mp3_64"), MEASURES["peaq"]
         names = coded.table["clip_id"].to_pylist()
-        quality = Quality(meta=meta_of(coded, store.index("original"), "none"), table=table_of(names, [grade] * len(names)))
-        found["grades"].append(quality.to_bytes())
+        grade = {field.name: 1 for field in peaq.schema if field.name not in ("clip_id", "measure")}
+        meta = meta_of("mp3_64", coded, store.index("original"), peaq)
+        found["grades"].append(Quality(meta=meta, table=table_of(peaq, names, [grade] * len(names))).to_bytes())
     return found
 
 
@@ -101,9 +101,10 @@ def _runs() -> Sequence[bytes]:
 
 
 def _parse_grades(data: bytes, _folder: Path) -> None:
-    quality = Quality.from_bytes(data, "quality.parquet")
-    quality.column("odg")
-    assert len(quality.meta.key) == 16
+    footer = pq.read_schema(io.BytesIO(_examples()["grades"][0])).metadata[FOOTER]
+    quality = Quality.from_bytes(data, "quality.parquet", QualityMeta.model_validate_json(footer).key)
+    if quality is not None:
+        assert quality.table.schema.names == quality.measure.schema.names
 
 
 TARGETS = (

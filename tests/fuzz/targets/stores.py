@@ -12,6 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
+from streamaug.explore.explorer import Explorer
+from streamaug.explore.filters import Filter, Query
 from streamaug.planning.identity import Identity
 from streamaug.planning.open_plan import open_plan
 from streamaug.reading.segments import KEY, Segment, Segments
@@ -95,6 +97,20 @@ def _parse_clips(data: bytes, folder: Path) -> None:
     _used(_with(next((kind for kind in _KINDS if kind in columns), "label"), data, "clips", folder))
 
 
+def _parse_explored(data: bytes, folder: Path) -> None:
+    """As the clips table of a store that is shown in a browser."""
+    columns = from_parquet(data, "clips.parquet", "copy it again").column_names
+    store = _with(next((kind for kind in _KINDS if kind in columns), "label"), data, "clips", folder)
+    (folder / "scratch").mkdir()
+    explorer = Explorer(store, folder / "scratch")
+    shown = explorer.overview()
+    for column in shown["columns"]:
+        explorer.values(column)
+        explorer.search(Query(filters=(Filter(column=column, operator="is", values=("1",)),)), 0)
+    for clip in explorer.search(Query(text="clip"), 0)["clips"]:
+        json.dumps(explorer.clip(clip["clip_id"]))
+
+
 def _parse_index(data: bytes, folder: Path) -> None:
     index = Index.from_bytes(data, "index.parquet")
     index.locations()
@@ -160,6 +176,7 @@ def _segments() -> Sequence[bytes]:
 TARGETS = (
     Target("manifest", _parse_manifest, lambda: _examples()["manifest"], (edit_json,)),
     Target("clips", _parse_clips, lambda: _examples()["clips"], (edit_table,)),
+    Target("explore", _parse_explored, lambda: _examples()["clips"], (edit_table,)),
     Target("index", _parse_index, lambda: _examples()["index"], (edit_table,)),
     Target("shard", _parse_shard, _shards),
     Target("state", _parse_state, _states, (edit_json,)),
