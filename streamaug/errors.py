@@ -24,7 +24,8 @@ class EncoderError(StreamaugError):
 
 
 class PluginError(StreamaugError):
-    """A plug-in is not installed, cannot be imported, or does not keep to its Protocol."""
+    """A plug-in or the checkpoint of a neural codec is not on this machine, cannot be opened, or does
+    not keep to its Protocol."""
 
 
 class ClipsError(StreamaugError):

@@ -140,8 +140,8 @@ def _built(condition: Condition, settings: "Settings", rate: int) -> _Trial:
     from streamaug.effects import find_effect
     from streamaug.errors import CorruptError
 
-    steps, delay = [], 0
-    decoding, payload = FLAC, b""
+    steps: list[_Part] = []
+    last = None
     signal = alignment.calibration_signal(rate)
     for step in condition.steps:
         if not step.is_codec:
@@ -149,12 +149,15 @@ def _built(condition: Condition, settings: "Settings", rate: int) -> _Trial:
             continue
         calibrated = calibrate(step, settings, rate)
         steps.append(_Part(step=str(step), encoder=calibrated.encoder.name, version=calibrated.version))
-        decoding, delay, payload = calibrated.decoding, calibrated.delay, calibrated.encode(signal)
-    if not payload or not condition.steps[-1].is_codec:
+        last = calibrated
+    if last is None or not condition.steps[-1].is_codec:
         steps.append(_Part(step="flac", encoder="flac", version=pcm.flac_version()))
-        decoding, delay, payload = FLAC, 0, pcm.encode_flac(signal, rate)
-    decoded = decode(payload, decoding=decoding, rate=rate, delay=delay, samples=len(signal))
-    if alignment.shift(decoded, signal, rate) != 0:
+        decoding, delay = FLAC, 0
+        decoded = decode(pcm.encode_flac(signal, rate), decoding=FLAC, rate=rate, delay=0, samples=len(signal))
+    else:
+        decoding, delay = last.decoding, last.delay
+        decoded = last.decode(last.encode(signal), len(signal))
+    if alignment.shift(decoded, signal, rate, alignment.likeness_of(part.encoder for part in steps)) != 0:
         raise CorruptError(f"condition '{condition}': it does not decode to the test signal, aligned; report this with the versions shown")
     return _Trial(condition=str(condition), steps=tuple(steps), delay=delay, decoder=_decoder(decoding))
 
@@ -166,18 +169,20 @@ def _decoder(decoding: "Decoding") -> str:
 
     if decoding == FLAC:
         return flac_decoder().partition(" ")[0]
+    if decoding.checkpoint:
+        return f"checkpoint {decoding.checkpoint[:16]}"
     return decoding.decoder or ("PyAV" if decoding.demuxer else f"plug-in {decoding.codec}")
 
 
 def _codecs(settings: "Settings", rate: int) -> Iterator[_Codec]:
-    """Every codec of the settings and of plug-ins, and every variant, with its bitrates in a store of a
-    sample rate."""
+    """Every codec of the settings, neural ones, too, and of plug-ins, and every variant, with its bitrates in a
+    store of a sample rate."""
     from streamaug import plugins
     from streamaug.codecs import choose_encoder
     from streamaug.codecs.base import bitrates
     from streamaug.codecs.bitrates import bitrate_list
 
-    for name in sorted({*settings.codecs, *plugins.names(plugins.CODECS)}):
+    for name in sorted({*settings.codecs, *settings.neural, *plugins.names(plugins.CODECS)}):
         for variant in ("", *(settings.codecs[name].variants if name in settings.codecs else ())):
             step = Step(name=name, bitrate="64", variant=variant)
             try:

@@ -33,10 +33,12 @@ class Decoding(BaseModel):
     Args:
         codec: Name of the codec, such as `mp3`.
         demuxer: FFmpeg's name of the format, given to the decoder so that it never guesses. None:
-            the codec is a plug-in that decodes its own bitstreams.
+            the codec is a plug-in or a neural one, and decodes its own bitstreams.
         channels: Channels of the clips. A bitstream may decode to more, of which the first ones
             count: HE-AAC in ADTS makes two equal ones of one.
         decoder: What decodes them instead of FFmpeg, such as `libopus`. Default: None, FFmpeg.
+        checkpoint: sha256 in hex of the file of the model that decodes them, if the codec is a neural
+            one. Default: None.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -45,6 +47,7 @@ class Decoding(BaseModel):
     demuxer: Demuxer | None
     channels: Annotated[int, Field(ge=1, le=2)] = 1
     decoder: Word | None = None
+    checkpoint: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
 
 
 FLAC = Decoding(codec="flac", demuxer="flac")

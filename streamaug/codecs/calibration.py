@@ -13,6 +13,7 @@ from streamaug.codecs.bitrates import check_bitrate, nearest_bitrate
 from streamaug.codecs.configured import ConfiguredCodec, find_codec
 from streamaug.codecs.decoding import decode, resample
 from streamaug.codecs.encoders import AdapterEncoder
+from streamaug.codecs.neural.codec import NeuralCodec, NeuralEncoder
 from streamaug.codecs.pcm import channels_of, depth_of, padded, to_float, to_pcm
 from streamaug.codecs.programme import programme_signal
 from streamaug.codecs.settings import Settings
@@ -83,14 +84,14 @@ class CalibratedEncoder:
     @property
     def decoding(self) -> Decoding:
         """What decodes its bitstreams."""
-        if isinstance(self.codec, ConfiguredCodec):
+        if isinstance(self.codec, ConfiguredCodec | NeuralCodec):
             return self.codec.decoding
         return Decoding(codec=self.step.name, demuxer=None, channels=self.channels)
 
     @property
     def adapter(self) -> str:
-        """What runs the encoder: the adapter that the settings name, or `plugin`."""
-        return self.encoder.adapter if isinstance(self.encoder, AdapterEncoder) else "plugin"
+        """What runs the encoder: the adapter that the settings name, `neural` or `plugin`."""
+        return self.encoder.adapter if isinstance(self.encoder, AdapterEncoder | NeuralEncoder) else "plugin"
 
     @property
     def arguments(self) -> Mapping[str, str]:
@@ -133,7 +134,7 @@ class CalibratedEncoder:
         Raises:
             CorruptError: The bytes cannot be decoded.
         """
-        return decode(payload, decoding=self.decoding, rate=self.rate, delay=self.delay, samples=samples)
+        return decode(payload, decoding=self.decoding, rate=self.rate, delay=self.delay, samples=samples, codec=self.codec)
 
 
 def choose_encoder(step: Step, settings: Settings, channels: int = 1, rate: int | None = None) -> tuple[Codec, Encoder, str]:

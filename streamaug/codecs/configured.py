@@ -1,4 +1,4 @@
-"""Find a codec by name: one that settings describe in YAML, or else a plug-in."""
+"""Find a codec by name: one that settings describe in YAML, a neural one, or else a plug-in."""
 
 import re
 from collections.abc import Sequence
@@ -8,6 +8,7 @@ from streamaug import plugins
 from streamaug.codecs.base import Audio, Codec, Decoding, Encoder
 from streamaug.codecs.decoding import decode_file, plugin_codec
 from streamaug.codecs.encoders import ADAPTERS
+from streamaug.codecs.neural.codec import NeuralCodec
 from streamaug.codecs.settings import CodecConfig, Settings
 from streamaug.conditions import Step
 from streamaug.errors import ConditionError, EncoderError, PluginError
@@ -86,7 +87,7 @@ def find_codec(step: Step, settings: Settings) -> Codec:
 
     Args:
         step: The step of a condition.
-        settings: Codecs that are described in YAML.
+        settings: Codecs that are described in YAML, and checkpoints of neural ones.
 
     Raises:
         ConditionError: No codec has this name.
@@ -95,9 +96,11 @@ def find_codec(step: Step, settings: Settings) -> Codec:
     if step.name in settings.codecs:
         config = settings.codecs[step.name]
         return ConfiguredCodec(name=step.name, config=config.of_variant(step.variant) if step.variant in config.variants else config)
+    if step.name in settings.neural:
+        return NeuralCodec.of(step.name, settings.neural[step.name])
     installed = plugins.names(plugins.CODECS)
     if step.name not in installed:
-        known = sorted({*settings.codecs, *installed})
+        known = sorted({*settings.codecs, *settings.neural, *installed})
         raise ConditionError(f"condition step '{step}': no codec '{step.name}'. {nearest(step.name, known)}")
     codec = plugin_codec(step.name)
     if not re.fullmatch("[a-z0-9]+", codec.extension):

@@ -16,6 +16,7 @@ from streamaug import plugins
 from streamaug.codecs.base import Audio, Codec, Decoding
 from streamaug.codecs.flac import decode_flac, flac_decoder, is_flac
 from streamaug.codecs.frames import RESAMPLER_MARGIN, Needed, decode_frames
+from streamaug.codecs.neural.checkpoints import find_checkpoint
 from streamaug.codecs.packets.opening import open_packets
 from streamaug.codecs.packets.opus import version as opus_version
 from streamaug.codecs.pcm import padded
@@ -86,8 +87,20 @@ def plugin_codec(name: str) -> Codec:
     return codec
 
 
-def _decode_by_plugin(payload: bytes, name: str, channels: int) -> Audio:
-    audio = plugin_codec(name).decode(payload)
+def own_codec(decoding: Decoding) -> Codec:
+    """Return the codec of bitstreams that FFmpeg does not decode: a neural codec or a plug-in.
+
+    Args:
+        decoding: What decodes them; without a demuxer.
+
+    Raises:
+        PluginError: This machine does not have the plug-in or the checkpoint, or it cannot be opened.
+    """
+    return plugin_codec(decoding.codec) if decoding.checkpoint is None else find_checkpoint(decoding.codec, decoding.checkpoint)
+
+
+def _decode_by_itself(payload: bytes, codec: Codec, name: str, channels: int) -> Audio:
+    audio = codec.decode(payload)
     lead = () if channels == 1 else (channels,)
     if not audio.samples.ndim or audio.samples.shape[:-1] != lead or audio.samples.dtype != np.float32:
         expected = "(samples,)" if channels == 1 else f"({channels}, samples)"
@@ -142,7 +155,16 @@ def resample_clip(samples: np.ndarray, source: int, target: int) -> np.ndarray:
     return padded(resampled, 0, missing) if missing else resampled
 
 
-def decode(payload: bytes, *, decoding: Decoding, rate: int, delay: int, samples: int, part: tuple[int, int] | None = None) -> np.ndarray:
+def decode(
+    payload: bytes,
+    *,
+    decoding: Decoding,
+    rate: int,
+    delay: int,
+    samples: int,
+    part: tuple[int, int] | None = None,
+    codec: Codec | None = None,
+) -> np.ndarray:
     """Decode a clip: float32 of shape (samples,), of two channels (2, samples), sample-aligned with
     its original, nominally in [-1, 1].
 
@@ -157,14 +179,20 @@ def decode(payload: bytes, *, decoding: Decoding, rate: int, delay: int, samples
         samples: Length of the clip in samples at that rate; what a codec adds at the end is cut
             off.
         part: First sample of the clip that is wanted, and the one after the last. Default: all.
+        codec: The codec that made the bitstream, if FFmpeg does not decode it. Default: the one that
+            `own_codec` finds.
 
     Raises:
         CorruptError: The bytes cannot be decoded, or hold too few samples.
-        PluginError: A plug-in decodes this codec, and it is not installed or does not load.
+        PluginError: A plug-in or a checkpoint decodes this codec, and this machine does not have it, or
+            it does not load.
     """
     start, stop = part or (0, samples)
     try:
-        audio, first = _decode_from(payload, decoding, delay + start, Needed(rate=rate, samples=delay + stop, whole=delay + samples))
+        if decoding.demuxer is None:
+            audio, first = _decode_by_itself(payload, codec or own_codec(decoding), decoding.codec, decoding.channels), 0
+        else:
+            audio, first = _decode_from(payload, decoding, delay + start, Needed(rate=rate, samples=delay + stop, whole=delay + samples))
     except PluginError:
         raise
     except Exception as error:  # each decoder has its own kinds, all of them are about the bytes
@@ -202,8 +230,6 @@ def cut_clip(audio: Audio, first: int, *, rate: int, delay: int, samples: int, p
 def _decode_from(payload: bytes, decoding: Decoding, start: int, needed: Needed) -> tuple[Audio, int]:
     """Decode what is needed from a sample on of a bitstream of the store's rate, perhaps more around
     it, or all that is needed of one of another rate; returns the number of the first sample, too."""
-    if decoding.demuxer is None:
-        return _decode_by_plugin(payload, decoding.codec, decoding.channels), 0
     if is_flac(decoding):
         samples, actual = decode_flac(payload, start, needed.samples)
         if actual != needed.rate:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import numpy as np
 
 from streamaug.codecs.base import Audio, Decoding
-from streamaug.codecs.decoding import cut_clip, plugin_codec, take_channels
+from streamaug.codecs.decoding import cut_clip, own_codec, take_channels
 from streamaug.codecs.frames import Needed
 from streamaug.codecs.packets.opening import Opener, packet_opener, plugin_packets
 from streamaug.errors import CorruptError, LinkError, PluginError
@@ -24,11 +24,12 @@ def lossy_opener(decoding: Decoding, encoder: str) -> Opener:
 
     Raises:
         LinkError: A link cannot lose their packets.
-        PluginError: A plug-in decodes this codec, and it is not installed or does not load.
+        PluginError: A plug-in or a checkpoint decodes this codec, and this machine does not have it, or
+            it does not load.
     """
     opener = packet_opener(decoding, encoder)
     if opener is None and decoding.demuxer is None:
-        opener = plugin_packets(plugin_codec(decoding.codec))
+        opener = plugin_packets(own_codec(decoding))
     if opener is None:
         raise LinkError(
             f"codec '{decoding.codec}' takes no link: its bitstreams are not known as packets that can be lost one by one; of the codecs "

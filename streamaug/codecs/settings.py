@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator, model_validator
@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, Validation
 from streamaug.codecs.base import Word
 from streamaug.codecs.demuxers import Demuxer
 from streamaug.codecs.encoders import ADAPTERS
+from streamaug.codecs.neural.config import NeuralConfig
 from streamaug.codecs.packets.opening import DECODERS
 from streamaug.conditions import Condition
 from streamaug.errors import ConditionError
@@ -54,6 +55,7 @@ class EncoderConfig(_Strict):
 
 
 Encoders = Annotated[tuple[EncoderConfig, ...], Field(min_length=1)]
+CodecName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9]*(-[a-z0-9]+)*$")]
 VariantName = Annotated[str, StringConstraints(pattern=r"^[a-z0-9]+(-[a-z0-9]+)*$")]
 
 
@@ -138,10 +140,19 @@ class Settings(_Strict):
     Args:
         conditions: Conditions that are built by default.
         codecs: How each codec is encoded and decoded, by name.
+        neural: Checkpoints of neural codecs by the name of the codec.
     """
 
     conditions: tuple[str, ...]
     codecs: dict[str, CodecConfig]
+    neural: dict[CodecName, NeuralConfig] = {}
+
+    @model_validator(mode="after")
+    def _has_each_name_once(self) -> Self:
+        for name in self.neural:
+            if name in self.codecs:
+                raise ValueError(f"'{name}' is a codec already; give the neural one another name")
+        return self
 
 
 @cache
@@ -170,12 +181,17 @@ def load_settings(changes: Path | None = None) -> Settings:
     """
     data = dict(_paper())
     if changes is not None:
-        changed, _ = read_yaml(absolute_path(changes), ConditionError, "a settings file (see shards/paper.yaml for the shape)")
+        path = absolute_path(changes)
+        changed, _ = read_yaml(path, ConditionError, "a settings file (see shards/paper.yaml for the shape)")
         entries = changed.get("codecs", {}) if isinstance(changed, dict) else None
         if not isinstance(entries, dict) or not all(isinstance(entry, dict) for entry in entries.values()):
-            raise ConditionError(f"settings {changes}: not a mapping with 'codecs:'; see shards/paper.yaml for the shape")
+            raise ConditionError(f"settings {changes}: not a mapping with 'codecs:' or 'neural:'; see shards/paper.yaml for the shape")
         codecs = {name: _merged(data["codecs"].get(name, {}), entry) for name, entry in entries.items()}
         data = {**data, **changed, "codecs": {**data["codecs"], **codecs}}
+        if isinstance(neural := changed.get("neural"), dict):
+            data["neural"] = {
+                name: {"folder": path.parent, **entry} if isinstance(entry, dict) else entry for name, entry in neural.items()
+            }
     try:
         settings = Settings.model_validate(data)
     except ValidationError as error:

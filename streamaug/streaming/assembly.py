@@ -16,7 +16,7 @@ from torch.utils.data import get_worker_info
 
 from streamaug import plugins
 from streamaug.codecs import decoder_version
-from streamaug.codecs.decoding import plugin_codec
+from streamaug.codecs.decoding import own_codec
 from streamaug.crop import Crop
 from streamaug.errors import AugmentError, FeatureError, StreamaugError
 from streamaug.features.base import cache_text
@@ -302,13 +302,12 @@ def _open_caches(opened: OpenedStore, features: OpenedFeatures, settings: Stream
         caches["bitstreams"] = bitstreams
     if settings.feature_cache is not None:
         decodings = {location.meta.decoding for location in opened.locations}
-        decoders = sorted(decoding.codec for decoding in decodings if decoding.demuxer is None)
-        plug_ins = "".join(f", {name} {plugin_codec(name).version}" for name in decoders)
+        own = sorted({f"{decoding.codec} {own_codec(decoding).version}" for decoding in decodings if decoding.demuxer is None})
         rates = {each.manifest.rate for each in used_stores(opened.store, opened.conditions).values()}
         resampled = "" if settings.rate is None or rates == {settings.rate} else f" at {settings.rate} Hz"
         locations = losses.entries(opened.locations, opened.clip_ids)
         for name, feature in features.by_key.items():
-            kind = f"features {decoder_version()}{plug_ins}{resampled} {settings.crop or 'whole'} {cache_text(feature)}"
+            kind = f"features {', '.join([decoder_version(), *own])}{resampled} {settings.crop or 'whole'} {cache_text(feature)}"
             largest = np.dtype(feature.stored_dtype).itemsize * math.prod(feature.stored_shape(features.lengths.longest))
             caches[f"features/{name}"] = settings.feature_cache.open(kind, locations, largest, samples=opened.samples)
     return caches

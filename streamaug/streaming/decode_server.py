@@ -36,9 +36,10 @@ def serve(control: socket.socket) -> None:
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the system forgets processes that have ended
     gc.freeze()  # what is imported stays: a collection in a process would copy the memory that it looks at
     while (message := receive(control)) is not None:
-        _, [descriptor] = message
+        variables, [descriptor] = message
         if not os.fork():
             control.close()
+            os.environ.update(variables)
             _decode_all(socket.socket(fileno=descriptor))
             os._exit(0)
         os.close(descriptor)

@@ -12,6 +12,7 @@ import weakref
 from multiprocessing.spawn import get_executable
 from pathlib import Path
 
+from streamaug.codecs.neural.config import VARIABLE
 from streamaug.streaming.wire import send
 
 ENVIRONMENT = {
@@ -51,10 +52,11 @@ class _Server:
             )
 
     def fork(self) -> socket.socket:
-        """A connection to a new decode process. Raises OSError if the server is gone."""
+        """A connection to a new decode process, which finds the checkpoints that this one finds now.
+        Raises OSError if the server is gone."""
         ours, theirs = socket.socketpair()
         with theirs:
-            send(self._control, "fork", [theirs.fileno()])
+            send(self._control, {VARIABLE: os.environ.get(VARIABLE, "")}, [theirs.fileno()])
         return ours
 
     def close(self) -> None:

@@ -27,18 +27,27 @@ def test_the_pyproject_is_shown_as_it_is():
     assert blocks("toml") == [(FOLDER / "pyproject.toml").read_text("utf-8")]
 
 
+[CHECKPOINTS] = [example for example in EXAMPLES if "save_file" in example]
+"""The example that writes the checkpoints of the page's settings file."""
+
+
 @pytest.mark.parametrize("example", EXAMPLES, ids=range(len(EXAMPLES)))
-def test_its_examples_run(example, python):
+def test_its_examples_run(example, python, tmp_path):
     assert "assert" in example
-    ran = python("-c", example)
+    ran = python("-c", example, folder=tmp_path)
     assert ran.returncode == 0, ran.stderr
 
 
-@pytest.mark.parametrize("commands", blocks("console"), ids=["yaml", "package"])
-def test_its_commands_run(commands, python, clips):
-    (clips.parent / "adpcm.yaml").write_text(blocks("yaml")[0])
+@pytest.mark.parametrize("commands", blocks("console"), ids=["yaml", "package", "neural"])
+def test_its_commands_run(commands, python, clips, monkeypatch):
+    for name, text in zip(("adpcm.yaml", "neural.yaml"), blocks("yaml"), strict=True):
+        (clips.parent / name).write_text(text)
+    if "neural.yaml" in commands:
+        assert python("-c", CHECKPOINTS, folder=clips.parent).returncode == 0
     for line in commands.splitlines():
         program, *arguments = shlex.split(line)
+        if program == "export":
+            monkeypatch.setenv(*arguments[0].split("="))
         if program == "streamaug":
             ran = python("-m", "streamaug", *arguments, folder=clips.parent)
             assert ran.returncode == 0, f"{line}: {ran.stdout}{ran.stderr}"

@@ -14,8 +14,9 @@ from streamaug.building.reading import Reading
 from streamaug.building.sources import load
 from streamaug.codecs import CalibratedEncoder, calibrate, decode, load_settings
 from streamaug.codecs.lossy import decode_lossy, lossy_opener
+from streamaug.codecs.neural.container import CodeFile, read_codes, write_codes
 from streamaug.conditions import Condition
-from streamaug.errors import EncoderError
+from streamaug.errors import CorruptError, EncoderError
 from tests.codecs.packets.bitstreams import voice
 from tests.fuzz.target import Target
 
@@ -109,12 +110,25 @@ def _parse_packets(data: bytes, _folder: Path, name: str, rate: int) -> None:
     assert (lost[:, 0] < lost[:, 1]).all()
 
 
+def _parse_codes(data: bytes, _folder: Path) -> None:
+    try:
+        read_codes(data)
+    except ValueError as error:  # which names the clip's bitstream where it is decoded
+        raise CorruptError(str(error)) from error
+
+
+def _codes() -> Sequence[bytes]:
+    codes = np.random.default_rng(0).integers(0, 1_000, (4, 75))
+    return [write_codes(CodeFile(rate=24_000, samples=24_000, bits=10, codes=codes))]
+
+
 TARGETS = (
     Target("audio", _parse_file, _files),
     *(
         Target(f"bitstream-{name.partition('_')[0]}", partial(_parse_bitstream, name=name, rate=rate), partial(_bitstreams, name, rate))
         for name, rate in _STORED.items()
     ),
+    Target("bitstream-neural", _parse_codes, _codes),
     *(
         Target(f"packets-{name.partition('_')[0]}", partial(_parse_packets, name=name, rate=rate), partial(_bitstreams, name, rate))
         for name, rate in _IN_PACKETS.items()

@@ -1,0 +1,1 @@
+"""Neural codecs: a checkpoint of the user's own makes the codes and decodes them."""
