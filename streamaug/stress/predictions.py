@@ -144,6 +144,8 @@ def read_predictions(path: Path) -> Predictions:
         conditions = tuple(table["condition"].unique().to_pylist())
     except (pa.ArrowException, KeyError, ValueError, ValidationError) as error:
         raise CorruptError(f"{path}: is not a table of predictions: {error}; {_REMEDY}") from error
+    if pc.list_flatten(table["scores"]).null_count:
+        raise CorruptError(f"{path}: a score is missing; {_REMEDY}")
     lengths = pc.unique(pc.list_value_length(table["scores"])).to_pylist()
     if conditions != tuple(footer.keys) or lengths != [len(footer.columns)]:
         raise CorruptError(f"{path}: its rows do not fit its footer, which names other conditions or columns; {_REMEDY}")

@@ -70,6 +70,13 @@ def test_rows_with_other_columns_than_the_footer_names_are_refused(tmp_path: Pat
         read_predictions(tmp_path / "predictions.parquet")
 
 
+def test_a_score_that_is_missing_is_refused(tmp_path: Path) -> None:
+    path = tmp_path / "predictions.parquet"
+    write_predictions(path, predictions("original", [[1.0, None]], columns=("high", "low")))
+    with pytest.raises(CorruptError, match=r"predictions.parquet: a score is missing"):
+        read_predictions(path)
+
+
 def test_settings_are_read_back_and_their_differences_are_named(tmp_path: Path) -> None:
     assert read_settings(tmp_path) is None
     write_settings(tmp_path, settings())
