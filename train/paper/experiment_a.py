@@ -6,10 +6,12 @@ conditions, and print Table 2.
     --model fsfcnn.safetensors \
         --coarse resnet3.safetensors --coarse fcnn3.safetensors        the two-stage ensemble
 
-Several models without --coarse are an ensemble that sums their class probabilities.
+Several models without --coarse are an ensemble that sums their class probabilities. The answers in
+each condition are kept in the folder: run the same command again to resume.
 """
 
 import csv
+import hashlib
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -20,20 +22,21 @@ import pyarrow as pa
 import torch
 import typer
 
+from streamaug.cli.console import ProgressBar, stdout
 from streamaug.cli.console import run as run_app
-from streamaug.cli.console import stdout
 from streamaug.conditions import parse_conditions
 from streamaug.files import write_whole
 from streamaug.pages.page import Picture, Section, Table, Text, page
+from streamaug.progress import Progress
 from streamaug.store import Store
 from streamaug.streaming import Cache
-from train.checkpoint import load_model
+from train.checkpoint import load_model, refuse_pickle
 from train.errors import RunError
 from train.evaluate import check_labels, predictions_of, probabilities_of
 from train.figures import confusion_map
 from train.models import Classifier
 from train.paper.fusion import COARSE, GROUPS, two_stage
-from train.predictions import correct, in_order, write_predictions
+from train.predictions import correct, in_order, read_predictions, write_predictions
 from train.results import ORIGINAL, confusion
 from train.task import check_one_label
 from train.versions import versions
@@ -42,6 +45,9 @@ TABLE_2 = (ORIGINAL, "aac_64", "mp3_64", "opus_32", "he-aac_32", "sbc_64", "mp3_
 """Evaluated conditions of Experiment A, in the paper's order."""
 
 CACHE_BYTES = 50_000_000_000
+
+PARTS = "parts"
+"""Folder of the predictions of single conditions."""
 
 
 def paper_accuracies() -> dict[str, float]:
@@ -129,8 +135,10 @@ def experiment(
     name: str,
     threads: int | None,
     cache: Cache | None,
+    parts: Path,
+    progress: Progress,
 ) -> pa.Table:
-    """Predictions of a model or of an ensemble in every condition.
+    """Predictions of a model or of an ensemble in every condition; those that a folder has are read.
 
     Args:
         store: The opened store.
@@ -141,21 +149,51 @@ def experiment(
         name: Name of the experiment row in the predictions.
         threads: Threads to decode in. Default: one process per core instead.
         cache: Local cache of features.
+        parts: Folder of the predictions of single conditions, of these models alone.
+        progress: Who gets to see the progress.
 
     Raises:
         RunError: A condition lacks clips of the split.
     """
     groups = coarse_groups(store.manifest.labels) if coarse else []
+    parts.mkdir(parents=True, exist_ok=True)
+    progress.begin("evaluating models in conditions", len(conditions) * (len(scenes) + len(coarse)))
     tables = []
     for condition in conditions:
-        first, second = (
-            [probabilities_of(model, store, condition, split, threads=threads, cache=cache) for model in models]
-            for models in (scenes, coarse)
-        )
-        scores = two_stage(first, second, groups) if coarse else np.sum(first, axis=0)
-        scores /= scores.sum(1, keepdims=True)
-        tables.append(predictions_of(store, split, condition, scores.astype(np.float32), row=name, seed=0))
+        # A condition whose bitstreams were built again has another digest.
+        part = parts / f"{condition}-{store.locations(condition).digest}.parquet"
+        if not part.exists():
+            probabilities = []
+            for model in (*scenes, *coarse):
+                probabilities.append(probabilities_of(model, store, condition, split, threads=threads, cache=cache))
+                progress.advance(1)
+            first, second = probabilities[: len(scenes)], probabilities[len(scenes) :]
+            scores = two_stage(first, second, groups) if coarse else np.sum(first, axis=0)
+            scores /= scores.sum(1, keepdims=True)
+            write_predictions(part, predictions_of(store, split, condition, scores.astype(np.float32), row=name, seed=0))
+        else:
+            progress.advance(len(scenes) + len(coarse))
+        tables.append(read_predictions(part))
     return pa.concat_tables(tables)
+
+
+def parts_folder(out: Path, checkpoints: Sequence[Path], store: Store, split: str) -> Path:
+    """The folder in `out` for predictions of these models on these clips.
+
+    Args:
+        out: Folder of the experiment.
+        checkpoints: Of all models.
+        store: The opened store.
+        split: Split to evaluate.
+
+    Raises:
+        RunError: `out` has an experiment with other models or clips, or other files.
+    """
+    decides = [split, store.manifest.clips.sha256, *(hashlib.sha256(path.read_bytes()).hexdigest() for path in checkpoints)]
+    parts = out / PARTS / hashlib.sha256("\n".join(decides).encode()).hexdigest()[:16]
+    if not parts.exists() and out.exists() and any(path.name != "features" for path in out.iterdir()):
+        raise RunError(f"{out} is already in use, for other models or clips; choose another folder with --out")
+    return parts
 
 
 def main(
@@ -173,8 +211,6 @@ def main(
     """Experiment A: evaluate a trained model, or the two-stage ensemble, in every condition of
     Table 2.
     """
-    if out.exists() and any(path.name != "features" for path in out.iterdir()):
-        raise RunError(f"{out} is already in use; choose another folder with --out")
     opened = Store.open(store)
     check_one_label(opened)
     names = [str(name) for name in parse_conditions(conditions)]
@@ -182,15 +218,27 @@ def main(
         raise RunError("--conditions lacks 'original', which the others are compared with; add it")
     check_labels(opened, split)
     labels = opened.manifest.labels
+    for path in (*model, *coarse):
+        refuse_pickle(path)  # which also says that there is no such file
+    parts = parts_folder(out, (*model, *coarse), opened, split)
     scenes, three = load_models(model, labels, accelerator), load_models(coarse, COARSE, accelerator)
     title = " + ".join(path.stem for path in (*model, *coarse))
-    predictions = experiment(
-        opened, scenes, three, names, split, name=title, threads=threads, cache=Cache(folder=cache or out / "features", bound=CACHE_BYTES)
-    )
+    with ProgressBar() as progress:
+        predictions = experiment(
+            opened,
+            scenes,
+            three,
+            names,
+            split,
+            name=title,
+            threads=threads,
+            cache=Cache(folder=cache or out / "features", bound=CACHE_BYTES),
+            parts=parts,
+            progress=progress,
+        )
     table = table_2(by_condition(predictions))
     classes = by_column(predictions, predictions["label"].to_pylist(), "class")
     sections = [Section(title="Table 2", parts=[table]), Section(title="Accuracy by class", parts=[classes])]
-    out.mkdir(parents=True, exist_ok=True)
     if "device" in opened.clips.column_names:
         device = dict(zip(opened.clips["clip_id"].to_pylist(), map(str, opened.clips["device"].to_pylist()), strict=True))
         devices = by_column(predictions, [device[clip_id] for clip_id in predictions["clip_id"].to_pylist()], "device")

@@ -11,8 +11,10 @@ same command again to resume.
 import itertools
 import shutil
 import sys
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -176,10 +178,16 @@ def experiment(
     folds = folds_of(store, column)
     planned_jobs = list(jobs(recipes, seeds, folds, column, out, common))
     plans = {job.row: open_plan(load_recipe(job.config.recipe), store, split=job.config.train_on) for job in planned_jobs}
+    steps = [job.config.total(plans[job.row].epoch_size(0)) for job in planned_jobs]
     predictions, curves = [], {}
+    trained_steps, seconds = 0, 0.0
     for number, job in enumerate(planned_jobs, 1):
-        console.print(f"run {number} of {len(planned_jobs)}: {job.config.run}")
+        left = "" if not trained_steps else f"; about {timedelta(seconds=round(seconds / trained_steps * sum(steps[number - 1 :])))} left"
+        console.print(f"run {number} of {len(planned_jobs)}: {job.config.run}{left}")
+        is_whole, begun = not job.config.run.exists(), time.perf_counter()
         predictions.append(run_job(job, quiet=quiet))
+        if is_whole:  # neither read nor resumed
+            trained_steps, seconds = trained_steps + steps[number - 1], seconds + time.perf_counter() - begun
         if job.config.seed == seeds[0] and job.fold == folds[0]:
             curves[f"row {job.row}"] = read_log(job.config.run)
     by_row = [table for row in plans for job, table in zip(planned_jobs, predictions, strict=True) if job.row == row]
@@ -190,9 +198,9 @@ def experiment(
             title=plans[job.row].recipe.title,
             conditions=plans[job.row].conditions,
             clips=plans[job.row].epoch_size(0),
-            steps=job.config.total(plans[job.row].epoch_size(0)),
+            steps=total,
         )
-        for job in {job.row: job for job in planned_jobs}.values()
+        for job, total in {job.row: (job, total) for job, total in zip(planned_jobs, steps, strict=True)}.values()
     ]
     write_rows(out / "rows.csv", rows)
     tables = write_tables(out)
@@ -290,7 +298,7 @@ def main(
         **settings(overrides or ()),
     }
     console: Terminal = stdout
-    tables = experiment(recipes, range(seeds), cross_validate, out, common, console)
+    tables = experiment(recipes, range(seeds), cross_validate, out, common, console, quiet=not console.is_terminal)
     console.print(tables.markdown(), f"report: {out / 'report.html'}", sep="\n")
 
 

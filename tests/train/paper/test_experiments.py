@@ -119,13 +119,37 @@ def test_experiment_a_evaluates_a_checkpoint_and_writes_table_2(store, tmp_path)
     for row in rows:
         predicted = probabilities_of(model, opened, row["condition"], "evaluate").argmax(1)
         assert row["accuracy"] == f"{np.mean(predicted == labels):.3f}"
-    names = {path.name for path in out.iterdir()} - {"features"}
+    names = {path.name for path in out.iterdir()} - {"features", "parts"}
     assert names == {
         "predictions.parquet", "table2.csv", "table2.md", "by_class.csv", "by_device.csv", "confusion_original.png", "confusion_mp3_64.png",
         "report.html",
     }  # fmt: skip
-    with pytest.raises(RunError, match="already in use"):
-        experiment_a.main(str(store), [tmp_path / "fcnn.safetensors"], [], out=out, accelerator="cpu")
+    save_model(tmp_path / "other.safetensors", FCNN(3, 1 / 48), ("hiss", "hum", "tick"))
+    with pytest.raises(RunError, match="already in use, for other models or clips"):
+        experiment_a.main(str(store), [tmp_path / "other.safetensors"], [], out=out, accelerator="cpu")
+
+
+def test_experiment_a_resumes_with_the_conditions_that_are_missing(store, tmp_path, monkeypatch):
+    save_model(tmp_path / "fcnn.safetensors", FCNN(3, 1 / 48).eval(), ("hiss", "hum", "tick"))
+    evaluated = []
+
+    def counted(model, store, condition, *rest, **settings):
+        evaluated.append(condition)
+        if evaluated == ["original", "mp3_64"]:
+            raise KeyboardInterrupt
+        return probabilities_of(model, store, condition, *rest, **settings)
+
+    monkeypatch.setattr(experiment_a, "probabilities_of", counted)
+    out = tmp_path / "out"
+    arguments = (str(store), [tmp_path / "fcnn.safetensors"], [])
+    settings = {"conditions": "original,mp3_64", "accelerator": "cpu", "threads": 1}
+    with pytest.raises(KeyboardInterrupt):
+        experiment_a.main(*arguments, **settings, out=out)
+    assert not (out / "report.html").exists()
+    experiment_a.main(*arguments, **settings, out=out)
+    assert evaluated == ["original", "mp3_64", "mp3_64"]
+    experiment_a.main(*arguments, **settings, out=tmp_path / "at once")
+    assert (out / "predictions.parquet").read_bytes() == (tmp_path / "at once" / "predictions.parquet").read_bytes()
 
 
 def test_the_two_stage_ensemble_refuses_labels_that_are_no_scenes():
