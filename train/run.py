@@ -88,6 +88,7 @@ def fit(run: Run, *, resume: bool = False, quiet: bool = False) -> Classifier:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Checkpoint directory .* exists and is not empty")  # the run's own folder
         warnings.filterwarnings("ignore", message=".*LeafSpec", module="lightning")  # its own use of a deprecated name
+        warnings.filterwarnings("ignore", message="The number of training batches")  # a log that is longer than an epoch is meant
         trainer.fit(training, stream, ckpt_path=run.folder / POSITION if resume else None)
     if trainer.interrupted:
         raise KeyboardInterrupt

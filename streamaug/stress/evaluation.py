@@ -39,6 +39,7 @@ class Evaluation:
         clips: Row numbers of its clips.
         batch_size: Clips that the model gets together.
         workers: Number of decode processes. Default: one per core.
+        threads: Number of threads to decode in, in place of processes. Default: processes.
     """
 
     model: OpenedModel
@@ -51,6 +52,7 @@ class Evaluation:
     clips: np.ndarray
     batch_size: int
     workers: int | None
+    threads: int | None
 
     def run(self, condition: str, progress: Progress) -> pa.Table:
         """The predictions of one condition (`predictions_schema`).
@@ -76,6 +78,7 @@ class Evaluation:
             rate=self.inputs.rate,
             device=None if self.model.device.type == "cpu" else self.model.device,
             workers=self.workers,
+            threads=self.threads,
             rank=0,  # the ranks share conditions, not clips: a batch is the same on any number of them
             world=1,
         )

@@ -64,6 +64,7 @@ def prepare(
     labels: Sequence[str] | None = None,
     batch_size: int = BATCH_SIZE,
     workers: int | None = None,
+    threads: int | None = None,
 ) -> StressRun:
     """Check that a model, a store and the settings of a run fit together; the model answers a batch
     of noise.
@@ -84,6 +85,8 @@ def prepare(
             them, or else the store's labels.
         batch_size: Clips that the model gets together.
         workers: Number of decode processes. Default: one per core.
+        threads: Number of threads to decode in, in place of processes: for so few clips that starting
+            processes for each condition takes longer. Default: processes.
 
     Raises:
         ModelError: The model fails, or gives what are no scores of the store's labels.
@@ -129,6 +132,7 @@ def prepare(
         clips=clips,
         batch_size=batch_size,
         workers=workers,
+        threads=threads,
     )
     return StressRun(settings=settings, conditions=chosen, evaluation=evaluation, links=used)
 

@@ -9,12 +9,8 @@ same command again to resume.
 """
 
 import itertools
-import shutil
 import sys
-import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -30,14 +26,14 @@ from streamaug.pages.page import Picture, Section, Table, Text, page
 from streamaug.planning.open_plan import open_plan
 from streamaug.recipes import load_recipe
 from streamaug.store import Store
-from train.config import RunConfig, settings, validated
+from train.config import settings, validated
 from train.errors import RunError
 from train.figures import learning_curves
-from train.paper.tables import INTERVALS, PAPER, Row, Tables, write_rows, write_tables
-from train.predictions import read_predictions, write_predictions
+from train.paper.jobs import Job, run_jobs
+from train.paper.tables import INTERVALS, PAPER, Row, Tables, column_of, write_rows, write_tables
+from train.predictions import write_predictions
 from train.results import TABLE_3, paper_order
-from train.run import run_training
-from train.run_folder import POSITION, PREDICTIONS, load_run_config, read_log
+from train.run_folder import PREDICTIONS, load_run_config, read_log
 from train.task import check_one_label
 from train.versions import versions
 
@@ -99,15 +95,6 @@ def folds_of(store: Store, column: str | None) -> tuple[str | None, ...]:
     return tuple(values)
 
 
-@dataclass(frozen=True, kw_only=True)
-class Job:
-    """One run of the experiment."""
-
-    row: str
-    fold: str | None
-    config: RunConfig
-
-
 def jobs(
     recipes: Sequence[Path], seeds: Sequence[int], folds: Sequence[str | None], column: str | None, out: Path, common: dict[str, Any]
 ) -> Iterator[Job]:
@@ -118,25 +105,6 @@ def jobs(
         folder = out / f"row_{name}" / (f"seed_{seed}" if fold is None else f"seed_{seed}_{column}_{fold}")
         config = validated({**common, **split, "recipe": recipe, "seed": seed, "run": folder}, f"row {name}")
         yield Job(row=name, fold=fold, config=config)
-
-
-def run_job(job: Job, *, quiet: bool) -> pa.Table:
-    """The job's predictions: read if it is finished, otherwise from a run that starts or resumes.
-
-    Raises:
-        RunError: The job's folder has another run.
-    """
-    folder = job.config.run
-    if not folder.exists():
-        return run_training(job.config, row=job.row, fold=job.fold, quiet=quiet)
-    if load_run_config(folder) != job.config:
-        raise RunError(f"{folder} has a run with other settings; choose another folder with --out, or remove this one")
-    if (folder / PREDICTIONS).exists():
-        return read_predictions(folder / PREDICTIONS)
-    resume = (folder / POSITION).exists()
-    if not resume:  # it was stopped before it saved a position
-        shutil.rmtree(folder)
-    return run_training(job.config, row=job.row, fold=job.fold, resume=resume, quiet=quiet)
 
 
 def _snapshot(out: Path) -> str | None:
@@ -156,6 +124,7 @@ def experiment(
     common: dict[str, Any],
     console: Terminal,
     *,
+    processes: int | None = None,
     quiet: bool = True,
 ) -> Tables:
     """Run every row, seed and fold, and write the experiment's folder.
@@ -167,6 +136,7 @@ def experiment(
         out: Folder to write.
         common: Settings (`RunConfig`) that all runs share.
         console: Where progress is printed.
+        processes: Runs at a time, as for `run_jobs`. Default: one after the other.
         quiet: Show no progress bar for each run.
 
     Raises:
@@ -179,17 +149,9 @@ def experiment(
     planned_jobs = list(jobs(recipes, seeds, folds, column, out, common))
     plans = {job.row: open_plan(load_recipe(job.config.recipe), store, split=job.config.train_on) for job in planned_jobs}
     steps = [job.config.total(plans[job.row].epoch_size(0)) for job in planned_jobs]
-    predictions, curves = [], {}
-    trained_steps, seconds = 0, 0.0
-    for number, job in enumerate(planned_jobs, 1):
-        left = "" if not trained_steps else f"; about {timedelta(seconds=round(seconds / trained_steps * sum(steps[number - 1 :])))} left"
-        console.print(f"run {number} of {len(planned_jobs)}: {job.config.run}{left}")
-        is_whole, begun = not job.config.run.exists(), time.perf_counter()
-        predictions.append(run_job(job, quiet=quiet))
-        if is_whole:  # neither read nor resumed
-            trained_steps, seconds = trained_steps + steps[number - 1], seconds + time.perf_counter() - begun
-        if job.config.seed == seeds[0] and job.fold == folds[0]:
-            curves[f"row {job.row}"] = read_log(job.config.run)
+    predictions = run_jobs(planned_jobs, steps, console, processes=processes, quiet=quiet)
+    first = [job for job in planned_jobs if job.config.seed == seeds[0] and job.fold == folds[0]]
+    curves = {column_of(job.row): read_log(job.config.run) for job in first}
     by_row = [table for row in plans for job, table in zip(planned_jobs, predictions, strict=True) if job.row == row]
     write_predictions(out / PREDICTIONS, pa.concat_tables(by_row))
     rows = [
@@ -271,6 +233,9 @@ def main(
     accelerator: Annotated[str, typer.Option(help="Lightning's accelerator: auto, cpu or gpu.")] = "auto",
     precision: Annotated[str, typer.Option(help="Precision: 32-true, bf16-mixed or 16-mixed.")] = "32-true",
     threads: Annotated[int | None, typer.Option(help="Number of threads to decode in. Default: one process per core instead.")] = None,
+    processes: Annotated[
+        int | None, typer.Option(min=1, help="Runs at a time, each with one thread of torch. Default: one run with all cores.")
+    ] = None,
     cache: Annotated[Path | None, typer.Option(help="Folder for cached features. Default: <out>/features.")] = None,
     overrides: Annotated[
         list[str] | None, typer.Option("--set", help="Another setting of all runs, such as 'crop={seconds: 1}'. May be repeated.")
@@ -293,12 +258,12 @@ def main(
         "cycles": cycles,
         "accelerator": accelerator,
         "precision": precision,
-        "threads": threads,
+        "threads": threads or (1 if processes else None),
         "cache": cache or out / "features",
         **settings(overrides or ()),
     }
     console: Terminal = stdout
-    tables = experiment(recipes, range(seeds), cross_validate, out, common, console, quiet=not console.is_terminal)
+    tables = experiment(recipes, range(seeds), cross_validate, out, common, console, processes=processes, quiet=not console.is_terminal)
     console.print(tables.markdown(), f"report: {out / 'report.html'}", sep="\n")
 
 

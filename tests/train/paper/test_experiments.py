@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 from rich.console import Console
+from safetensors.torch import load_file
 
 from streamaug.store import Store
 from streamaug.streaming import Stream
@@ -59,6 +60,16 @@ def test_experiment_b_writes_the_table_of_all_rows_and_seeds_and_does_no_run_twi
     assert np.array_equal(again.table.values, made.table.values)
     with pytest.raises(RunError, match="has a run with other settings"):
         experiment_b.experiment(recipes, [0], None, out, common(store, steps=3), console)
+
+
+def test_runs_in_processes_of_one_thread_give_what_runs_in_this_process_give(store, recipes, tmp_path):
+    console = Console(quiet=True)  # this process has one thread, too
+    apart = experiment_b.experiment(recipes, [0], None, tmp_path / "apart", common(store), console, processes=2)
+    alone = experiment_b.experiment(recipes, [0], None, tmp_path / "alone", common(store), console)
+    assert np.array_equal(apart.table.values, alone.table.values)
+    for run in ("row_1", "row_3"):
+        first, second = (load_file(tmp_path / each / run / "seed_0" / "model.safetensors") for each in ("apart", "alone"))
+        assert all(torch.equal(first[name], second[name]) for name in first.keys() | second.keys())
 
 
 def test_folds_are_held_out_in_turn_and_every_clip_is_judged_by_a_model_that_had_not_seen_it(store, recipes, tmp_path):
