@@ -1,10 +1,12 @@
-"""The wheel, a few synthetic clips, and an environment that has the wheel but not torch."""
+"""The wheel, a few synthetic clips, an environment that has the wheel but not torch, and one that has
+all that the wheel requires but not the wheel.
+"""
 
 import subprocess
 import sys
 import venv
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.metadata import Distribution, distribution
 from pathlib import Path
 
@@ -19,11 +21,20 @@ ABSENT = {"torch", "torchaudio"}
 
 
 @pytest.fixture(scope="session")
-def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def distributions(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder with the source distribution of this checkout, and the wheel that is built from that.
+
+    Without isolation, since that would download the build's packages, which `dev` has.
+    """
+    folder = tmp_path_factory.mktemp("dist")
+    subprocess.run([sys.executable, "-m", "build", "--no-isolation", "--outdir", folder], cwd=ROOT, check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def wheel(distributions: Path) -> Path:
     """The wheel of this checkout, as pip would build it."""
-    folder = tmp_path_factory.mktemp("wheel")
-    subprocess.run([sys.executable, "-m", "hatchling", "build", "-t", "wheel", "-d", folder], cwd=ROOT, check=True, capture_output=True)
-    return next(folder.glob("*.whl"))
+    return next(distributions.glob("*.whl"))
 
 
 @pytest.fixture(scope="session")
@@ -44,21 +55,32 @@ def clips(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def python_without_torch(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The interpreter of a fresh environment with the wheel and what it requires, but not torch.
-
-    Links to the packages of the running environment need no download and take no minutes.
-    """
+    """The interpreter of a fresh environment with the wheel and what it requires, but not torch."""
     folder = tmp_path_factory.mktemp("without_torch")
     venv.create(folder, with_pip=False, symlinks=True)
     site = next(folder.glob("lib/python*/site-packages"))
     with zipfile.ZipFile(wheel) as archive:
         archive.extractall(site)
     (built,) = (Distribution.at(path) for path in site.glob("streamaug-*.dist-info"))
-    for needed in required_by(built, set(ABSENT)):
+    link(required_by(built, set(ABSENT)), site)
+    return folder / "bin" / "python"
+
+
+@pytest.fixture(scope="session")
+def python_without_streamaug(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The interpreter of a fresh environment with pip and what the wheel requires, but not the wheel."""
+    folder = tmp_path_factory.mktemp("without_streamaug")
+    venv.create(folder, with_pip=True, symlinks=True)
+    link(required_by(distribution("streamaug"), set()), next(folder.glob("lib/python*/site-packages")))
+    return folder / "bin" / "python"
+
+
+def link(packages: Iterable[Distribution], site: Path) -> None:
+    """Put packages of the running environment into another: links need no download and take no minutes."""
+    for needed in packages:
         for name in {path.parts[0] for path in needed.files or () if path.parts[0] not in ("..", "__pycache__")}:
             if not (site / name).exists():
                 (site / name).symlink_to(Path(str(needed.locate_file(name))).resolve())
-    return folder / "bin" / "python"
 
 
 def required_by(built: Distribution, seen: set[str]) -> Iterator[Distribution]:

@@ -1,8 +1,12 @@
 """What pip installs: complete, typed, and content with the torch that is already there."""
 
+import re
 import stat
+import subprocess
+import sys
 import tomllib
 import zipfile
+from email.message import Message
 from email.parser import Parser
 from importlib.metadata import version
 from pathlib import Path
@@ -35,9 +39,35 @@ def test_the_wheel_holds_the_package_its_types_and_settings_and_nothing_else(whe
     assert settings == (ROOT / "shards" / "paper.yaml").read_text()
 
 
-def test_the_metadata_names_the_project_its_pages_and_its_extras(wheel: Path) -> None:
+@pytest.fixture(scope="module")
+def metadata(wheel: Path) -> Message:
     with zipfile.ZipFile(wheel) as archive:
-        metadata = Parser().parsestr(archive.read(next(n for n in archive.namelist() if n.endswith("/METADATA"))).decode())
+        return Parser().parsestr(archive.read(next(n for n in archive.namelist() if n.endswith("/METADATA"))).decode())
+
+
+def test_twine_would_upload_it(distributions: Path) -> None:
+    files = [path.name for path in sorted(distributions.iterdir())]
+    assert [name.removeprefix(f"streamaug-{streamaug.__version__}") for name in files] == ["-py3-none-any.whl", ".tar.gz"]
+    command = [sys.executable, "-m", "twine", "check", "--strict", *files]
+    done = subprocess.run(command, cwd=distributions, capture_output=True, text=True)
+    assert (done.returncode, done.stdout.count("PASSED")) == (0, 2), done.stdout
+
+
+def test_the_package_page_has_absolute_links_into_the_projects_own_repository(metadata: Message) -> None:
+    address = next(text.split(", ")[1] for text in metadata.get_all("Project-URL", []) if text.startswith("Source, "))
+    page = str(metadata.get_payload())
+    targets = re.findall(r"\]\(([^)]+)\)", page)
+    assert [target for target in targets if not target.startswith("https://")] == []
+    own = [target.removeprefix(address) for target in targets if target.startswith(address)]
+    assert len(own) > 10
+    for target in own:
+        path = re.fullmatch(r"/(blob|raw)/main/([^#]+)(#.*)?", target)
+        assert path, target
+        assert (ROOT / path[2]).exists(), target
+        assert (path[1] == "raw") == (Path(path[2]).suffix in (".png", ".flac", ".mp3", ".opus")), target
+
+
+def test_the_metadata_names_the_project_its_pages_and_its_extras(metadata: Message) -> None:
     pages = dict(text.split(", ") for text in metadata.get_all("Project-URL", []))
     assert set(pages) == {"Homepage", "Documentation", "Source", "Issues", "Changelog"}
     assert "Typing :: Typed" in metadata.get_all("Classifier", [])
