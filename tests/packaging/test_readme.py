@@ -1,74 +1,93 @@
-"""README.md shows code and names that work."""
+"""Everything that README.md shows runs, in the order in which it stands there, with the wheel in an
+environment of its own.
+"""
 
+import os
 import re
 import subprocess
-import sys
+from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
-import typer.main
+import soundfile
 
-from streamaug.building.build import build
-from streamaug.cli.main import app
-from streamaug.conditions import parse_conditions
-from streamaug.recipes import load_recipe
-from streamaug.splits import Split
 from streamaug.store import Store
 from tests.packaging.conftest import ROOT
 
 README = (ROOT / "README.md").read_text()
-CONDITIONS = "original,mp3_64,he-aac_16,aac_32"
+RATE = 16_000
+BLOCKS: Sequence[tuple[str, str]] = re.findall(r"^```(\w*)\n(.*?)^```$", README, re.DOTALL | re.MULTILINE)
+"""Language and text of each block of code."""
+
+MAKE = re.compile(r"(make \w+\n)+")
+
+
+def write_sounds(folder: Path) -> None:
+    """Three classes of fifteen WAV files of two seconds, as the page wants them."""
+    random, time = np.random.default_rng(5), np.arange(2 * RATE) / RATE
+    for label, tone in (("dog", 500), ("rain", 0), ("tram", 3000)):
+        (folder / label).mkdir(parents=True)
+        for number in range(15):
+            sound = 0.3 * np.sin(2 * np.pi * (tone + tone // 100 * number) * time) + 0.05 * random.standard_normal(len(time))
+            soundfile.write(folder / label / f"{number}.wav", sound, RATE, subtype="PCM_16")
 
 
 @pytest.fixture(scope="module")
-def folder(clips: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The README's recipe, and a store of small clips in those of its conditions that can be built."""
+def folder(python_without_streamaug: Path, wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where a new user has done all that the page says, with nothing but sounds at the start.
+
+    What the blocks print is in `printed`.
+    """
     folder = tmp_path_factory.mktemp("readme")
-    (recipe,) = re.findall(r"\n((?:    .*\n)*    mixture: .*\n(?:    .*\n)*)", README)
-    text = "".join(line[4:] for line in recipe.splitlines(keepends=True))
-    built = build(clips, folder / "store", conditions=parse_conditions(CONDITIONS), workers=1)
-    for missing in built.skipped_conditions:
-        text = re.sub(rf" {re.escape(str(missing))}: [\d.]+,", "", text)
-    (folder / "recipe.yaml").write_text(text)
+    write_sounds(folder / "sounds")
+    environment = {
+        **os.environ,
+        "PATH": f"{python_without_streamaug.parent}{os.pathsep}{os.environ['PATH']}",
+        "PIP_FIND_LINKS": str(wheel.parent),  # the package index has no streamaug yet, and the test must not ask it
+        "PIP_NO_INDEX": "1",
+        "OMP_NUM_THREADS": "1",
+    }
+    environment.pop("PYTHONPATH", None)
+    with (folder / "printed").open("w") as printed:
+        for language, text in BLOCKS:
+            if language == "sh" and not MAKE.fullmatch(text):
+                subprocess.run(["bash", "-euo", "pipefail", "-c", text], cwd=folder, env=environment, stdout=printed, check=True)
+            elif language in ("yaml", "python"):
+                name = re.match(r"# ([\w.]+)\n", text)
+                assert name, f"the block does not begin with the name of its file:\n{text}"
+                (folder / name[1]).write_text(text)
     return folder
 
 
-def test_the_recipe_is_valid_and_draws_what_the_text_says(folder: Path) -> None:
-    recipe = load_recipe(folder / "recipe.yaml")
-    assert recipe.draw == "union"
-    assert recipe.stratify == 64
+def test_no_block_is_left_out() -> None:
+    assert {language for language, _ in BLOCKS} == {"sh", "yaml", "python"}
+    assert not re.search(r"^    ", re.sub(r"^```.*?^```$", "", README, flags=re.DOTALL | re.MULTILINE), re.MULTILINE), "an indented block"
 
 
-def run_example(marker: str, folder: Path, before: str = "", after: str = "") -> str:
-    """What the Python example with this text prints on the small store."""
-    (code,) = (each for each in re.findall(r"```python\n(.*?)```", README, re.DOTALL) if marker in each)
-    assert code.count('"s3://bucket/store"') == 1
-    code = before + code.replace('"s3://bucket/store"', '"store"') + after
-    done = subprocess.run([sys.executable, "-W", "error::DeprecationWarning", "-c", code], cwd=folder, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+def test_the_wheel_is_what_runs(python_without_streamaug: Path, folder: Path) -> None:
+    code = "import streamaug; print(streamaug.__file__)"
+    done = subprocess.run([python_without_streamaug, "-c", code], cwd=folder, capture_output=True, text=True, check=True)
+    assert Path(done.stdout.strip()).is_relative_to(python_without_streamaug.parents[1])
 
 
-def test_the_training_example_runs_on_a_small_store(folder: Path) -> None:
-    printed = run_example("state_dict", folder, after="print(epoch, batch['logmel'].shape[:3], sorted(set(batch['condition'])))\n")
-    assert printed.startswith("2 torch.Size([64, 3, 128]) ['aac_32', ")
+def test_the_training_evaluates_every_condition_of_the_store(folder: Path) -> None:
+    lines = re.findall(r"^(\S+): [01]\.\d\d of 9 clips$", (folder / "printed").read_text(), re.MULTILINE)
+    assert lines == list(Store.open(folder / "store").conditions)
+    assert len(lines) >= 10
 
 
-def test_the_evaluation_example_counts_every_clip_of_the_split_once(folder: Path) -> None:
-    clips = len(Split.parse("evaluate").rows(Store.open(folder / "store").clips))
-    model = "import torch\nmodel = lambda batch: torch.ones(len(batch), 1)\n"
-    assert re.fullmatch(rf"accuracy under mp3_64: [01]\.\d+ of {clips} clips\n", run_example("evaluation", folder, before=model))
+def test_the_card_and_the_page_are_where_the_page_says(folder: Path) -> None:
+    assert "mp3_32" in (folder / "card" / "card.html").read_text()
+    assert (folder / "page" / "index.html").exists()
 
 
-def test_every_command_and_option_that_the_page_shows_exists() -> None:
-    group = typer.main.get_command(app)
-    lines = re.findall(r"^    streamaug (.*?)(?:  #.*)?$", README, re.MULTILINE)
-    assert len(lines) >= 6
-    for line in lines:
-        name, *rest = line.split()
-        command = group if name.startswith("--") else group.commands[name]
-        options = {option for parameter in command.params for option in parameter.opts}
-        assert {word for word in (name, *rest) if word.startswith("--")} <= options, line
+def test_make_knows_the_targets() -> None:
+    (text,) = (text for language, text in BLOCKS if language == "sh" and MAKE.fullmatch(text))
+    for command in text.splitlines():
+        done = subprocess.run(["make", "--dry-run", *command.split()[1:]], cwd=ROOT, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+        assert "python -m" in done.stdout
 
 
 def test_every_file_that_the_page_links_to_exists() -> None:
@@ -76,3 +95,9 @@ def test_every_file_that_the_page_links_to_exists() -> None:
     assert len(targets) > 10
     for target in targets:
         assert (ROOT / target).exists(), target
+
+
+def test_every_anchor_that_the_page_links_to_is_a_heading() -> None:
+    for target, anchor in re.findall(r"\]\(([^)#:]+)#([^)]+)\)", README):
+        headings = re.findall(r"^#+ (.*)$", (ROOT / target).read_text(), re.MULTILINE)
+        assert anchor in {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}, f"{target}#{anchor}"
