@@ -100,9 +100,7 @@ def test_a_stream_says_which_checkpoint_it_lacks_and_finds_it_once_it_is_named(
     assert len(rows(iter(stream(store, tmp_path, workers=1)))) == 16
 
 
-def test_a_clip_through_it_is_like_its_original(store: Store, named: None) -> None:
-    alike = []
-    for clip in store.clips["clip_id"].to_pylist():
-        signals = [store.read(condition, clip).samples for condition in ("original", "tiny-safe_16")]
-        alike.append(np.corrcoef(*signals)[0, 1])
-    assert np.median(alike) > 0.8
+def test_what_it_changes_is_less_than_what_it_keeps(store: Store, named: None) -> None:
+    pairs = [[store.read(name, clip).samples for name in ("original", "tiny-safe_16")] for clip in store.clips["clip_id"].to_pylist()]
+    changed = sum(np.square(original - decoded).sum() for original, decoded in pairs)
+    assert changed < 0.5 * sum(np.square(original).sum() for original, _ in pairs)
