@@ -11,7 +11,7 @@ from torch import nn
 from streamaug.codecs import CalibratedEncoder, calibrate, choose_encoder, decode, load_settings
 from streamaug.codecs.alignment import calibration_signal, shift
 from streamaug.codecs.neural.checkpoints import find_checkpoint
-from streamaug.codecs.neural.codec import NeuralCodec
+from streamaug.codecs.neural.codec import NeuralCodec, file_digest
 from streamaug.codecs.neural.config import VARIABLE
 from streamaug.codecs.neural.container import read_codes
 from streamaug.conditions import Condition
@@ -133,6 +133,18 @@ def test_without_settings_the_error_says_how_to_name_the_checkpoint(tmp_path: Pa
     monkeypatch.setenv(VARIABLE, str(tmp_path / "gone.yaml"))
     with pytest.raises(PluginError, match=r"STREAMAUG_NEURAL names a file that cannot be used: .*gone\.yaml"):
         find_checkpoint("tiny", "a" * 64)
+
+
+def test_the_same_weights_in_two_classes_are_two_codecs(trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    weights = trained.folder / "tiny.safetensors"
+    entry = f"{{checkpoint: {weights}, module: 'tests.codecs.neural.test_codec:%s'}}"
+    (tmp_path / "two.yaml").write_text(f"neural: {{late: {entry % 'Late'}, tiny: {entry % 'tiny.Tiny'}}}")
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "two.yaml"))
+    sha256 = file_digest(weights) or ""
+    for name, module in (("late", "Late"), ("tiny", "tiny.Tiny")):
+        assert (find_checkpoint(name, sha256).config.module or "").endswith(f":{module}")
+    with pytest.raises(PluginError, match=r"names as late and tiny, with other classes or folders; call the one .* 'other'$"):
+        find_checkpoint("other", sha256)
 
 
 def test_a_checkpoint_that_changes_while_it_is_used_is_refused(trained: Trained, tmp_path: Path) -> None:
