@@ -20,6 +20,7 @@ import typer
 
 from streamaug.cli.console import Terminal, stdout
 from streamaug.cli.console import run as run_app
+from streamaug.condition_names import split_link
 from streamaug.conditions import Condition
 from streamaug.files import write_whole
 from streamaug.pages.page import Picture, Section, Table, Text, page
@@ -116,6 +117,17 @@ def _snapshot(out: Path) -> str | None:
     return snapshot
 
 
+def _check_has_all(store: Store, recipes: Sequence[Path], out: Path) -> None:
+    """Raises RunError if a recipe needs what was built after the experiment had begun."""
+    added = [name for name in Store.open(store.url).conditions if name not in store.conditions]
+    for recipe in recipes:
+        if late := [name for name in load_recipe(recipe).conditions if split_link(name)[0] in added]:
+            raise RunError(
+                f"row {row_name(recipe)} needs '{late[0]}', which was built after the experiment in {out} had begun, and all its runs "
+                f"train on the store as it was then; remove {out} to begin again, or choose another folder with --out"
+            )
+
+
 def experiment(
     recipes: Sequence[Path],
     seeds: Sequence[int],
@@ -145,6 +157,7 @@ def experiment(
     store = Store.open(common["store"], snapshot=_snapshot(out))
     check_one_label(store)
     common = {**common, "snapshot": store.snapshot}  # all runs train on the same, whatever is built in the meantime
+    _check_has_all(store, recipes, out)
     folds = folds_of(store, column)
     planned_jobs = list(jobs(recipes, seeds, folds, column, out, common))
     plans = {job.row: open_plan(load_recipe(job.config.recipe), store, split=job.config.train_on) for job in planned_jobs}

@@ -9,6 +9,8 @@ import torch
 from rich.console import Console
 from safetensors.torch import load_file
 
+from streamaug.building.build import build
+from streamaug.conditions import parse_conditions
 from streamaug.store import Store
 from streamaug.streaming import Stream
 from train.checkpoint import save_model
@@ -60,6 +62,16 @@ def test_experiment_b_writes_the_table_of_all_rows_and_seeds_and_does_no_run_twi
     assert np.array_equal(again.table.values, made.table.values)
     with pytest.raises(RunError, match="has a run with other settings"):
         experiment_b.experiment(recipes, [0], None, out, common(store, steps=3), console)
+
+
+def test_a_row_that_needs_what_was_built_later_says_that_the_experiment_has_begun_without(store, built, recipes, tmp_path):
+    out, console = tmp_path / "out", Console(quiet=True)
+    experiment_b.experiment(recipes[:1], [0], None, out, common(store), console)
+    build(built.parent / "clips.csv", str(store), conditions=parse_conditions(",".join([*NAMES, "alaw_64"])), name="sounds", workers=1)
+    late = tmp_path / "row_4.yaml"
+    late.write_text("title: late\ndraw: union\nmixture: {original: 1, alaw_64: 1}\n")
+    with pytest.raises(RunError, match=rf"row 4 needs 'alaw_64', which was built after .* remove {out} to begin again"):
+        experiment_b.experiment([recipes[0], late], [0], None, out, common(store), console)
 
 
 def test_runs_in_processes_of_one_thread_give_what_runs_in_this_process_give(store, recipes, tmp_path):
