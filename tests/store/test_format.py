@@ -17,6 +17,7 @@ import soundfile
 from streamaug.building.build import build
 from streamaug.codecs import load_settings
 from streamaug.codecs.lc3.codec import Lc3
+from streamaug.codecs.neural.codec import NeuralCodec
 from streamaug.conditions import parse_conditions
 from streamaug.store import Store
 from streamaug.store.format import FORMAT, INDEX_SCHEMA, TARGET_FIELDS, CodingStep, IndexMeta, ShardInfo, clips_schema
@@ -71,7 +72,7 @@ def test_every_extension_is_described() -> None:
         if line.startswith("| `")
         for name in re.findall(r"`([a-z0-9]+)`", line.split("|")[1])
     }
-    assert described == {"flac", Lc3().extension, *(codec.extension for codec in load_settings().codecs.values())}
+    assert described == {"flac", Lc3().extension, NeuralCodec.extension, *(codec.extension for codec in load_settings().codecs.values())}
 
 
 def test_its_examples_read_a_clip(store: Path) -> None:
