@@ -60,6 +60,10 @@ class LeakageWarning(UserWarning):
     """Clips or groups are on more than one side; nothing is refused, but results may be too good."""
 
 
+class CodeWarning(UserWarning):
+    """What decodes a store has other code than when it was built, so that samples may be others."""
+
+
 class StateError(StreamaugError):
     """A saved position belongs to another recipe, store, split or seed."""
 

@@ -39,6 +39,8 @@ class Decoding(BaseModel):
         decoder: What decodes them instead of FFmpeg, such as `libopus`. Default: None, FFmpeg.
         checkpoint: sha256 in hex of the file of the model that decodes them, if the codec is a neural
             one. Default: None.
+        code: Name and version of the class that the model's weights belong to, if they are not a
+            program themselves. Default: None.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -48,6 +50,7 @@ class Decoding(BaseModel):
     channels: Annotated[int, Field(ge=1, le=2)] = 1
     decoder: Word | None = None
     checkpoint: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
+    code: Annotated[str, StringConstraints(pattern=r"^[\x20-\x7e]{1,400}$")] | None = None
 
 
 FLAC = Decoding(codec="flac", demuxer="flac")

@@ -5,6 +5,7 @@ PyAV decodes, and is always given the format. FLAC has a decoder of its own, see
 have bitstreams whose packets may get lost, see `packets`.
 """
 
+import warnings
 from functools import cache
 from importlib.metadata import version
 from typing import TypeVar
@@ -20,7 +21,7 @@ from streamaug.codecs.neural.checkpoints import find_checkpoint
 from streamaug.codecs.packets.opening import open_packets
 from streamaug.codecs.packets.opus import version as opus_version
 from streamaug.codecs.pcm import padded
-from streamaug.errors import CorruptError, PluginError
+from streamaug.errors import CodeWarning, CorruptError, PluginError
 
 Samples = TypeVar("Samples", int, np.ndarray)
 """Numbers of samples."""
@@ -96,7 +97,22 @@ def own_codec(decoding: Decoding) -> Codec:
     Raises:
         PluginError: This machine does not have the plug-in or the checkpoint, or it cannot be opened.
     """
-    return plugin_codec(decoding.codec) if decoding.checkpoint is None else find_checkpoint(decoding.codec, decoding.checkpoint)
+    if decoding.checkpoint is None:
+        return plugin_codec(decoding.codec)
+    codec = find_checkpoint(decoding.codec, decoding.checkpoint)
+    if decoding.code is not None and codec.model.code != decoding.code:
+        _warn_of_other_code(decoding.codec, codec.model.code, decoding.code)
+    return codec
+
+
+@cache  # once, and not for every clip
+def _warn_of_other_code(name: str, now: str, then: str) -> None:
+    warnings.warn(
+        f"codec '{name}' is decoded by {now or 'no class'}, but the store was built with {then}: its samples may be others now; install "
+        "what it was built with, or build the condition again",
+        CodeWarning,
+        stacklevel=3,
+    )
 
 
 def _decode_by_itself(payload: bytes, codec: Codec, name: str, channels: int) -> Audio:

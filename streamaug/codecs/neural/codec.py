@@ -125,7 +125,7 @@ class NeuralCodec:
     @property
     def decoding(self) -> Decoding:
         """What decodes its bitstreams."""
-        return Decoding(codec=self.name, demuxer=None, checkpoint=self.sha256)
+        return Decoding(codec=self.name, demuxer=None, checkpoint=self.sha256, code=self.model.code or None)
 
     def encoder(self, variant: str = "") -> NeuralEncoder:
         if variant:

@@ -1,6 +1,7 @@
 """A checkpoint is a codec like any other: calibrated, with true bitrates, and checked when it decodes."""
 
 import shutil
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -10,12 +11,13 @@ from torch import nn
 
 from streamaug.codecs import CalibratedEncoder, calibrate, choose_encoder, decode, load_settings
 from streamaug.codecs.alignment import calibration_signal, shift
+from streamaug.codecs.decoding import own_codec
 from streamaug.codecs.neural.checkpoints import find_checkpoint
 from streamaug.codecs.neural.codec import NeuralCodec, file_digest
 from streamaug.codecs.neural.config import VARIABLE
 from streamaug.codecs.neural.container import read_codes
 from streamaug.conditions import Condition
-from streamaug.errors import ConditionError, CorruptError, EncoderError, PluginError
+from streamaug.errors import CodeWarning, ConditionError, CorruptError, EncoderError, PluginError
 from tests.codecs.neural import tiny
 from tests.codecs.neural.conftest import Trained
 
@@ -145,6 +147,19 @@ def test_the_same_weights_in_two_classes_are_two_codecs(trained: Trained, tmp_pa
         assert (find_checkpoint(name, sha256).config.module or "").endswith(f":{module}")
     with pytest.raises(PluginError, match=r"names as late and tiny, with other classes or folders; call the one .* 'other'$"):
         find_checkpoint("other", sha256)
+
+
+def test_code_that_has_changed_since_the_build_is_warned_of(trained: Trained, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    built = NeuralCodec.of("tiny-safe", trained.settings.neural["tiny-safe"]).decoding
+    assert built.code is not None
+    weights = trained.folder / "tiny.safetensors"
+    (tmp_path / "late.yaml").write_text(f"neural: {{tiny-safe: {{checkpoint: {weights}, module: 'tests.codecs.neural.test_codec:Late'}}}}")
+    monkeypatch.setenv(VARIABLE, str(tmp_path / "late.yaml"))
+    with pytest.warns(CodeWarning, match=r"decoded by tests\.codecs\.neural\.test_codec\.Late .*, but the store was built with .*\.Tiny "):
+        own_codec(built)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        own_codec(built.model_copy(update={"code": find_checkpoint("tiny-safe", built.checkpoint or "").model.code}))
 
 
 def test_a_checkpoint_that_changes_while_it_is_used_is_refused(trained: Trained, tmp_path: Path) -> None:
