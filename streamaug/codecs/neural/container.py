@@ -20,7 +20,9 @@ import numpy as np
 _HEADER = struct.Struct("<4sBBHIII")
 _MARK = b"SANC"
 _VERSION = 1
-_MOST_BITS = 24
+MOST_BITS = 24
+MOST_CODEBOOKS = 65_535
+"""What the header has room for."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +77,7 @@ def read_codes(payload: bytes) -> CodeFile:
         raise ValueError(f"starts with {mark!r} instead of {_MARK!r}")
     if version != _VERSION:
         raise ValueError(f"layout {version}, but this version of streamaug reads {_VERSION}; upgrade streamaug")
-    if not 1 <= bits <= _MOST_BITS or not codebooks or not rate or not frames or not samples:
+    if not 1 <= bits <= MOST_BITS or not codebooks or not rate or not frames or not samples:
         raise ValueError(f"{bits} bits per code, {codebooks} codebooks, {rate} Hz, {frames} frames and {samples} samples are no clip")
     count = bits * codebooks * frames
     if len(payload) - _HEADER.size != -(-count // 8):

@@ -13,6 +13,7 @@ import numpy as np
 
 from streamaug.code_digests import code_text
 from streamaug.codecs.neural.config import NeuralConfig
+from streamaug.codecs.neural.container import MOST_BITS, MOST_CODEBOOKS
 from streamaug.codecs.pcm import padded
 from streamaug.codecs.programme import programme_signal
 from streamaug.errors import PluginError
@@ -22,7 +23,9 @@ from streamaug.references import import_reference
 if TYPE_CHECKING:
     from torch import Tensor  # building with other codecs needs no torch
 
-_NUMBERS = ("rate", "hop", "codebooks", "codebook_size")
+_LARGEST = {"rate": 768_000, "hop": 1 << 24, "codebooks": MOST_CODEBOOKS, "codebook_size": 1 << MOST_BITS}
+"""Numbers that a model names, and the greatest of each that a bitstream can hold or a sound can have."""
+
 _METHODS = ("encode", "decode")
 _SLACK = 2
 """Frames that a model may make more or less of a signal than its hop says."""
@@ -129,7 +132,7 @@ def _reproducible() -> Iterator[None]:
     if before != 1:
         torch.set_num_threads(1)
     try:
-        with torch.inference_mode(), torch.jit.optimized_execution(False):  # type: ignore[attr-defined]  # torch's own
+        with torch.inference_mode(), torch.jit.optimized_execution(False):  # type: ignore[attr-defined]  # torch has no type hint for it
             yield
     finally:
         if before != 1:
@@ -159,16 +162,16 @@ def open_model(config: NeuralConfig, sha256: str) -> NeuralModel:
     except ModuleNotFoundError as error:
         missing = missing_package_error(error)
         raise PluginError(f"checkpoint {path}: {missing or error}") from error
-    for name in _NUMBERS:
+    for name, largest in _LARGEST.items():
         value = getattr(module, name, None)
-        if not isinstance(value, int) or value < 1:
+        if not isinstance(value, int) or isinstance(value, bool) or not 1 <= value <= largest:
             raise PluginError(
-                f"checkpoint {path}: its attribute '{name}' is {value!r}; it must be a positive integer, see docs/extending.md"
+                f"checkpoint {path}: its attribute '{name}' is {value!r}; it must be an integer from 1 to {largest}, see docs/extending.md"
             )
     for name in _METHODS:
         if not callable(getattr(module, name, None)):
             raise PluginError(f"checkpoint {path}: has no method '{name}'; export it with @torch.jit.export, see docs/extending.md")
-    numbers = {name: int(getattr(module, name)) for name in _NUMBERS}
+    numbers = {name: int(getattr(module, name)) for name in _LARGEST}
     return NeuralModel(**numbers, code=code, encoder=module.encode, decoder=module.decode)
 
 
@@ -176,7 +179,7 @@ def _torchscript(data: bytes, config: NeuralConfig) -> tuple[Any, str]:
     import torch
 
     try:
-        return torch.jit.load(io.BytesIO(data), map_location="cpu").eval(), ""  # type: ignore[no-untyped-call]  # torch's own
+        return torch.jit.load(io.BytesIO(data), map_location="cpu").eval(), ""  # type: ignore[no-untyped-call]  # torch has no type hint for it
     except RuntimeError as error:
         reason = str(error).splitlines()[0]
         raise PluginError(

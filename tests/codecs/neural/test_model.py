@@ -80,7 +80,10 @@ def test_any_number_of_threads_and_runs_gives_the_same_bits(trained: Trained) ->
     [
         ("Random", "gives other numbers the second time"),
         ("Remembering", "gives other numbers the second time"),
-        ("WithoutHop", "its attribute 'hop' is 0; it must be a positive integer"),
+        ("WithoutHop", "its attribute 'hop' is 0; it must be an integer from 1 to 16777216"),
+        ("ManyCodebooks", "its attribute 'codebooks' is 65536; it must be an integer from 1 to 65535"),
+        ("ManyCodes", "its attribute 'codebook_size' is 16777217; it must be an integer from 1 to 16777216"),
+        ("RateIsTrue", "its attribute 'rate' is True; it must be an integer from 1 to 768000"),
         ("WithoutDecode", "has no method 'decode'"),
         ("Latents", r"encode gives float32 of shape \(1, 8000\); it must give integers of shape \(1, frames\)"),
         ("Batched", r"decode gives float32 of shape \(1, 8000\); it must give float32 of shape \(samples,\)"),

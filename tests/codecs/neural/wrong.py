@@ -37,6 +37,24 @@ class WithoutHop(Right):
         self.hop = 0
 
 
+class ManyCodebooks(Right):
+    def __init__(self) -> None:
+        super().__init__()
+        self.codebooks = 65_536
+
+
+class ManyCodes(Right):
+    def __init__(self) -> None:
+        super().__init__()
+        self.codebook_size = (1 << 24) + 1
+
+
+class RateIsTrue(Right):
+    def __init__(self) -> None:
+        super().__init__()
+        self.rate = True
+
+
 class WithoutDecode(Right):
     decode = None
 
