@@ -23,6 +23,7 @@ FLOORS = (
         "errors",
         "executors",
         "files",
+        "folder_lock",
         "hints",
         "interrupts",
         "keys",

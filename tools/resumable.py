@@ -8,11 +8,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from filelock import FileLock, Timeout
-
 from streamaug.cli.console import stdout
-from streamaug.errors import StreamaugError
 from streamaug.files import write_whole
+from streamaug.folder_lock import held
 
 FINISHED = "finished"
 """Folder with a file for each finished step: its settings."""
@@ -49,12 +47,9 @@ def run_steps(folder: Path, steps: Sequence[Step]) -> None:
     """
     notes = folder / FINISHED
     notes.mkdir(parents=True, exist_ok=True)
-    try:
-        with FileLock(notes / ".lock", timeout=0):
-            for number, step in enumerate(steps, start=1):
-                _run_step(notes / f"{step.name}.json", step, f"step {number} of {len(steps)}, {step.name}")
-    except Timeout:
-        raise StreamaugError(f"another process works in {folder}; wait until it ends, or choose another folder") from None
+    with held(folder, FINISHED):
+        for number, step in enumerate(steps, start=1):
+            _run_step(notes / f"{step.name}.json", step, f"step {number} of {len(steps)}, {step.name}")
 
 
 def _run_step(note: Path, step: Step, title: str) -> None:

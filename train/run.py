@@ -23,6 +23,7 @@ from lightning.pytorch.loggers import CSVLogger, TensorBoardLogger
 
 from streamaug.cli.console import run as run_app
 from streamaug.cli.console import stdout
+from streamaug.folder_lock import held
 from streamaug.integrations.lightning import StreamCallback
 from streamaug.streaming import Stream
 from train.config import RunConfig, read_config
@@ -140,12 +141,14 @@ def run_training(config: RunConfig, *, row: str, fold: str | None = None, resume
         The predictions (`train.predictions.SCHEMA`, or `LABELS_SCHEMA`).
 
     Raises:
-        StreamaugError: Whatever `prepare`, `create_run_folder`, `fit` and `finish_run` raise.
+        StreamaugError: Another process trains in the folder; or whatever `prepare`, `create_run_folder`, `fit` and
+            `finish_run` raise.
     """
     run = prepare(config)
     if not resume:
         create_run_folder(run)
-    return finish_run(run, fit(run, resume=resume, quiet=quiet), row=row, fold=fold)
+    with held(run.folder):
+        return finish_run(run, fit(run, resume=resume, quiet=quiet), row=row, fold=fold)
 
 
 def main(

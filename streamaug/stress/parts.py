@@ -10,10 +10,8 @@ after its bitstreams were built again, is evaluated again.
 
 import contextlib
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-
-from filelock import FileLock, Timeout
 
 from streamaug.errors import StreamaugError
 from streamaug.stress.predictions import PREDICTIONS_FILE, Predictions, join_predictions, read_predictions, write_predictions
@@ -46,23 +44,6 @@ def open_folder(folder: Path, settings: StressSettings) -> None:
             f"{folder} has the answers of another run ({'; '.join(differences)}); choose another --out, or remove the folder"
         )
     (folder / PARTS).mkdir(exist_ok=True)
-
-
-@contextlib.contextmanager
-def held(folder: Path) -> Iterator[None]:
-    """Keep the folder of a run from other processes, until this one ends, however it ends.
-
-    Args:
-        folder: The folder, opened.
-
-    Raises:
-        StreamaugError: Another process has it.
-    """
-    try:
-        with FileLock(folder / PARTS / ".lock", timeout=0):
-            yield
-    except Timeout:
-        raise StreamaugError(f"another process writes to {folder}; wait until it ends, or choose another --out") from None
 
 
 def part_path(folder: Path, condition: str) -> Path:

@@ -14,6 +14,7 @@ import pyarrow as pa
 from streamaug.codecs import decoder_version
 from streamaug.crop import Crop
 from streamaug.errors import StoreError, StreamaugError
+from streamaug.folder_lock import held
 from streamaug.links import Link, open_links
 from streamaug.planning.clips_digest import digest_of
 from streamaug.planning.sequential import SequentialPlan
@@ -25,7 +26,7 @@ from streamaug.stress.conditions import EvaluatedConditions, choose_conditions, 
 from streamaug.stress.evaluation import Evaluation
 from streamaug.stress.inputs import open_input
 from streamaug.stress.models import OpenedModel
-from streamaug.stress.parts import held, open_folder, part_path, publish, read_parts
+from streamaug.stress.parts import PARTS, open_folder, part_path, publish, read_parts
 from streamaug.stress.predictions import LearnedLabels, Predictions, write_predictions
 from streamaug.stress.probe import count_scores
 from streamaug.stress.ranks import Ranks
@@ -166,7 +167,7 @@ def run_all(run: StressRun, folder: Path, *, ranks: Ranks | None = None, progres
         available: list[str] = []
         if ranks.rank == 0:
             open_folder(folder, run.settings)
-            stack.enter_context(held(folder))
+            stack.enter_context(held(folder, PARTS))
             available = list(read_parts(folder, keys))
         available = ranks.gather(available)[0]
         missing = [condition for condition in keys if condition not in available]

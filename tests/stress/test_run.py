@@ -19,9 +19,10 @@ from streamaug.cli.main import app
 from streamaug.crop import Crop
 from streamaug.errors import FeatureError, LinkError, ModelError, StoreError, StreamaugError
 from streamaug.features import LogMel
+from streamaug.folder_lock import held
 from streamaug.store import Store
 from streamaug.stress.models import open_model
-from streamaug.stress.parts import PARTS, held, open_folder, part_path
+from streamaug.stress.parts import PARTS, open_folder, part_path
 from streamaug.stress.predictions import Predictions, read_predictions
 from streamaug.stress.run import StressRun, prepare, run_all
 from streamaug.testing import build_store, replace_tables
@@ -278,7 +279,7 @@ def test_a_run_that_was_killed_resumes_and_gives_the_same_bytes(store: Store, tm
 def test_a_folder_that_another_process_writes_to_is_refused(store: Store, tmp_path: Path) -> None:
     run_ = prepared(store)
     open_folder(tmp_path / "run", run_.settings)
-    with held(tmp_path / "run"), pytest.raises(StreamaugError, match=r"another process writes to .*run; wait until it ends"):
+    with held(tmp_path / "run", PARTS), pytest.raises(StreamaugError, match=r"another process writes to .*run; wait until it ends"):
         run_all(run_, tmp_path / "run")
     assert run_all(run_, tmp_path / "run") is not None
     assert not (tmp_path / "run" / PARTS).exists()

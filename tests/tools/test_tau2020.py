@@ -245,7 +245,7 @@ def test_another_process_in_the_same_folder_is_refused(tmp_path):
     def again():
         run_steps(tmp_path, [])
 
-    with pytest.raises(StreamaugError, match="another process works in"):
+    with pytest.raises(StreamaugError, match="another process writes to"):
         run_steps(tmp_path, [Step(name="a", about="", run=again, settings={}, output=tmp_path)])
 
 

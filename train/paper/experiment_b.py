@@ -23,6 +23,7 @@ from streamaug.cli.console import run as run_app
 from streamaug.condition_names import split_link
 from streamaug.conditions import Condition
 from streamaug.files import write_whole
+from streamaug.folder_lock import held
 from streamaug.pages.page import Picture, Section, Table, Text, page
 from streamaug.planning.open_plan import open_plan
 from streamaug.recipes import load_recipe
@@ -152,7 +153,7 @@ def experiment(
         quiet: Show no progress bar for each run.
 
     Raises:
-        StreamaugError: Whatever a run raises.
+        StreamaugError: Another process runs the experiment; or whatever a run raises.
     """
     store = Store.open(common["store"], snapshot=_snapshot(out))
     check_one_label(store)
@@ -162,7 +163,9 @@ def experiment(
     planned_jobs = list(jobs(recipes, seeds, folds, column, out, common))
     plans = {job.row: open_plan(load_recipe(job.config.recipe), store, split=job.config.train_on) for job in planned_jobs}
     steps = [job.config.total(plans[job.row].epoch_size(0)) for job in planned_jobs]
-    predictions = run_jobs(planned_jobs, steps, console, processes=processes, quiet=quiet)
+    out.mkdir(parents=True, exist_ok=True)
+    with held(out):  # a run without a saved position is begun again, so nobody else may be at it
+        predictions = run_jobs(planned_jobs, steps, console, processes=processes, quiet=quiet)
     first = [job for job in planned_jobs if job.config.seed == seeds[0] and job.fold == folds[0]]
     curves = {column_of(job.row): read_log(job.config.run) for job in first}
     by_row = [table for row in plans for job, table in zip(planned_jobs, predictions, strict=True) if job.row == row]

@@ -11,6 +11,7 @@ from safetensors.torch import load_file
 
 from streamaug.building.build import build
 from streamaug.conditions import parse_conditions
+from streamaug.errors import StreamaugError
 from streamaug.store import Store
 from streamaug.streaming import Stream
 from train.checkpoint import save_model
@@ -109,6 +110,20 @@ def test_a_run_that_was_killed_early_is_begun_again(store, recipes, tmp_path, mo
         experiment_b.experiment(recipes[:1], [0], None, out, common(store), console)
     monkeypatch.setattr("train.run.fit", fit)
     assert experiment_b.experiment(recipes[:1], [0], None, out, common(store), console).table.rows == ("1",)
+
+
+def test_an_experiment_that_another_process_runs_is_refused_and_its_runs_stay(store, recipes, tmp_path, monkeypatch):
+    def refused(*_, **__):
+        with pytest.raises(StreamaugError, match=r"another process writes to .*out; wait until it ends"):
+            experiment_b.experiment(recipes[:1], [0], None, out, common(store), console)
+        seen.append((out / "row_1" / "seed_0" / "run.yaml").exists())
+        raise KeyboardInterrupt
+
+    out, console, seen = tmp_path / "out", Console(quiet=True), []
+    monkeypatch.setattr("train.run.fit", refused)
+    with pytest.raises(KeyboardInterrupt):
+        experiment_b.experiment(recipes[:1], [0], None, out, common(store), console)
+    assert seen == [True]
 
 
 def test_a_row_that_is_not_there_is_refused_with_those_that_are():
