@@ -20,6 +20,7 @@ from streamaug.building.build import build
 from streamaug.codecs import load_settings
 from streamaug.conditions import parse_conditions
 from streamaug.errors import RecipeError, StoreError
+from streamaug.folder_lock import LOCK
 from streamaug.store import Store
 from streamaug.streaming import Stream
 from streamaug.testing import replace_tables
@@ -79,7 +80,7 @@ def test_the_folder_holds_what_the_run_was_and_what_came_of_it(finished):
     names = {path.name for path in finished.run.iterdir()}
     assert names == {
         "run.yaml", "recipe.yaml", "versions.json", "model.safetensors", "predictions.parquet", "table.csv", "table.md",
-        "by_condition.png", "mixture.png", "curves.png", "ledger.csv", "log", "tensorboard", "report.html",
+        "by_condition.png", "mixture.png", "curves.png", "ledger.csv", "log", "tensorboard", "report.html", LOCK,
     }  # fmt: skip
     written = read_config(finished.run / "run.yaml")
     assert written == finished.model_copy(update={"snapshot": Store.open(finished.store).snapshot})
