@@ -12,9 +12,6 @@ if TYPE_CHECKING:
     from streamaug.store.catalogue import StoreLike
     from streamaug.store.locations import BitstreamLocations
 
-_FEW_MERGED = 0.1
-"""Share of the reads of a full shuffle that may be merged without a word."""
-
 
 def measured_estimate(
     plan: "Plan", store: "StoreLike", bitstreams: Sequence["BitstreamLocations"], epoch: int, cost: "EpochCost", clips: int | None
@@ -39,22 +36,7 @@ def measured_estimate(
     opening = measure_opening(plan, store)
     count = len(store.clips)
     estimated = estimate_epoch(plan, count, bitstreams, epoch, cost=cost, times=times, feature_s=feature_s, opening=opening)
-    if clips and clips > count and plan.epoch(epoch).windows is None:
-        _note_merged(estimated, plan.views)
     return scaled(estimated, clips or count, has_fixed_rows=plan.recipe.options.get("rows") is not None)
-
-
-def _note_merged(estimate: "Estimate", views: int) -> None:
-    """Say so if a full shuffle merges much only because the store is small."""
-    from streamaug.cli.console import note
-
-    share = 1 - estimate.requests / (estimate.rows * views)
-    if share > _FEW_MERGED:
-        note(
-            f"in this small store {share:.0%} of the reads of a full shuffle are merged with others, but hardly any are among many more "
-            f"clips: the requests of this estimate are too few, by a factor of up to {1 / (1 - share):.0f}; measure a store of more clips, "
-            "or shuffle in windows"
-        )
 
 
 def describe_estimate(estimate: "Estimate", prices: "Prices", costs: "Bill") -> dict[str, Any]:

@@ -12,7 +12,7 @@ from streamaug.planning.costs import EpochCost
 from streamaug.planning.prices import Prices
 from streamaug.planning.probe import DecodeTime, OpeningCost
 from streamaug.planning.reads import simulate_reads
-from streamaug.reading.grouping import GROUPS_UNDER_WAY
+from streamaug.reading.grouping import GROUP, GROUPS_UNDER_WAY
 from streamaug.store.locations import BitstreamLocations
 
 
@@ -27,7 +27,9 @@ class Estimate:
         store_bytes: Bytes of the shards of the plan's conditions.
         shards: Number of these shards.
         rows: Rows of the epoch.
+        reads: Bitstreams of these rows: as many requests, if none were merged.
         requests: Requests of the epoch, after merging.
+        is_windowed: Whether the epoch is shuffled in windows of shards.
         read_bytes: Bytes that they read.
         simulated_rows: Rows of the epoch whose requests were merged to find this out.
         decode_s: Core seconds that decoding the epoch takes.
@@ -42,7 +44,9 @@ class Estimate:
     store_bytes: int
     shards: int
     rows: int
+    reads: int
     requests: int
+    is_windowed: bool
     read_bytes: int
     simulated_rows: int
     decode_s: float
@@ -113,7 +117,9 @@ def estimate_epoch(
         store_bytes=sum(shards),
         shards=len(shards),
         rows=rows,
+        reads=rows * plan.views,
         requests=round(reads.requests * share),
+        is_windowed=plan.epoch(epoch).windows is not None,
         read_bytes=round(cost.read_bytes * reads.read_bytes / reads.payload_bytes),
         simulated_rows=reads.rows,
         decode_s=sum(shown[plan.conditions.index(each.condition)] * each.decode_s for each in times),
@@ -143,7 +149,8 @@ def scaled(estimate: Estimate, clips: int, *, has_fixed_rows: bool = False) -> E
         store_bytes=round(estimate.store_bytes * factor),
         shards=round(estimate.shards * factor),
         rows=round(estimate.rows * epoch),
-        requests=round(estimate.requests * epoch),
+        reads=round(estimate.reads * epoch),
+        requests=_scaled_requests(estimate, factor, epoch),
         read_bytes=round(estimate.read_bytes * epoch),
         decode_s=estimate.decode_s * epoch,
         feature_s=None if estimate.feature_s is None else estimate.feature_s * epoch,
@@ -154,6 +161,19 @@ def scaled(estimate: Estimate, clips: int, *, has_fixed_rows: bool = False) -> E
             memory_bytes=round(opening.memory_bytes * factor),
         ),
     )
+
+
+def _scaled_requests(estimate: Estimate, factor: float, epoch: float) -> int:
+    """Requests of an epoch with `epoch` times the rows, from a store with `factor` times the clips.
+
+    Windows read as many neighbours in a store of any size. In a full shuffle, a bitstream is merged
+    with its neighbour if that is in the same group by chance: the more often, the larger the group's
+    share of the store is.
+    """
+    merged = 1 - estimate.requests / estimate.reads
+    if not estimate.is_windowed:
+        merged *= min(GROUP, estimate.read_bytes * epoch) / min(GROUP, estimate.read_bytes) / factor
+    return round(estimate.reads * epoch * (1 - merged))
 
 
 def bill(estimate: Estimate, prices: Prices) -> Bill:

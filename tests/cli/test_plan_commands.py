@@ -79,16 +79,12 @@ def test_plan_estimates_what_an_epoch_takes_here_and_on_more_clips(tmp_path: Pat
     assert "from measurements on this machine with a store of 16 clips, extrapolated to 16000 clips" in output
     assert "24000 rows in " in output
     assert "S3 Standard" in output
-    [note] = json.loads(streamaug("plan", tmp_path / "recipe.yaml", sounds.url, "--estimate", "--clips", 16_000, "--json"))["notes"]
-    assert "% of the reads of a full shuffle are merged with others" in note
-    assert "the requests of this estimate are too few, by a factor of up to " in note
     content = json.loads(streamaug("plan", tmp_path / "recipe.yaml", sounds.url, "--estimate", "--json"))
     estimate = content["estimate"]
     assert (estimate["rows"], estimate["clips"], estimate["measured_clips"]) == (content["rows"], 16, 16)
     assert [each["condition"] for each in estimate["conditions"]] == ["original", "mp3_24"]
     assert estimate["bill"].keys() == {"storage_per_month", "writes", "requests", "egress", "cores", "resume"}
     assert estimate["prices"]["currency"] == "USD"
-    assert content["notes"] == []  # nothing is extrapolated
     for option in (["--clips", 5], ["--prices", tmp_path / "prices.yaml"]):
         with pytest.raises(StreamaugError, match="--clips and --prices belong to --estimate; add it"):
             streamaug("plan", tmp_path / "recipe.yaml", sounds.url, *option)

@@ -97,12 +97,28 @@ def test_each_view_of_a_row_is_decoded(tau: Store, tmp_path: Path) -> None:
 def test_what_grows_with_the_clips_is_extrapolated_and_the_rest_stays(tau: Store, tmp_path: Path) -> None:
     got = of(tau, plan_of(tau, tmp_path, "draw: union\nmixture: {original: 1}\n"), {"original": 0.001})
     more, fixed = scaled(got, 12_000), scaled(got, 12_000, has_fixed_rows=True)
-    for name in ("rows", "requests", "read_bytes", "store_bytes", "shards", "decode_s"):
+    for name in ("rows", "reads", "read_bytes", "store_bytes", "shards", "decode_s"):
         assert getattr(more, name) == pytest.approx(10 * getattr(got, name)), name
     assert more.opening == OpeningCost(requests=4, read_bytes=10**7, core_s=2.0, memory_bytes=2 * 10**7)
     assert (more.reread_bytes, more.measured_clips, more.clips) == (got.reread_bytes, 1200, 12_000)
-    assert (fixed.rows, fixed.requests, fixed.store_bytes) == (got.rows, got.requests, more.store_bytes)
+    assert (fixed.rows, fixed.reads, fixed.store_bytes) == (got.rows, got.reads, more.store_bytes)
     assert scaled(got, 1200) == got
+
+
+@pytest.mark.parametrize("options", ["", "shuffle: {window: 24}\n", "rows: 2000\n"])
+def test_requests_of_more_clips_are_those_of_a_larger_store(tau: Store, tmp_path: Path, options: str) -> None:
+    larger = tau2020_store(tmp_path / "larger", train=8000, evaluate=1600, device_a=5600)
+    draw = "weighted" if "rows" in options else "union"
+    text = f"draw: {draw}\nmixture: {{original: 1, mp3_64: 1, aac_32: 1}}\n{options}"
+    got = of(tau, plan_of(tau, tmp_path, text), {"original": 0.001})
+    expected = of(larger, plan_of(larger, tmp_path, text), {"original": 0.001})
+    found = scaled(got, 9600, has_fixed_rows="rows" in options)
+    assert found.reads == expected.reads
+    assert found.requests == pytest.approx(expected.requests, rel=0.05)
+    assert got.is_windowed == ("shuffle" in options)
+    if not got.is_windowed:
+        assert got.requests / got.reads < 0.8, "the small store must merge what the larger one does not"
+        assert expected.requests / expected.reads > 0.9
 
 
 def test_a_bill_multiplies_by_the_prices(tau: Store, tmp_path: Path) -> None:
