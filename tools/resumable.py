@@ -24,14 +24,15 @@ class Step:
         name: A short name.
         about: What it does, in a few words.
         run: Does it.
-        settings: What decides its result; a step whose settings have changed is done again.
+        settings: Gives what decides its result, which may be what earlier steps made; a step whose
+            settings have changed is done again.
         output: What it makes; if that is gone, it is done again.
     """
 
     name: str
     about: str
     run: Callable[[], object]
-    settings: Mapping[str, Any]
+    settings: Callable[[], Mapping[str, Any]]
     output: Path
 
 
@@ -53,7 +54,7 @@ def run_steps(folder: Path, steps: Sequence[Step]) -> None:
 
 
 def _run_step(note: Path, step: Step, title: str) -> None:
-    settings = json.dumps(step.settings, indent=1, sort_keys=True, default=str)
+    settings = json.dumps(step.settings(), indent=1, sort_keys=True, default=str)
     if step.output.exists() and note.exists() and note.read_text(encoding="utf-8") == settings:
         stdout.print(f"{title}: finished before")
         return

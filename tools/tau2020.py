@@ -23,6 +23,7 @@ from streamaug.cli.console import run as run_app
 from streamaug.cli.console import stderr, stdout
 from streamaug.conditions import parse_conditions
 from streamaug.files import write_whole
+from streamaug.store import Store
 from tools.resumable import Step, run_steps
 from tools.tau2020_settings import PUBLISHED, Published, Settings, find_weights
 from train.errors import RunError
@@ -47,14 +48,14 @@ def steps_of(settings: Settings) -> list[Step]:
             name="download",
             about="download, check and unpack the archives",
             run=lambda: _download(settings),
-            settings={"archives": dict(settings.archives)},
+            settings=lambda: {"archives": dict(settings.archives)},
             output=folder / "dataset" / "meta.csv",
         ),
         Step(
             name="build",
             about=f"build {len(settings.built)} conditions",
             run=lambda: _build(settings),
-            settings={"conditions": settings.built, "skip_bad": settings.skip_bad},
+            settings=lambda: {"conditions": settings.built, "skip_bad": settings.skip_bad},
             output=folder / "store" / "store.json",
         ),
     ]
@@ -64,14 +65,19 @@ def steps_of(settings: Settings) -> list[Step]:
                 name="weights",
                 about="convert the published weights",
                 run=lambda: _convert(settings, weights),
-                settings={"files": hashes, "width": settings.width},
+                settings=lambda: {"files": hashes, "width": settings.width},
                 output=folder / "weights",
             ),
             Step(
                 name="experiment_a",
                 about="evaluate the two-stage ensemble in every condition",
                 run=lambda: _experiment_a(settings),
-                settings={"files": hashes, "width": settings.width, "conditions": settings.table_2},
+                settings=lambda: {
+                    "files": hashes,
+                    "width": settings.width,
+                    "conditions": settings.table_2,
+                    "clips": _clips(settings),
+                },
                 output=folder / "experiment_a" / "report.html",
             ),
         ]
@@ -81,10 +87,15 @@ def steps_of(settings: Settings) -> list[Step]:
             name="experiment_b",
             about=f"train and evaluate rows {', '.join(settings.rows)}, {settings.seeds} runs each",
             run=lambda: _experiment_b(settings),
-            settings=_run_settings(settings),
+            settings=lambda: {**_run_settings(settings), "clips": _clips(settings)},
             output=folder / "experiment_b" / "report.html",
         ),
     ]
+
+
+def _clips(settings: Settings) -> str:
+    """Names the clips that the store has now."""
+    return Store.open(str(settings.folder / "store")).manifest.clips.sha256
 
 
 def _download(settings: Settings) -> None:

@@ -221,13 +221,13 @@ def test_a_step_is_done_again_if_its_settings_have_changed_or_its_output_is_gone
         runs.append(len(runs))
         output.touch()
 
-    step = Step(name="make", about="make something", run=run, settings={"of": "wood"}, output=output)
+    step = Step(name="make", about="make something", run=run, settings=lambda: {"of": "wood"}, output=output)
     for _ in range(2):
         run_steps(tmp_path, [step])
     assert runs == [0]
-    run_steps(tmp_path, [replace(step, settings={"of": "stone"})])
+    run_steps(tmp_path, [replace(step, settings=lambda: {"of": "stone"})])
     output.unlink()
-    run_steps(tmp_path, [replace(step, settings={"of": "stone"})])
+    run_steps(tmp_path, [replace(step, settings=lambda: {"of": "stone"})])
     assert runs == [0, 1, 2]
 
 
@@ -235,7 +235,7 @@ def test_a_step_that_fails_is_not_finished_and_the_next_one_does_not_begin(tmp_p
     def fail():
         raise StreamaugError("no")
 
-    steps = [Step(name=name, about=name, run=run, settings={}, output=tmp_path) for name, run in (("a", fail), ("b", list))]
+    steps = [Step(name=name, about=name, run=run, settings=dict, output=tmp_path) for name, run in (("a", fail), ("b", list))]
     with pytest.raises(StreamaugError, match="no"):
         run_steps(tmp_path, steps)
     assert not list((tmp_path / "finished").glob("*.json"))
@@ -246,7 +246,7 @@ def test_another_process_in_the_same_folder_is_refused(tmp_path):
         run_steps(tmp_path, [])
 
     with pytest.raises(StreamaugError, match="another process writes to"):
-        run_steps(tmp_path, [Step(name="a", about="", run=again, settings={}, output=tmp_path)])
+        run_steps(tmp_path, [Step(name="a", about="", run=again, settings=dict, output=tmp_path)])
 
 
 def test_the_estimate_multiplies_what_was_measured(tmp_path, weights):

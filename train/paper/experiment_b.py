@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import typer
 
-from streamaug.cli.console import Terminal, stdout
+from streamaug.cli.console import Terminal, note, stdout
 from streamaug.cli.console import run as run_app
 from streamaug.condition_names import split_link
 from streamaug.conditions import Condition
@@ -118,14 +118,25 @@ def _snapshot(out: Path) -> str | None:
     return snapshot
 
 
-def _check_has_all(store: Store, recipes: Sequence[Path], out: Path) -> None:
-    """Raises RunError if a recipe needs what was built after the experiment had begun."""
-    added = [name for name in Store.open(store.url).conditions if name not in store.conditions]
+def _anew(out: Path) -> str:
+    return f"remove {out} to begin again, or choose another folder with --out"
+
+
+def _compare_with_newest(store: Store, recipes: Sequence[Path], out: Path) -> None:
+    """Say so if clips have changed since the experiment began.
+
+    Raises:
+        RunError: A recipe needs a condition that was built later.
+    """
+    newest = Store.open(store.url)
+    if newest.manifest.clips.sha256 != store.manifest.clips.sha256:
+        note(f"the clips of {store.url} have changed since the experiment in {out} began; its runs stay with those it began with; {_anew(out)}")
+    added = [name for name in newest.conditions if name not in store.conditions]
     for recipe in recipes:
         if late := [name for name in load_recipe(recipe).conditions if split_link(name)[0] in added]:
             raise RunError(
                 f"row {row_name(recipe)} needs '{late[0]}', which was built after the experiment in {out} had begun, and all its runs "
-                f"train on the store as it was then; remove {out} to begin again, or choose another folder with --out"
+                f"train on the store as it was then; {_anew(out)}"
             )
 
 
@@ -158,7 +169,7 @@ def experiment(
     store = Store.open(common["store"], snapshot=_snapshot(out))
     check_one_label(store)
     common = {**common, "snapshot": store.snapshot}  # all runs train on the same, whatever is built in the meantime
-    _check_has_all(store, recipes, out)
+    _compare_with_newest(store, recipes, out)
     folds = folds_of(store, column)
     planned_jobs = list(jobs(recipes, seeds, folds, column, out, common))
     plans = {job.row: open_plan(load_recipe(job.config.recipe), store, split=job.config.train_on) for job in planned_jobs}

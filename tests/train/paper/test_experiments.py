@@ -2,6 +2,7 @@
 
 import csv
 import re
+import shutil
 
 import numpy as np
 import pytest
@@ -73,6 +74,24 @@ def test_a_row_that_needs_what_was_built_later_says_that_the_experiment_has_begu
     late.write_text("title: late\ndraw: union\nmixture: {original: 1, alaw_64: 1}\n")
     with pytest.raises(RunError, match=rf"row 4 needs 'alaw_64', which was built after .* remove {out} to begin again"):
         experiment_b.experiment([recipes[0], late], [0], None, out, common(store), console)
+
+
+def test_an_experiment_says_that_it_stays_with_the_clips_it_began_with(store, built, recipes, tmp_path, capsys):
+    out, console = tmp_path / "out", Console(quiet=True)
+    for _ in range(2):
+        first = experiment_b.experiment(recipes[:1], [0], None, out, common(store), console)
+    assert capsys.readouterr().err == ""
+    for path in built.parent.glob("*.wav"):
+        shutil.copy(path, tmp_path)
+    shutil.copy(tmp_path / "tick-31.wav", tmp_path / "more.wav")
+    clips = tmp_path / "clips.csv"
+    clips.write_text((built.parent / "clips.csv").read_text() + "more.wav,tick,evaluate,more,0,b\n")
+    build(clips, str(store), conditions=parse_conditions(",".join(NAMES)), name="sounds", workers=1)
+    again = experiment_b.experiment(recipes[:1], [0], None, out, common(store), console)
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"the clips of {store} have changed since the experiment in {out} began" in said
+    assert f"remove {out} to begin again" in said
+    assert np.array_equal(again.table.values, first.table.values)
 
 
 def test_runs_in_processes_of_one_thread_give_what_runs_in_this_process_give(store, recipes, tmp_path):
