@@ -50,7 +50,7 @@ class Decoding(BaseModel):
     channels: Annotated[int, Field(ge=1, le=2)] = 1
     decoder: Word | None = None
     checkpoint: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")] | None = None
-    code: Annotated[str, StringConstraints(pattern=r"^[\x20-\x7e]{1,400}$")] | None = None
+    code: Annotated[str, StringConstraints(pattern=r"^[^\x00-\x1f\x7f]{1,400}$")] | None = None
 
 
 FLAC = Decoding(codec="flac", demuxer="flac")

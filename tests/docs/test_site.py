@@ -19,7 +19,7 @@ from tools.docs_site import DOCS, HOST, ROOT
 
 EXPLANATIONS = [DOCS / "explanation" / name for name in ("alignment.md", "counts.md")]
 COMMAND = re.compile(r"^(?: {4}|\$ )?(?:\$ )?streamaug (?P<rest>.*(?:\\\n.*)*)$", re.MULTILINE)
-HOSTED = re.compile(rf"{HOST}/(?:blob|tree)/main/([^#?]+)")
+HOSTED = re.compile(rf"{HOST}/(?:blob|tree)/main/([^#?]+)(?:#(.+))?")
 FETCHED = {("link", "href"), ("script", "src"), ("img", "src"), ("iframe", "src"), ("source", "src")}
 """What a browser fetches without a click."""
 
@@ -77,10 +77,17 @@ def test_every_link_of_the_site_leads_to_a_page_and_an_anchor(site: Path, pages:
     assert dict(broken) == {}
 
 
+def headings(page: Path) -> set[str]:
+    """Anchors that the code host gives the headings of a page."""
+    lines = re.findall(r"^#+ (.*)$", page.read_text("utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", line.lower()).replace(" ", "-") for line in lines}
+
+
 def test_a_link_to_the_code_host_names_a_file_that_exists(pages: dict[Path, Links]) -> None:
-    found = {match[1] for page in pages.values() for link in page.links if (match := HOSTED.match(link))}
+    found = {match.groups() for page in pages.values() for link in page.links if (match := HOSTED.match(link))}
     assert len(found) > 10
-    assert {path for path in found if not (ROOT / path).exists()} == set()
+    assert {path for path, _ in found if not (ROOT / path).exists()} == set()
+    assert {(path, anchor) for path, anchor in found if anchor and anchor not in headings(ROOT / path)} == set()
 
 
 def test_no_page_fetches_anything_from_another_host(pages: dict[Path, Links]) -> None:

@@ -130,7 +130,10 @@ def _compare_with_newest(store: Store, recipes: Sequence[Path], out: Path) -> No
     """
     newest = Store.open(store.url)
     if newest.manifest.clips.sha256 != store.manifest.clips.sha256:
-        note(f"the clips of {store.url} have changed since the experiment in {out} began; its runs stay with those it began with; {_anew(out)}")
+        note(
+            f"the clips of {store.url} have changed since the experiment in {out} began; all its runs stay with those of that time; "
+            f"to train on the new ones, {_anew(out)}"
+        )
     added = [name for name in newest.conditions if name not in store.conditions]
     for recipe in recipes:
         if late := [name for name in load_recipe(recipe).conditions if split_link(name)[0] in added]:

@@ -162,6 +162,14 @@ def test_code_that_has_changed_since_the_build_is_warned_of(trained: Trained, tm
         own_codec(built.model_copy(update={"code": find_checkpoint("tiny-safe", built.checkpoint or "").model.code}))
 
 
+def test_a_class_may_have_any_name_that_python_takes(trained: Trained, tmp_path: Path) -> None:
+    weights = trained.folder / "tiny.safetensors"
+    shutil.copy(trained.folder / "tiny_codec.py", tmp_path / "klänge.py")
+    (tmp_path / "named.yaml").write_text(f"neural: {{named: {{checkpoint: {weights}, module: 'klänge:Tiny'}}}}", encoding="utf-8")
+    codec = NeuralCodec.of("named", load_settings(tmp_path / "named.yaml").neural["named"])
+    assert codec.decoding.code == f"klänge.Tiny {file_digest(tmp_path / 'klänge.py')}"
+
+
 def test_a_checkpoint_that_changes_while_it_is_used_is_refused(trained: Trained, tmp_path: Path) -> None:
     shutil.copy(trained.folder / "tiny.ts", tmp_path)
     (tmp_path / "neural.yaml").write_text("neural: {tiny: {checkpoint: tiny.ts}}")
