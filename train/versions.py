@@ -3,17 +3,18 @@
 import platform
 from importlib import metadata
 
-LIBRARIES = ("streamaug", "torch", "torchaudio", "av", "lightning", "numpy", "pyarrow", "soxr")
-"""Distributions whose versions are recorded if they are installed.
-"""
+from streamaug.codecs import decoder_version
+
+LIBRARIES = ("streamaug", "torch", "torchaudio", "lightning", "numpy", "pyarrow")
+"""Distributions whose versions are recorded if they are installed."""
 
 
 def versions() -> dict[str, str]:
-    """Versions of Python, the machine's architecture and the installed libraries, by name."""
+    """Versions of Python, the machine's architecture, the installed libraries and the decoders, by name."""
     found = {"python": platform.python_version(), "machine": platform.machine()}
     for name in LIBRARIES:
         try:
             found[name] = metadata.version(name)
         except metadata.PackageNotFoundError:
             continue
-    return found
+    return found | {"decoders": decoder_version()}

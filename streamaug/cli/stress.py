@@ -16,7 +16,7 @@ def stress(
     model: Annotated[
         str,
         typer.Argument(
-            help="Model: package.module:name, a TorchScript file (.pt, .ts), an ONNX file (.onnx), or a file that --class opens."
+            help="Model: package.module:name; a file of torch.export (.pt2), TorchScript (.pt) or ONNX (.onnx); or one that --class opens."
         ),
     ],
     store: Annotated[str, typer.Argument(help="Folder or URL of the store.")],

@@ -28,7 +28,7 @@ class ModelIdentity(Strict):
     """
 
     name: str
-    kind: Literal["imported", "torchscript", "onnx", "lightning", "file"]
+    kind: Literal["imported", "exported", "torchscript", "onnx", "lightning", "file"]
     sha256: Sha256
     opened_by: str | None = None
 

@@ -1,9 +1,11 @@
 """Each kind of model is opened, gives what it gives by hand, and is told from another one."""
 
+import os
 import pickle
 import subprocess
 import sys
 import warnings
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +53,37 @@ def save_checkpoint(model: lightning.LightningModule, path: Path) -> None:
 @pytest.mark.parametrize("name", ["instance", "Small", "factory", "function", "as_array"])
 def test_what_is_imported_is_a_module_or_makes_one_or_is_a_function(name: str, by_hand: list[list[float]]) -> None:
     assert scores(f"{MODULE}:{name}") == by_hand
+
+
+def export(path: Path, batch: torch.Tensor = BATCH, **settings: Any) -> None:
+    torch.export.save(torch.export.export(Small().eval(), (batch,), **settings), path)
+
+
+def test_a_file_of_torch_export_needs_no_code_of_the_model(tmp_path: Path, by_hand: list[list[float]]) -> None:
+    export(tmp_path / "model.pt2", dynamic_shapes=[{0: torch.export.Dim("clips")}])
+    assert scores(str(tmp_path / "model.pt2")) == by_hand
+    opened = open_model(str(tmp_path / "model.pt2"))
+    assert opened.identity.kind == "exported"
+    assert opened.answer(BATCH[:1]).shape == (1, CLASSES)
+
+
+def test_pickles_in_a_file_of_torch_export_are_not_executed(tmp_path: Path) -> None:
+    class Harmful:
+        def __reduce__(self) -> Any:
+            return Path.touch, (tmp_path / "executed",)
+
+    export(tmp_path / "whole.pt2")
+    with zipfile.ZipFile(tmp_path / "whole.pt2") as whole, zipfile.ZipFile(tmp_path / "model.pt2", "w") as changed:
+        for name in whole.namelist():
+            data = whole.read(name)
+            if name.endswith("sample_inputs/model.pt"):
+                torch.save(Harmful(), tmp_path / "harmful")
+                data = (tmp_path / "harmful").read_bytes()
+            changed.writestr(name, data)
+    with pytest.raises(ModelError, match=r"model\.pt2: is not a file of torch\.export: .*write one with torch\.export\.save"):
+        open_model(str(tmp_path / "model.pt2"))
+    assert not (tmp_path / "executed").exists()
+    assert "TORCH_FORCE_WEIGHTS_ONLY_LOAD" not in os.environ
 
 
 def test_a_torchscript_file_needs_no_code_of_the_model(tmp_path: Path, by_hand: list[list[float]]) -> None:
@@ -121,13 +154,16 @@ def test_a_pickle_is_not_executed(tmp_path: Path) -> None:
     for name in ("model.pt", "zipped.pt"):
         with pytest.raises(ModelError, match=r"is not a TorchScript file.* --class package.module:name"):
             open_model(str(tmp_path / name))
+        (tmp_path / name).rename(tmp_path / f"{name}2")
+        with pytest.raises(ModelError, match=r"is not a file of torch\.export"):
+            open_model(str(tmp_path / f"{name}2"))
     assert not (tmp_path / "executed").exists()
 
 
 @pytest.mark.parametrize(
     ("model", "message"),
     [
-        ("nowhere.onnx", "no model 'nowhere.onnx': there is no such file; write package.module:name, a TorchScript file"),
+        ("nowhere.onnx", "no model 'nowhere.onnx': there is no such file; write package.module:name, a file of torch.export"),
         ("nothing_here:model", "there is no module 'nothing_here'; run the command in the folder that has it"),
         (f"{MODULE}:instanse", "there is no 'instanse'. Did you mean 'instance'?"),
         (f"{MODULE}:NUMBER", "is of type int; name a torch.nn.Module"),

@@ -11,6 +11,7 @@ from streamaug.references import is_reference
 from streamaug.streaming.device import open_device
 from streamaug.stress.models.base import OpenedModel
 from streamaug.stress.models.checkpoint import open_checkpoint
+from streamaug.stress.models.exported import open_exported
 from streamaug.stress.models.imported import open_imported
 from streamaug.stress.models.onnx import open_onnx
 from streamaug.stress.models.torchscript import open_torchscript
@@ -18,7 +19,10 @@ from streamaug.stress.models.torchscript import open_torchscript
 TORCHSCRIPT = (".pt", ".ts", ".pth", ".torchscript")
 """Endings of the names of TorchScript files."""
 
-FORMS = "package.module:name, a TorchScript file (.pt, .ts), an ONNX file (.onnx), or any other file with --class package.module:name"
+FORMS = (
+    "package.module:name, a file of torch.export (.pt2), a TorchScript file (.pt, .ts), an ONNX file (.onnx), or any other file with "
+    "--class package.module:name"
+)
 """What `open_model` takes, for help texts and errors."""
 
 __all__ = ["FORMS", "OpenedModel", "open_model"]
@@ -55,6 +59,8 @@ def _open(model: str, opener: str | None, device: str | None) -> OpenedModel:
         return open_checkpoint(path, opener, computing)
     if path.suffix == ".onnx":
         return open_onnx(path, computing if device else None)
+    if path.suffix == ".pt2":
+        return open_exported(path, computing)
     if path.suffix in TORCHSCRIPT:
         return open_torchscript(path, computing)
     hint = "add --class package.module:Class, its LightningModule" if path.suffix == ".ckpt" else f"write {FORMS}"
