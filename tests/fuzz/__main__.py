@@ -25,6 +25,9 @@ def main() -> None:
     print(f"seed {seed}")
     inputs = faults = 0
     for name in options.targets:
+        if not TARGETS[name].valid:
+            print(f"{name}: no encoder on this machine", flush=True)
+            continue
         outcome = fuzz(name, options.minutes * 60 / len(options.targets), seed)
         inputs, faults = inputs + outcome.inputs, faults + len(outcome.faults)
         print(f"{name}: {outcome.inputs} inputs, {outcome.valid} valid, {len(outcome.faults)} faults", flush=True)

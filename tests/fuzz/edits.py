@@ -43,7 +43,7 @@ def edit_bytes(data: bytes, random: Random) -> bytes:
     for _ in range(random.choice((1, 1, 2, 3, 8))):
         at = random.randrange(len(changed) + 1)
         length = random.choice((1, 2, 4, 8, 64, random.randrange(len(changed) + 1)))
-        match random.randrange(8):
+        match random.randrange(9):
             case 0 if at < len(changed):
                 changed[at] ^= 1 << random.randrange(8)
             case 1 if at < len(changed):

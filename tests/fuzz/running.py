@@ -116,7 +116,7 @@ def _reason(code: int) -> str:
     return signal.Signals(-code).name if code < 0 else f"status {code}"
 
 
-def _place(error: BaseException) -> str:
+def _source_location(error: BaseException) -> str:
     """The line of the library that an error comes from, or else the last one."""
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if "/streamaug/" in frame.filename] or frames
@@ -130,8 +130,6 @@ def _peak() -> int:
 def _faults(name: str, seconds: float, seed: int, folder: Path) -> Iterator[str]:
     """Lines about the faults that are found, and about the number of inputs."""
     target = TARGETS[name]
-    if not target.valid:
-        return
     inside, current = folder / "around" / "inside", folder / "current"
     stop, inputs, valid = time.monotonic() + seconds, 0, 0
     found: set[str] = set()
@@ -147,7 +145,7 @@ def _faults(name: str, seconds: float, seed: int, folder: Path) -> Iterator[str]
             valid += target.check(data, inside)
             problem = ""
         except BaseException as error:  # whatever comes: that is what is looked for
-            problem = f"{type(error).__name__} at {_place(error)}:: {str(error)[:200]!r}"
+            problem = f"{type(error).__name__} at {_source_location(error)}:: {str(error)[:200]!r}"
         signal.setitimer(signal.ITIMER_PROF, 0)
         signal.alarm(0)
         if _peak() - before > _MEMORY:

@@ -1,6 +1,7 @@
 """Audio files of users, the bitstreams of a store, and those in packets that a link loses."""
 
 import io
+import os
 from collections.abc import Sequence
 from functools import cache, partial
 from pathlib import Path
@@ -70,11 +71,14 @@ def _files() -> Sequence[bytes]:
 
 @cache
 def _encoded(name: str, rate: int) -> tuple[CalibratedEncoder, bytes] | None:
-    """What codes a condition, and a bitstream; None where this machine cannot."""
+    """What codes a condition, and a bitstream; None where this machine cannot, but in CI that is a
+    fault: there every encoder is installed."""
     stereo = name.startswith("aptx")
     try:
         encoder = calibrate(Condition.parse(name).steps[0], load_settings(), rate, 2 if stereo else 1)
     except EncoderError:
+        if os.environ.get("CI"):
+            raise
         return None
     sound = voice(rate, _SECONDS)
     return encoder, encoder.encode(np.stack([sound, sound]) if stereo else sound)

@@ -62,7 +62,6 @@ codecs:
 """,
 )
 
-
 _CONDITIONS = ("original,mp3_64@shine,sbc_64+aac_64,opus-voip_24", "@call, @paper")
 
 
@@ -106,11 +105,6 @@ TARGETS = (
     Target("recipe", _parse_recipe, lambda: _encoded(_RECIPES), (edit_yaml,)),
     Target("settings", _parse_settings, lambda: _encoded(_SETTINGS), (edit_yaml,)),
     Target("trace", _parse_trace, lambda: [b"lost\n" + b"0\n1\n" * 20, b'time,"lost",x\n0.02, 1,"a,b"\n0.04,0,\n'], (edit_text,)),
-    Target(
-        "conditions",
-        _parse_conditions,
-        lambda: _encoded(["original,mp3_64@shine,sbc_64+aac_64,opus-voip_24", "@call, @paper"]),
-        (edit_text,),
-    ),
+    Target("conditions", _parse_conditions, lambda: _encoded(_CONDITIONS), (edit_text,)),
     Target("filter", _parse_filter, lambda: _encoded(['["fold", "is", "1", "2"]', '["label", "contains", "dog"]']), (edit_json,)),
 )
