@@ -3,8 +3,6 @@
 import re
 from pathlib import Path
 
-import pytest
-
 ROOT = Path(__file__).parents[1]
 
 
@@ -18,7 +16,12 @@ def test_every_test_that_the_page_names_exists_and_every_failure_names_one() -> 
         assert f"def {name}(" in (ROOT / path).read_text(), f"{path}::{name}"
 
 
-@pytest.mark.parametrize("page", sorted([ROOT / "SECURITY.md", *(ROOT / "docs").glob("*.md")]), ids=lambda path: path.name)
-def test_every_test_that_a_page_names_exists(page: Path) -> None:
-    for path, name in re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", page.read_text(encoding="utf-8")):
-        assert f"def {name}(" in (ROOT / path).read_text(encoding="utf-8"), f"{path}::{name}"
+def test_every_test_that_a_page_names_exists() -> None:
+    named = {
+        (page, path, name)
+        for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
+        for path, name in re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", page.read_text(encoding="utf-8"))
+    }
+    assert {"SECURITY.md", "reliability.md"} <= {page.name for page, *_ in named}
+    for page, path, name in named:
+        assert f"def {name}(" in (ROOT / path).read_text(encoding="utf-8"), f"{page}: {path}::{name}"

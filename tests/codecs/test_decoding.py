@@ -133,7 +133,6 @@ def test_the_version_names_every_decoder(monkeypatch):
 FORKED = """
 import os, signal, soundfile, numpy as np
 from streamaug.codecs import FLAC, decode, flac
-from streamaug.codecs.frames import Needed, decode_frames
 from streamaug.codecs.pcm import encode_flac
 payload = encode_flac(np.arange(8000, dtype=np.int16), 8000)
 flac.miniaudio = None

@@ -5,19 +5,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import pytest
-
 from tools.docs_site import DOCS
 from tools.write_tutorials import PAGES, TUTORIALS, environment, follow
 
 COMMAND = re.compile(r"^\$ (?P<command>.*)\n(?P<output>(?:(?!\$ |```).*\n)*)", re.MULTILINE)
 MEASURED = ("streamaug stress", "streamaug compare")
 """Commands whose output depends on how a processor rounds."""
-
-
-@pytest.fixture(autouse=True)
-def workers() -> None:
-    """The programs choose the kind themselves: the default."""
 
 
 def words(command: str, output: str) -> list[str]:

@@ -1,4 +1,4 @@
-"""Everything that README.md shows runs, in the order in which it stands there, with the wheel in an
+"""Everything that README.md shows runs, in the order of the page, with the wheel in an
 environment of its own.
 """
 

@@ -147,7 +147,7 @@ def test_a_bill_multiplies_by_the_prices(tau: Store, tmp_path: Path) -> None:
         ("get_per_1000: 0.0004", "get_per_1000: [", "not readable as YAML"),
     ],
 )
-def test_prices_that_are_none_are_refused_with_the_keys(tmp_path: Path, old: str, new: str, message: str) -> None:
+def test_invalid_prices_are_refused_with_the_keys(tmp_path: Path, old: str, new: str, message: str) -> None:
     path = tmp_path / "prices.yaml"
     path.write_text(PUBLIC_PRICES.read_text(encoding="utf-8").replace(old, new))
     with pytest.raises(RecipeError, match=f"(?s)prices.yaml: .*{message}.*write a file with the keys source, date, currency"):

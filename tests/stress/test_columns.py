@@ -39,7 +39,7 @@ def test_numbers_of_one_are_singular() -> None:
         score_columns(2, STORE, "label", ["bird"], "--labels")
 
 
-def test_names_that_contradict_the_models_own_are_told() -> None:
+def test_names_that_contradict_the_models_own_are_reported() -> None:
     message = contradiction(["bird", "siren", "rain"], ["bird", "rain", "siren"], STORE)
     assert message.startswith("--labels calls score 2 'siren', but the model itself calls it 'rain', which is a label of the store, too;")
     assert contradiction(["bonafide"], ["spoof"], ("bonafide", "spoof"))

@@ -95,7 +95,7 @@ def test_any_number_of_threads_and_runs_gives_the_same_bits(trained: Trained) ->
         ("Missing", "there is no 'Missing'"),
     ],
 )
-def test_a_model_that_is_no_codec_is_refused_by_what_it_lacks(tmp_path: Path, name: str, message: str) -> None:
+def test_a_model_that_is_not_a_codec_is_refused_by_what_it_lacks(tmp_path: Path, name: str, message: str) -> None:
     save_file(wrong.Right().state_dict(), tmp_path / "wrong.safetensors")
     settings = f"neural: {{wrong: {{checkpoint: wrong.safetensors, module: 'tests.codecs.neural.wrong:{name}'}}}}"
     (tmp_path / "neural.yaml").write_text(settings)
