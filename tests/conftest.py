@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pytest
 import soundfile
+import torch
 
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
 os.environ.setdefault("COLUMNS", "300")  # before a console is made: it keeps the width for good
+torch.set_num_threads(1)  # of many small models at once, several each would wait for each other
 SHARED = Path(__file__).parents[2] / "shared" / "data"
 """Recordings next to the repository; a fresh clone has none."""
 
@@ -36,6 +38,13 @@ EVENTS = {  # a label of ESC-10: how many events in a clip, and how many seconds
 }
 NAMED_CLIPS = {"dog_bark": "1-30226-A", "rain": "1-17367-A", "fire_crackling": "1-17150-A"}
 """Clips of ESC-10 that tests ask for by name, each the first of its label."""
+
+
+@pytest.fixture(autouse=True)
+def random_numbers() -> Iterator[None]:
+    """What a test seeds or draws does not reach the next one."""
+    with torch.random.fork_rng(devices=()):
+        yield
 
 
 @pytest.fixture(scope="session")

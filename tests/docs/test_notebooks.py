@@ -10,6 +10,14 @@ FOLDER = Path(__file__).parents[2] / "examples"
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 
 
+@pytest.fixture(autouse=True)
+def folders(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The kernel's history, connection file and temporary folders are not the user's."""
+    folder = tmp_path_factory.mktemp("kernel")  # a short path, since sockets are made there
+    for variable in ("IPYTHONDIR", "JUPYTER_RUNTIME_DIR", "TMPDIR"):
+        monkeypatch.setenv(variable, str(folder))
+
+
 def run(name: str) -> nbformat.NotebookNode:
     notebook = nbformat.read(FOLDER / name, as_version=4)
     NotebookClient(notebook, timeout=300, kernel_name="python3", resources={"metadata": {"path": str(FOLDER)}}).execute()

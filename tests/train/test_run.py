@@ -39,8 +39,6 @@ from train.resume import SafetensorsIO
 from train.run import fit, run_training
 from train.run_folder import create_run_folder, load_run_config, read_log
 
-torch.set_num_threads(1)
-
 
 @pytest.fixture(scope="module")
 def finished(built, tmp_path_factory):

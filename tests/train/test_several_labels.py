@@ -27,8 +27,6 @@ from train.run import fit, run_training
 from train.run_folder import create_run_folder, read_log
 from train.task import OneLabel, SeveralLabels, divergence, task_of
 
-torch.set_num_threads(1)
-
 SETS = list(chain.from_iterable(combinations(LABELS, size) for size in range(4)))
 """All eight sets of labels, the empty one among them."""
 

@@ -3,7 +3,6 @@
 import numpy as np
 import pyarrow.compute as pc
 import pytest
-import torch
 
 from streamaug.testing import build_store
 from tests.train.runs import config_of
@@ -13,8 +12,6 @@ from train.evaluate import probabilities_of
 from train.preparing import prepare
 from train.run import run_training
 from train.run_folder import load_run_config
-
-torch.set_num_threads(1)
 
 CROP = "crop={seconds: 1, where: centre, pad: repeat}"
 FINE = "log_mel={n_fft: 512, hop: 128, mels: 64}"

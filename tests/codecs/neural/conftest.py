@@ -2,6 +2,7 @@
 
 import csv
 import shutil
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -45,13 +46,16 @@ class Trained:
         return load_settings(self.path)
 
 
+@pytest.fixture(autouse=True)
+def imports(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Folders with models leave `sys.path`, which is sent to decode processes, with their test."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+
+
 @pytest.fixture(scope="session")
 def trained(tmp_path_factory: pytest.TempPathFactory, shared_data: Path) -> Trained:
     folder = tmp_path_factory.mktemp("neural")
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)  # several for such small layers wait for each other, on a busy machine for minutes
     model = tiny.trained(shared_data / "esc10")
-    torch.set_num_threads(before)
     torch.jit.script(model).save(folder / "tiny.ts")
     save_file(model.state_dict(), folder / "tiny.safetensors")
     shutil.copy(Path(tiny.__file__), folder / "tiny_codec.py")

@@ -48,10 +48,11 @@ class Tiny(nn.Module):
 
 def trained(esc10: Path) -> Tiny:
     """A `Tiny` that has learnt some recordings: first to code without codebooks, then the codebooks."""
-    torch.manual_seed(0)
     generator = np.random.default_rng(0)
     pieces = torch.from_numpy(_pieces(esc10, generator))
-    model = Tiny()
+    with torch.random.fork_rng(devices=()):
+        torch.manual_seed(0)
+        model = Tiny()
     optimiser = torch.optim.Adam(model.parameters(), 3e-3)
     for step in range(100):
         batch = pieces[step % 4 :: 4]

@@ -1,9 +1,8 @@
-"""A model is trained on links that lose packets, and its accuracy is told by the share of loss."""
+"""A model is trained on links that lose packets, and its accuracy is listed by the share of loss."""
 
 import numpy as np
 import pyarrow.compute as pc
 import pytest
-import torch
 
 from streamaug.links import open_links
 from streamaug.testing import build_store
@@ -16,8 +15,6 @@ from train.paper.losses import loss_figure, loss_table, parts_of
 from train.paper.tables import Row
 from train.preparing import prepare
 from train.run import run_training
-
-torch.set_num_threads(1)
 
 LINKS = {"loss10": {"loss": 0.1}, "loss5": {"loss": 0.05}, "bursts5": {"loss": 0.05, "burst": 3}}
 ROWS = [
