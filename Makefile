@@ -17,7 +17,7 @@ demo: setup
 
 test: setup
 	bash tools/setup_system.sh --tests
-	$(VENV)/bin/python -m pytest -n auto
+	$(VENV)/bin/python -m pytest -n logical --dist worksteal
 
 # Every trainer, stopped and resumed with every number of workers and ranks, and more random ones: ten minutes.
 matrix: setup

@@ -3,6 +3,7 @@ and real ones of short sounds."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -228,5 +229,6 @@ def build_store(
         soundfile.write(source / f"clip{number:02d}.wav", sound, rate, subtype="PCM_16")
         lines.append(f"clip{number:02d}.wav,{label},{'evaluate' if number % 8 in (3, 6) else 'train'}")
     (source / "clips.csv").write_text("\n".join(lines) + "\n")
-    build(source / "clips.csv", str(folder / "store"), conditions=parse_conditions(conditions), clips_per_shard=5, workers=1)
+    with ThreadPoolExecutor(1) as executor:  # a process imports for a second
+        build(source / "clips.csv", str(folder / "store"), conditions=parse_conditions(conditions), clips_per_shard=5, executor=executor)
     return Store.open(folder / "store")

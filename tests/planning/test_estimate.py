@@ -29,6 +29,12 @@ def tau(tmp_path_factory: pytest.TempPathFactory) -> Store:
 
 
 @pytest.fixture(scope="module")
+def larger(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """Those tables with eight times as many clips."""
+    return tau2020_store(tmp_path_factory.mktemp("stores") / "larger", train=8000, evaluate=1600, device_a=5600)
+
+
+@pytest.fixture(scope="module")
 def sounds(tmp_path_factory: pytest.TempPathFactory) -> Store:
     return build_store(tmp_path_factory.mktemp("sounds"), clips=16)
 
@@ -106,8 +112,7 @@ def test_what_grows_with_the_clips_is_extrapolated_and_the_rest_stays(tau: Store
 
 
 @pytest.mark.parametrize("options", ["", "shuffle: {window: 24}\n", "rows: 2000\n"])
-def test_requests_of_more_clips_are_those_of_a_larger_store(tau: Store, tmp_path: Path, options: str) -> None:
-    larger = tau2020_store(tmp_path / "larger", train=8000, evaluate=1600, device_a=5600)
+def test_requests_of_more_clips_are_those_of_a_larger_store(tau: Store, larger: Store, tmp_path: Path, options: str) -> None:
     draw = "weighted" if "rows" in options else "union"
     text = f"draw: {draw}\nmixture: {{original: 1, mp3_64: 1, aac_32: 1}}\n{options}"
     got = of(tau, plan_of(tau, tmp_path, text), {"original": 0.001})

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -41,6 +42,12 @@ def run(store: Store, folder: Path, model: str = "Small", **settings: Any) -> Pr
     return predictions
 
 
+@pytest.fixture(scope="module")
+def calls(tmp_path_factory: pytest.TempPathFactory) -> Store:
+    """16 clips of two labels in two codecs, four of them to evaluate."""
+    return build_store(tmp_path_factory.mktemp("calls"), clips=16, seconds=(0.5, 0.5), conditions="original,alaw_64,mp3_24")
+
+
 def by_hand(store: Store, condition: str, clip_id: str) -> list[float]:
     with torch.inference_mode():
         return models.Small().eval()(torch.from_numpy(store.read(condition, clip_id).samples)[None])[0].tolist()
@@ -75,30 +82,28 @@ def test_labels_that_contradict_the_model_are_warned_of(store: Store, tmp_path: 
     assert (named.scores("original") == run(store, tmp_path / "plain", conditions=["original"]).scores("original")).all()
 
 
-def test_conditions_on_links_lose_the_packets_of_every_evaluation(tmp_path: Path) -> None:
-    store = build_store(tmp_path, clips=16, seconds=(0.5, 0.5), conditions="original,alaw_64,mp3_24")
+def test_conditions_on_links_lose_the_packets_of_every_evaluation(calls: Store, tmp_path: Path) -> None:
     links, lossy = {"loss40": {"loss": 0.4}}, ("alaw_64~bluetooth@1", "alaw_64~loss40")
-    conditions = prepared(store, "two_scores", conditions=["alaw_64", *lossy], links=links)
+    conditions = prepared(calls, "two_scores", conditions=["alaw_64", *lossy], links=links)
     assert conditions.links.keys() == {"bluetooth@1", "loss40"}
     found = run_all(conditions, tmp_path / "run")
     assert found is not None
     assert found.conditions == ("original", "alaw_64", *lossy)
     for condition in lossy:
         for clip, scores in zip(found.of(condition)["clip_id"].to_pylist(), found.scores(condition).tolist(), strict=True):
-            sound = torch.from_numpy(store.read(condition, clip, links=links).samples)[None]
+            sound = torch.from_numpy(calls.read(condition, clip, links=links).samples)[None]
             with torch.inference_mode():
                 assert np.allclose(scores, models.Small().eval()(sound)[0, :2], atol=1e-5)
     assert (found.scores("alaw_64~loss40") != found.scores("alaw_64")).any()
-    other = run(store, tmp_path / "run", "two_scores", conditions=["alaw_64~loss40"], links={"loss40": {"loss": 0.1}})
+    other = run(calls, tmp_path / "run", "two_scores", conditions=["alaw_64~loss40"], links={"loss40": {"loss": 0.1}})
     assert (other.scores("alaw_64~loss40") != found.scores("alaw_64~loss40")).any()  # another link of that name is evaluated again
 
 
-def test_the_command_takes_links_of_a_recipe_and_prints_the_card_as_json(tmp_path: Path) -> None:
-    store = build_store(tmp_path, clips=16, seconds=(0.5, 0.5), conditions="original,alaw_64,mp3_24")
+def test_the_command_takes_links_of_a_recipe_and_prints_the_card_as_json(calls: Store, tmp_path: Path) -> None:
     (tmp_path / "recipe.yaml").write_text("draw: union\nmixture: {original: 1, alaw_64: 1}\nlinks: {loss90: {loss: 0.9}}\n")
     out = tmp_path / "out"
     options = ["--conditions", "alaw_64~loss90,mp3_24,alaw_64", "--recipe", str(tmp_path / "recipe.yaml"), "--device", "cpu"]
-    result = CliRunner().invoke(app, ["stress", f"{MODULE}:two_scores", store.url, "--out", str(out), *options, "--json"])
+    result = CliRunner().invoke(app, ["stress", f"{MODULE}:two_scores", calls.url, "--out", str(out), *options, "--json"])
     document = json.loads(result.stdout)
     assert document.pop("written") == [str(out / name) for name in ("card.html", "card.json", "predictions.parquet")]
     assert {key: document.pop(key) for key in ("command", "notes")} == {"command": "stress", "notes": []}
@@ -118,17 +123,15 @@ def test_the_command_takes_links_of_a_recipe_and_prints_the_card_as_json(tmp_pat
 @pytest.mark.parametrize(
     ("condition", "message"), [("alaw_64~loss10", "no link 'loss10' is defined"), ("mp3_24~wifi@1", "codec 'mp3' takes no link")]
 )
-def test_links_that_cannot_be_are_refused(tmp_path: Path, condition: str, message: str) -> None:
-    store = build_store(tmp_path, clips=16, seconds=(0.5, 0.5), conditions="original,alaw_64,mp3_24")
+def test_links_that_cannot_be_are_refused(calls: Store, condition: str, message: str) -> None:
     with pytest.raises(LinkError, match=message):
-        prepared(store, "two_scores", conditions=[condition])
+        prepared(calls, "two_scores", conditions=[condition])
 
 
-def test_several_labels_per_clip_and_one_score_for_two_labels(kinds: dict[str | None, Path], tmp_path: Path) -> None:
+def test_several_labels_per_clip_and_one_score_for_two_labels(kinds: dict[str | None, Path], calls: Store, tmp_path: Path) -> None:
     several = run(Store.open(kinds["labels"]), tmp_path / "several")
     assert several.table["labels"].type == pa.list_(pa.string())
-    binary = build_store(tmp_path, clips=16, seconds=(0.5, 0.5), conditions="original")
-    one = run(binary, tmp_path / "binary", "one_score", labels=["high"])
+    one = run(calls, tmp_path / "binary", "one_score", labels=["high"], conditions=["original"])
     assert one.columns == ("high",)
     assert one.scores("original").shape == (4, 1)
 
@@ -186,8 +189,8 @@ def test_clips_of_different_lengths_need_a_crop_or_batches_of_one(tmp_path: Path
     assert run(store, tmp_path / "cropped", "two_scores", crop=Crop(0.2, where="centre")).scores("original").shape == (4, 2)
 
 
-def test_a_condition_that_lacks_clips_is_left_out_with_a_word_or_refused_if_it_is_named(tmp_path: Path) -> None:
-    store = build_store(tmp_path, clips=16, seconds=(0.5, 0.5), conditions="original,alaw_64,mp3_24")
+def test_a_condition_that_lacks_clips_is_left_out_with_a_word_or_refused_if_it_is_named(calls: Store, tmp_path: Path) -> None:
+    store = Store.open(shutil.copytree(calls.url, tmp_path / "store"))
     index = store.index("mp3_24")
     names = index.table["clip_id"].to_pylist()
     lost = store.clips.filter(pc.equal(store.clips["split"], "evaluate"))["clip_id"][0].as_py()
@@ -242,8 +245,8 @@ def test_conditions_that_are_evaluated_already_are_not_evaluated_again(store: St
     assert both.only("original") == first
 
 
-def test_a_condition_that_was_built_again_is_evaluated_again(tmp_path: Path) -> None:
-    store = build_store(tmp_path, clips=16, seconds=(0.5, 0.5), conditions="original,alaw_64,mp3_24")
+def test_a_condition_that_was_built_again_is_evaluated_again(calls: Store, tmp_path: Path) -> None:
+    store = Store.open(shutil.copytree(calls.url, tmp_path / "store"))
     first = run(store, tmp_path / "run", "two_scores")
     other, own = store.index("mp3_24"), store.index("alaw_64")
     swapped = type(own)(meta=own.meta.model_copy(update={"condition": "mp3_24", "settings": other.meta.settings}), table=own.table)
