@@ -19,9 +19,9 @@ test: setup
 	bash tools/setup_system.sh --tests
 	$(VENV)/bin/python -m pytest -n logical --dist worksteal
 
-# Every trainer, stopped and resumed with every number of workers and ranks, and more random ones: ten minutes.
+# Every trainer, stopped and resumed with every number of workers and ranks, and more random ones, and ViSQOL compiled: ten minutes.
 matrix: setup
-	$(VENV)/bin/python -m pytest tests/integrations tests/streaming/test_cursor.py -m "matrix or not matrix"
+	$(VENV)/bin/python -m pytest tests/integrations tests/streaming/test_cursor.py tests/quality/test_measures.py -m "matrix or not matrix"
 
 # Files of strangers for every parser, changed at random: ten minutes; inputs that break one are kept for the tests.
 fuzz: setup

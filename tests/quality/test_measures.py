@@ -1,7 +1,10 @@
-"""PEAQ, PESQ and ViSQOL behind the same seam."""
+"""PEAQ, PESQ and ViSQOL with the same interface."""
 
+import json
+import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -32,7 +35,7 @@ def noisy(signal: np.ndarray, level: float) -> np.ndarray:
 
 @pytest.fixture(scope="module", autouse=True)
 def uncompiled() -> Iterator[None]:
-    """ViSQOL without numba, which would compile for eight seconds; its grades are the same."""
+    """ViSQOL without numba, which would compile for eight seconds; `make matrix` compares the grades."""
     with pytest.MonkeyPatch.context() as patch:
         if "visqol" not in sys.modules:
             patch.setitem(sys.modules, "numba", None)
@@ -79,6 +82,29 @@ def test_two_equal_channels_have_the_grade_of_one(name: str) -> None:
     coded = noisy(original, 200)
     mono, stereo = grade(measure, original, coded), grade(measure, np.stack([original] * 2, 1), np.stack([coded] * 2, 1))
     assert stereo == pytest.approx(mono, abs=1e-6)
+
+
+GRADES = """
+import json, sys
+if sys.argv[1] == "uncompiled":
+    sys.modules["numba"] = None
+from tests.quality.test_measures import grade, noisy, open_measure, speech
+from visqol.numba_accel import has_numba
+assert has_numba() == (sys.argv[1] == "compiled")
+measures = [open_measure(name) for name in ("visqol-speech", "visqol-audio")]
+print(json.dumps([grade(each, speech(each.rate), noisy(speech(each.rate), level)) for each in measures for level in (60, 600)]))
+"""
+
+
+@pytest.mark.matrix
+def test_visqol_gives_the_same_grades_with_numba_and_without() -> None:
+    root = Path(__file__).parents[2]
+    compiled, uncompiled = (
+        json.loads(subprocess.run([sys.executable, "-c", GRADES, kind], cwd=root, check=True, capture_output=True, text=True).stdout)
+        for kind in ("compiled", "uncompiled")
+    )
+    assert len(set(compiled)) == 4
+    assert compiled == pytest.approx(uncompiled, rel=1e-9)
 
 
 def test_pesq_gives_the_scores_that_its_users_print() -> None:
