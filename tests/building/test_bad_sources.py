@@ -1,5 +1,5 @@
-"""Bad input of `streamaug build`, run as a person would: its messages, its exit code, and that
-nothing is half written."""
+"""Bad input of `streamaug build` on the command line: its messages, its exit code, and that nothing is
+half written."""
 
 import subprocess
 import sys
@@ -12,14 +12,15 @@ import soundfile
 
 from streamaug.store import Store
 from tests.building.clips import RATE, write_clips, write_table
+from tests.in_process import streamaug
 
 
-def streamaug(*arguments) -> subprocess.CompletedProcess[str]:
+def in_a_process(*arguments) -> subprocess.CompletedProcess[str]:
     return subprocess.run([sys.executable, "-m", "streamaug", *map(str, arguments)], capture_output=True, text=True, check=False)
 
 
-def build(table, store, *options, conditions="original"):
-    return streamaug("build", table, store, "--conditions", conditions, "--workers", "1", *options)
+def build(table, store, *options, conditions="original", run=streamaug):
+    return run("build", table, store, "--conditions", conditions, "--workers", "1", *options)
 
 
 def assert_refused(result, store, *messages):
@@ -112,7 +113,7 @@ def table(tmp_path_factory):
 
 
 def test_every_problem_is_in_one_report_before_anything_is_written(table, tmp_path):
-    result = build(table, tmp_path / "store")
+    result = build(table, tmp_path / "store", run=in_a_process)
     assert_refused(result, tmp_path / "store", "nothing was written", "--skip-bad")
     report = [line for line in result.stderr.splitlines() if line.startswith("error: clip")]
     for clip_id, message in BROKEN.items():
@@ -201,7 +202,7 @@ def test_an_unknown_condition_is_refused_before_any_clip_is_checked(tmp_path, co
 
 
 def test_debug_shows_the_traceback(tmp_path):
-    result = streamaug("--debug", "build", tmp_path / "absent.csv", tmp_path / "store")
+    result = in_a_process("--debug", "build", tmp_path / "absent.csv", tmp_path / "store")
     assert result.returncode == 1
     assert "Traceback" in result.stderr
     assert "ClipsError" in result.stderr

@@ -1,9 +1,7 @@
 """What `streamaug build` says of clips that it can use, and the options that decide how it reads
 them."""
 
-import os
 import subprocess
-import sys
 import tracemalloc
 from pathlib import Path
 
@@ -17,12 +15,11 @@ from streamaug.errors import ClipsError
 from streamaug.store import Store
 from tests.building.audio_bytes import RATE, by_ffmpeg, noise, riff
 from tests.building.clips import write_table
+from tests.in_process import streamaug
 
 
 def build(folder: Path, *options: object, store: str = "store") -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "streamaug", "build", folder / "clips.csv", folder / store]
-    arguments = [*map(str, command), "--conditions", "original", "--workers", "1", *map(str, options)]
-    return subprocess.run(arguments, capture_output=True, text=True, check=False, env={**os.environ, "COLUMNS": "400"})
+    return streamaug("build", folder / "clips.csv", folder / store, "--conditions", "original", "--workers", 1, *options)
 
 
 def lines_about(result: subprocess.CompletedProcess[str], name: str) -> list[str]:

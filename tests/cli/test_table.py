@@ -21,13 +21,13 @@ from streamaug.cli.unpacked import table_of
 from streamaug.conditions import Condition, parse_conditions
 from streamaug.store import Store
 from streamaug.store.folder import Folder
+from tests.in_process import InProcess, streamaug
 
 SPEAKERS = "abcde"
 
 
 def table(*arguments):
-    command = [sys.executable, "-m", "streamaug", "table", *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return streamaug("table", *arguments)
 
 
 def rows_of(done, path):
@@ -64,7 +64,8 @@ def folder(tmp_path):
 
 
 def test_a_folder_per_class_becomes_a_table_that_builds(folder):
-    done = table(folder / "data", folder / "clips.csv", "--split", "0.8,0.2", "--seed", "1")
+    command = [sys.executable, "-m", "streamaug", "table", folder / "data", folder / "clips.csv", "--split", "0.8,0.2", "--seed", "1"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     rows = rows_of(done, folder / "clips.csv")
     assert len(rows) == 40
     assert rows[0]["path"] == "data/cat/a-0.wav"
@@ -72,7 +73,7 @@ def test_a_folder_per_class_becomes_a_table_that_builds(folder):
     assert {(row["label"], row["split"]) for row in rows} == {(label, split) for label in ("cat", "dog") for split in ("train", "evaluate")}
     assert "left out files that are not audio: 1 .txt" in done.stdout
     assert re.search(r"│ all +│ +8 │ +32 │ +40 │", done.stdout)
-    assert build(folder / "clips.csv", str(folder / "store"), conditions=[Condition()], workers=1).clips == 40
+    assert build(folder / "clips.csv", str(folder / "store"), conditions=[Condition()], executor=InProcess()).clips == 40
 
 
 def test_a_folder_that_was_moved_gets_the_same_splits(folder):
@@ -131,9 +132,9 @@ def test_webdataset_tars_are_unpacked_with_their_columns(tmp_path):
 
 def test_a_stores_own_tars_become_a_table_that_builds_again(folder):
     assert table(folder / "data", folder / "clips.csv", "--split", "0.5,0.5").returncode == 0
-    build(folder / "clips.csv", str(folder / "store"), conditions=[Condition()], workers=1)
+    build(folder / "clips.csv", str(folder / "store"), conditions=[Condition()], executor=InProcess())
     rows = rows_of(table(folder / "store" / "original" / "*.tar", folder / "again.csv"), folder / "again.csv")
-    build(folder / "again.csv", str(folder / "other"), conditions=[Condition()], workers=1)
+    build(folder / "again.csv", str(folder / "other"), conditions=[Condition()], executor=InProcess())
     first, second = (Store.open(folder / name).clips.select(["clip_id", "label", "split", "sha256"]) for name in ("store", "other"))
     assert first == second
     assert len(rows) == 40
@@ -255,7 +256,7 @@ def test_recordings_are_cut_into_clips_that_stay_together_in_new_splits(tmp_path
     assert "clip_id" not in rows[0]
     assert all(len({row["split"] for row in rows if row["path"] == path}) == 1 for path in {row["path"] for row in rows})
     assert {row["split"] for row in rows} == {"train", "evaluate"}
-    build(tmp_path / "clips.csv", str(tmp_path / "store"), conditions=[Condition()], workers=1)
+    build(tmp_path / "clips.csv", str(tmp_path / "store"), conditions=[Condition()], executor=InProcess())
     clips = Store.open(tmp_path / "store").clips
     assert clips["clip_id"][0].as_py() == "rec0-00000000-00002000"
     assert set(clips["samples"].to_pylist()) == {16_000}
@@ -293,8 +294,7 @@ def test_a_build_takes_tars_themselves_and_leaves_nothing_behind(tmp_path):
     assert store.manifest.name == "train"
     assert store.clips.select(["clip_id", "label", "split"]).to_pylist()[4] == {"clip_id": "train-1-1", "label": "1", "split": "train"}
     assert list((tmp_path / "tmp").iterdir()) == []
-    done = subprocess.run([*command, "--cluster", "tcp://127.0.0.1:1"], capture_output=True, text=True, check=False, env=environment)
-    assert_refused(done, "unpack them on a shared disk with 'streamaug table'")
+    assert_refused(streamaug(*command[3:], "--cluster", "tcp://127.0.0.1:1"), "unpack them on a shared disk with 'streamaug table'")
 
 
 def test_a_build_of_tars_that_was_stopped_encodes_no_finished_shard_again(tmp_path, monkeypatch):
