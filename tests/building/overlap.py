@@ -4,16 +4,15 @@ Run `python -c "from tests.building.overlap import main; main(URL, TRIALS, SEED)
 forks of a server that has imported everything once, so that a killed builder costs no import.
 """
 
-import multiprocessing
 import os
 import random
 import sys
 import tempfile
 import time
 from collections.abc import Callable
-from concurrent.futures import Executor, Future
 from functools import partial
 from multiprocessing.process import BaseProcess
+from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
 
@@ -26,20 +25,13 @@ from streamaug.errors import StoreError
 from streamaug.store import Store
 from streamaug.verifying.verify import verify
 from tests.building.clips import write_clips
+from tests.forked import fork_server
+from tests.in_process import InProcess
 
 REFUSED = 3
 """Exit code of a builder that another one came before."""
 
 LONGEST_S = 120
-
-
-class Here(Executor):
-    """Runs calls in this process, so that killing it kills all."""
-
-    def submit(self, function: Callable[..., Any], /, *arguments: Any, **settings: Any) -> Future[Any]:
-        future: Future[Any] = Future()
-        future.set_result(function(*arguments, **settings))
-        return future
 
 
 def make(url: str, folder: Path, table: str, conditions: str, encoder_argument: str | None = None) -> None:
@@ -58,20 +50,22 @@ def make(url: str, folder: Path, table: str, conditions: str, encoder_argument: 
         clips_per_shard=3,
         settings=settings,
         replace=settings is not None,
-        executor=Here(),
+        executor=InProcess(),
     )
 
 
 def join(url: str) -> None:
-    compact(Store.open(url), executor=Here())
+    compact(Store.open(url), executor=InProcess())
 
 
-def read(url: str, seconds: float) -> None:
-    """Read one snapshot again and again, as training does."""
-    store, until = Store.open(url), time.monotonic() + seconds
+def read(url: str, ended: Event) -> None:
+    """Read one snapshot again and again, as training does, until the builders have ended."""
+    store = Store.open(url)
     ids = store.clips["clip_id"].to_pylist()
     heard: dict[tuple[str, str], bytes] = {}
-    while time.monotonic() < until:
+    is_last = False
+    while not is_last:
+        is_last = ended.is_set()
         for clip in ids:
             for condition in store.conditions:
                 sound = store.read(condition, clip).samples.tobytes()
@@ -97,15 +91,13 @@ class Trial:
 
     def __init__(self, url: str, folder: Path, seed: int) -> None:
         self.url, self.folder, self.random = url, folder, random.Random(seed)
-        self.context = multiprocessing.get_context("forkserver")
-        self.context.set_forkserver_preload([__name__])
         lines = write_clips(folder, 8, seconds=0.2).read_text().splitlines()
         for number, who in enumerate("ab"):
             extra = write_clips(folder / who, 4, seconds=0.2, first=100 * (number + 1)).read_text().splitlines()[1:]
             (folder / f"{who}.csv").write_text("\n".join([*lines, *(f"{who}/{line}" for line in extra)]) + "\n")
 
     def start(self, action: Callable[..., None], *arguments: Any) -> BaseProcess:
-        process = self.context.Process(target=in_environment, args=(dict(os.environ), action, *arguments))
+        process = fork_server().Process(target=in_environment, args=(dict(os.environ), action, *arguments))
         process.start()
         return process
 
@@ -126,7 +118,24 @@ class Trial:
         """Returns what happened. Raises AssertionError."""
         make(self.url, self.folder, "clips.csv", "original,mp3_32")
         published = self.published()
-        reader = self.start(read, self.url, 3)
+        ended = fork_server().Event()
+        reader = self.start(read, self.url, ended)
+        try:
+            kills, codes = self.build()
+        finally:
+            ended.set()
+        reader.join(LONGEST_S)
+        assert reader.exitcode == 0, "the reader did not read what it had opened"
+        assert set(codes.values()) <= {0, REFUSED}, codes
+        assert 0 in codes.values(), "no builder succeeded"
+        assert self.published() >= published, "a published clip is lost"
+        find_prunable(Store.open(self.url), 0, now=time.time() + 3600).delete()
+        found = [str(finding) for finding in verify(Store.open(self.url), decode=True, executor=InProcess()).findings]
+        assert found == []
+        return f"{kills} kills, {sum(code == REFUSED for code in codes.values())} refused"
+
+    def build(self) -> tuple[int, dict[str, int | None]]:
+        """Run both builders to their end. Returns how many were killed meanwhile, and the exit codes."""
         jobs = {who: partial(refusable, self.job(who)) for who in "ab"}
         running = {who: self.start(job) for who, job in jobs.items()}
         kills, codes = 0, dict[str, int | None]()
@@ -142,15 +151,7 @@ class Trial:
                     running[who] = self.start(job)
                 else:
                     codes[who] = running[who].exitcode
-        reader.join(LONGEST_S)
-        assert reader.exitcode == 0, "the reader did not read what it had opened"
-        assert set(codes.values()) <= {0, REFUSED}, codes
-        assert 0 in codes.values(), "no builder succeeded"
-        assert self.published() >= published, "a published clip is lost"
-        find_prunable(Store.open(self.url), 0, now=time.time() + 3600).delete()
-        found = [str(finding) for finding in verify(Store.open(self.url), decode=True, executor=Here()).findings]
-        assert found == []
-        return f"{kills} kills, {sum(code == REFUSED for code in codes.values())} refused"
+        return kills, codes
 
     def published(self) -> set[tuple[str, str]]:
         store = Store.open(self.url)

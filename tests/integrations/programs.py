@@ -6,7 +6,6 @@ Each rank is forked from a server that has imported the trainers, so that a run 
 
 import contextlib
 import json
-import multiprocessing
 import os
 import re
 import signal
@@ -14,6 +13,8 @@ import socket
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.forked import fork_server
 
 PAGE = (Path(__file__).parents[2] / "docs" / "trainers.md").read_text()
 PROGRAMS: dict[str, str] = {
@@ -72,15 +73,6 @@ def __getattr__(name):
     return LightningModel
 '''
 
-PRELOADED = [
-    "lightning",
-    "transformers",
-    "accelerate",
-    "torchdata.stateful_dataloader",
-    "streamaug.integrations.webdataset",
-    "streamaug.streaming.loader",
-]
-
 
 @dataclass(frozen=True)
 class Stop:
@@ -99,8 +91,6 @@ def run(program: str, folder: Path, number: int, *, ranks: int, stop: Stop | Non
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
-    server = multiprocessing.get_context("forkserver")
-    server.set_forkserver_preload(PRELOADED)
     processes = []
     for rank in range(ranks):
         environment = {"RUN": str(number), "STOP_AFTER": str(stop.after if stop else -1), "STOP": stop.how if stop else ""}
@@ -113,7 +103,7 @@ def run(program: str, folder: Path, number: int, *, ranks: int, stop: Stop | Non
                 "TORCHELASTIC_RUN_ID": "test",
                 "GROUP_RANK": "0",
             }
-        processes.append(server.Process(target=_rank, args=(program, folder, environment)))
+        processes.append(fork_server().Process(target=_rank, args=(program, folder, environment)))
     for process in processes:
         process.start()
     for process in processes:

@@ -4,7 +4,6 @@ Each is forked from a server that has imported what the command needs, so that i
 a second.
 """
 
-import multiprocessing
 import os
 import socket
 import sys
@@ -12,9 +11,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from streamaug.store import Store
+from tests.forked import fork_server
 
 MODEL = "tests.stress.models:stopping"
-PRELOADED = ["streamaug.cli.main", "streamaug.stress.run", "tests.stress.models"]
 
 
 def arguments(store: Store, out: Path) -> list[str]:
@@ -28,11 +27,9 @@ def run(store: Store, out: Path, *environments: dict[str, str]) -> list[tuple[in
     Returns:
         Exit code and output of each.
     """
-    server = multiprocessing.get_context("forkserver")
-    server.set_forkserver_preload(PRELOADED)
     logs = [out.with_name(f"{out.name}.log{number}") for number in range(len(environments))]
     processes = [
-        server.Process(target=_command, args=(arguments(store, out), environment, log))
+        fork_server().Process(target=_command, args=(arguments(store, out), environment, log))
         for environment, log in zip(environments, logs, strict=True)
     ]
     for process in processes:

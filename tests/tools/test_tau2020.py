@@ -3,7 +3,6 @@ step and run again, it gives the same tables; and what it takes is estimated.
 """
 
 import io
-import multiprocessing
 import re
 import time
 import zipfile
@@ -20,6 +19,7 @@ from torch import nn
 
 from streamaug.errors import StreamaugError
 from streamaug.testing import SCENES
+from tests.forked import fork_server
 from tests.tools.archive_server import archive_server
 from tools import tau2020_estimate
 from tools.download_tau2020 import ARCHIVES, NAME
@@ -137,17 +137,9 @@ def settings(server, weights, tmp_path):
     )
 
 
-@pytest.fixture(scope="module")
-def context():
-    """Forks of a process that has imported everything once, so that a killed one costs no import."""
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["tools.tau2020", "train.paper.experiment_a", "train.paper.experiment_b", "tools.import_keras_weights"])
-    return context
-
-
-def kill_when(context, settings, is_time, name):
+def kill_when(settings, is_time, name):
     """Run until something has happened, and kill -9."""
-    process = context.Process(target=run_all, args=(settings,))
+    process = fork_server().Process(target=run_all, args=(settings,))
     process.start()
     deadline = time.monotonic() + DEADLINE_S
     while not (has_happened := is_time()) and process.is_alive() and time.monotonic() < deadline:
@@ -158,26 +150,26 @@ def kill_when(context, settings, is_time, name):
     assert process.exitcode == -9, f"it ended before it could be killed in {name}"
 
 
-def test_killed_in_every_step_and_run_again_it_gives_the_same_tables(server, settings, context):
+def test_killed_in_every_step_and_run_again_it_gives_the_same_tables(server, settings):
     folder = settings.folder
     server.faults.extend([None, None, None, "stop"])
     archives = folder / "dataset" / "archives"
-    kill_when(context, settings, lambda: any(part.stat().st_size for part in archives.glob("*audio.2.zip.part")), "download")
+    kill_when(settings, lambda: any(part.stat().st_size for part in archives.glob("*audio.2.zip.part")), "download")
     assert not (folder / "dataset" / "audio").exists() or len(list((folder / "dataset" / "audio").iterdir())) < 80
     server.go.set()
-    kill_when(context, settings, lambda: any((folder / "store").rglob("*.tar")), "build")
+    kill_when(settings, lambda: any((folder / "store").rglob("*.tar")), "build")
     assert not (folder / "store" / "store.json").exists()
     assert server.ranges[4] is not None  # what was there was not downloaded again
     assert len(server.ranges) == 5
-    kill_when(context, settings, lambda: any((folder / "experiment_a" / "parts").glob("*/*.parquet")), "experiment A")
+    kill_when(settings, lambda: any((folder / "experiment_a" / "parts").glob("*/*.parquet")), "experiment A")
     assert not (folder / "experiment_a" / "report.html").exists()
-    kill_when(context, settings, lambda: any((folder / "experiment_b").rglob("metrics.csv")), "experiment B")
+    kill_when(settings, lambda: any((folder / "experiment_b").rglob("metrics.csv")), "experiment B")
     assert not (folder / "experiment_b" / "report.html").exists()
     assert len(server.ranges) == 5
-    assert finish(context, settings) == 0
+    assert finish(settings) == 0
 
     whole = replace(settings, folder=folder.with_name("whole"))
-    assert finish(context, whole) == 0
+    assert finish(whole) == 0
     for name in ("tables.md", "experiment_a/predictions.parquet", "experiment_b/predictions.parquet"):
         assert (folder / name).read_bytes() == (whole.folder / name).read_bytes(), name
     text = (folder / "tables.md").read_text()
@@ -186,12 +178,12 @@ def test_killed_in_every_step_and_run_again_it_gives_the_same_tables(server, set
 
     made = {path: path.stat().st_mtime_ns for path in folder.rglob("*.parquet")}
     server.files.clear()
-    assert finish(context, settings) == 0
+    assert finish(settings) == 0
     assert {path: path.stat().st_mtime_ns for path in folder.rglob("*.parquet")} == made
 
 
-def finish(context, settings):
-    process = context.Process(target=run_all, args=(settings,))
+def finish(settings):
+    process = fork_server().Process(target=run_all, args=(settings,))
     process.start()
     process.join(DEADLINE_S)
     if process.is_alive():
