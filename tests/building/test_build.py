@@ -18,6 +18,7 @@ from streamaug.conditions import parse_conditions
 from streamaug.errors import StoreError
 from streamaug.store import Store
 from tests.building.clips import RATE, content, write_clips, write_table
+from tests.in_process import streamaug
 
 CONDITIONS = "original,mp3_32,sbc_64+aac_32"
 
@@ -260,8 +261,8 @@ def test_the_command_warns_of_a_group_in_several_splits(tmp_path, splits, expect
         for number, (split, group) in enumerate(zip(splits.split(","), "xxyz" if expected else "xyyx", strict=True))
     ]
     (tmp_path / "clips.csv").write_text("\n".join(["path,label,split,group,fold", *rows, ""]))
-    command = ["build", tmp_path / "clips.csv", tmp_path / "store", "--conditions", "original", "--shard-by", "fold", "--workers", "1"]
-    done = subprocess.run([sys.executable, "-m", "streamaug", *command], capture_output=True, text=True)
+    options = ("--conditions", "original", "--shard-by", "fold", "--workers", 1)
+    done = streamaug("build", tmp_path / "clips.csv", tmp_path / "store", *options)
     assert done.returncode == 0, done.stderr
     assert ("several splits" in done.stderr) == bool(expected)
     assert expected in done.stderr

@@ -11,6 +11,7 @@ import pyarrow.parquet as pq
 from streamaug.building.build import build
 from streamaug.conditions import Condition
 from tests.building.clips import write_clips
+from tests.in_process import InProcess
 
 
 def refuse(word):
@@ -44,7 +45,7 @@ def test_every_type_of_an_own_column_is_strict_json(tmp_path):
     }
     table = pa.table({"path": ["clip000.wav", "clip001.wav"], "label": ["a", "b"], "split": ["train"] * 2, **own})
     pq.write_table(table, tmp_path / "clips.parquet")
-    build(tmp_path / "clips.parquet", str(tmp_path / "store"), conditions=[Condition()], workers=1)
+    build(tmp_path / "clips.parquet", str(tmp_path / "store"), conditions=[Condition()], executor=InProcess())
     clips = members(tmp_path / "store")
     first, second = clips["clip000"], clips["clip001"]
     assert {name: first.get(name) for name in own} == {

@@ -14,6 +14,7 @@ from streamaug.building.overlapping import overlap_warnings
 from streamaug.cli.main import app
 from streamaug.conditions import Condition
 from tests.building.clips import Log, write_clips
+from tests.in_process import InProcess
 
 ROWS = [(0.0, 0.2, "train", "ann"), (0.1, 0.3, "evaluate", "ben"), (0.3, 0.5, "evaluate", "ben")]
 WARNING = (
@@ -35,7 +36,7 @@ def write_excerpts(folder: Path, *, groups: bool) -> Path:
 @pytest.mark.parametrize("groups", [True, False])
 def test_a_build_warns_unless_a_recording_is_one_group(tmp_path: Path, groups: bool) -> None:
     log = Log()
-    build(write_excerpts(tmp_path, groups=groups), str(tmp_path / "store"), conditions=[Condition()], workers=1, progress=log)
+    build(write_excerpts(tmp_path, groups=groups), str(tmp_path / "store"), conditions=[Condition()], executor=InProcess(), progress=log)
     overlaps = [message for message in log.messages if "overlap" in message]
     assert [message.startswith(WARNING) for message in overlaps] == [True] * groups
     assert any("1 group is in several splits" in message for message in log.messages) != groups  # of which training is refused

@@ -9,6 +9,7 @@ from streamaug.building.build import build
 from streamaug.building.problems import LINES_PER_KIND, BrokenSourcesError, Problem, report
 from streamaug.conditions import Condition
 from tests.building.clips import write_clips
+from tests.in_process import InProcess
 
 
 class Log:
@@ -61,7 +62,7 @@ def test_a_build_of_many_missing_files_prints_twenty_and_lists_all_next_to_the_s
         file.writelines(f"=absent{number}.wav,a,train,,\n" for number in range(40))
     log = Log()
     with pytest.raises(BrokenSourcesError, match="and 39 more problems; nothing was written"):
-        build(table, str(tmp_path / "store"), conditions=[Condition()], workers=1, progress=log)
+        build(table, str(tmp_path / "store"), conditions=[Condition()], executor=InProcess(), progress=log)
     assert sum("missing" in line for line in log.lines) == LINES_PER_KIND + 1
     rows = list(csv.DictReader((tmp_path / "store-problems.csv").open()))
     assert len(rows) == 40
@@ -75,7 +76,7 @@ def test_clips_without_path_label_or_split_are_problems_of_those_clips_only(tmp_
     text = table.read_text().splitlines()
     table.write_text("\n".join([f"{text[0]},clip_id", *(f"{line},id{number}" for number, line in enumerate(text[1:]))]) + "\n")
     log = Log()
-    built = build(table, str(tmp_path / "store"), conditions=[Condition()], workers=1, skip_bad=True, progress=log)
+    built = build(table, str(tmp_path / "store"), conditions=[Condition()], executor=InProcess(), skip_bad=True, progress=log)
     assert (built.clips, built.rejected) == (4, 4)
     errors = [line.split(": ")[-1] for line in log.lines if line.startswith("error")]
     empty = "an empty cell, or NaN, in the column '{}'; fill it in"
@@ -95,6 +96,6 @@ def test_a_table_none_of_whose_files_exists_is_one_report_at_once(tmp_path):
     moved.write_text(table.read_text().replace("clip002.wav,a", "clip002.wav,"))
     log = Log()
     with pytest.raises(BrokenSourcesError, match="and 3 more problems"):
-        build(moved, str(tmp_path / "store"), conditions=[Condition()], workers=1, progress=log)
+        build(moved, str(tmp_path / "store"), conditions=[Condition()], executor=InProcess(), progress=log)
     causes = sorted(line.split(": ")[-1].split(";")[0] for line in log.lines)
     assert causes == ["an empty cell, or NaN, in the column 'label'", "missing", "missing", "missing"]

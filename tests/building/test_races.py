@@ -24,6 +24,7 @@ from streamaug.store.folder import STAGING, Folder
 from streamaug.store.writing import Tables
 from streamaug.verifying.verify import verify
 from tests.building.clips import write_clips
+from tests.in_process import InProcess
 from tests.servers import s3_server
 
 
@@ -137,7 +138,7 @@ def test_nothing_is_pruned_while_a_build_is_running_or_after_one_has_published(c
     with pytest.raises(StoreError, match="has published a snapshot in the meantime"):
         pruning.delete()
     find_prunable(store, 0, now=time.time() + 60).delete()
-    assert verify(store, workers=1).findings == ()
+    assert verify(store, executor=InProcess()).findings == ()
 
 
 def test_a_shard_that_is_removed_during_a_build_is_noticed_before_it_publishes(clips: Path, tmp_path: Path) -> None:
@@ -146,4 +147,4 @@ def test_a_shard_that_is_removed_during_a_build_is_noticed_before_it_publishes(c
     with pytest.raises(StoreError, match=r"a shard of condition 'original' was removed during the build"):
         make(clips, tmp_path / "store", "original,mulaw_64", progress=During(tar.unlink))
     assert store.reopen().manifest == store.manifest
-    assert verify(make(clips, tmp_path / "store", "original,mulaw_64"), workers=1).findings == ()
+    assert verify(make(clips, tmp_path / "store", "original,mulaw_64"), executor=InProcess()).findings == ()

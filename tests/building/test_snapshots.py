@@ -31,6 +31,7 @@ from streamaug.streaming import Stream, StreamLoader
 from streamaug.testing import build_store
 from streamaug.verifying.verify import verify
 from tests.building.clips import write_clips
+from tests.in_process import InProcess
 
 RECIPE = {"draw": "union", "mixture": {"original": 1, "mp3_32": 1}}
 DAY = 86_400
@@ -311,7 +312,7 @@ def test_facts_about_sources_are_kept_until_a_file_changes(tmp_path: Path) -> No
 @pytest.mark.parametrize("size", [0.0, -1.0, float("nan"), float("inf")])
 def test_a_size_that_is_none_is_refused_before_shards_are_joined(clips: Path, tmp_path: Path, size: float) -> None:
     with pytest.raises(StoreError, match="is not a size of shards"):
-        compact(make(clips, tmp_path / "store", "original"), shard_mb=size, workers=1)
+        compact(make(clips, tmp_path / "store", "original"), shard_mb=size, executor=InProcess())
 
 
 def lengths_of_two_snapshots(folder: Path) -> tuple[Store, Store]:
@@ -324,7 +325,7 @@ def lengths_of_two_snapshots(folder: Path) -> tuple[Store, Store]:
     for shortest, longest in ((0.0, 2.0), (0.5, 1.0)):
         used = [f"{line},{'yes' if shortest <= seconds[line.split(',')[0]] <= longest else 'no'}" for line in lines]
         table.write_text("\n".join([f"{header},use", *used]) + "\n")
-        build(table, str(folder / "store"), conditions=parse_conditions("original,alaw_64"), clips_per_shard=5, workers=1)
+        build(table, str(folder / "store"), conditions=parse_conditions("original,alaw_64"), clips_per_shard=5, executor=InProcess())
         snapshots.append(Store.open(folder / "store"))
     return snapshots[0], snapshots[1]
 

@@ -25,6 +25,7 @@ from streamaug.verifying.verify import verify
 from tests.building.clips import RATE, Log, content, write_clips, write_table
 from tests.building.test_same_bytes import Quieter
 from tests.codecs.signals import noise
+from tests.in_process import InProcess
 
 CODED = "original,mp3_64,aac_64,opus_64,sbc_128+aac_64"
 
@@ -80,14 +81,14 @@ def test_the_same_build_gives_the_same_bytes(clips: Path, store: Store, tmp_path
 
 
 def test_a_store_of_two_channels_is_verified_sample_by_sample(store: Store):
-    assert verify(store, decode=True, workers=1).findings == ()
+    assert verify(store, decode=True, executor=InProcess()).findings == ()
 
 
 def test_a_manifest_of_other_channels_than_the_indexes_is_found(store: Store, tmp_path: Path):
     copy = shutil.copytree(store.url, tmp_path / "store")
     manifest = json.loads((copy / "store.json").read_text())
     (copy / "store.json").write_text(json.dumps({**manifest, "channels": 1}))
-    messages = [finding.message for finding in verify(Store.open(copy), workers=1).findings]
+    messages = [finding.message for finding in verify(Store.open(copy), executor=InProcess()).findings]
     assert sum("has clips of 2 channels, but the store of 1" in message for message in messages) == len(manifest["conditions"])
 
 
@@ -200,7 +201,7 @@ def test_effects_change_both_channels_in_the_same_way(clips: Path, tmp_path: Pat
         assert np.corrcoef(stereo.read("pitch", clip_id).samples[0], left.read("pitch", clip_id).samples)[0, 1] > 0.999
         added = stereo.read("noise", clip_id).samples - stereo.read("original", clip_id).samples
         assert abs(np.corrcoef(added)[0, 1]) < 0.1  # noise of its own in each channel
-    assert verify(stereo, decode=True, workers=1).findings == ()
+    assert verify(stereo, decode=True, executor=InProcess()).findings == ()
 
 
 def test_opus_may_be_early_where_it_takes_both_channels_for_speech_and_nothing_else_may(tmp_path: Path):
@@ -216,7 +217,7 @@ def test_opus_may_be_early_where_it_takes_both_channels_for_speech_and_nothing_e
     store = Store.open(tmp_path / "store")
     original, coded = (store.read(name, "clip0").samples for name in ("original", "opus_32"))
     assert shift(coded, original, 44_100) in (-3, -2, -1)
-    assert verify(store, decode=True, workers=1).findings == ()
+    assert verify(store, decode=True, executor=InProcess()).findings == ()
 
 
 def test_a_shard_of_stereo_has_half_as_many_clips(tmp_path: Path):

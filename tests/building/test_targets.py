@@ -22,6 +22,7 @@ from streamaug.testing import replace_tables
 from streamaug.verifying.verify import verify
 from tests.building.clips import Log, write_clips
 from tests.building.kinds import COUNT, LABELS, build_kind, cell, write_kind
+from tests.in_process import InProcess
 
 KINDS = (*TARGET_FIELDS, None)
 EXPECTED = {"label": str, "labels": lambda text: sorted(text.split(";")), "target": float}
@@ -74,12 +75,12 @@ def test_the_json_of_a_clip_says_what_the_table_says(kinds: dict[str | None, Pat
 @pytest.mark.parametrize("target", KINDS)
 def test_a_store_of_every_kind_is_verified_compacted_and_grows(tmp_path: Path, target: str | None) -> None:
     path = build_kind(tmp_path, target, "original")
-    assert verify(Store.open(path), decode=True, workers=1).findings == ()
+    assert verify(Store.open(path), decode=True, executor=InProcess()).findings == ()
     small_build(write_kind(tmp_path / "clips", target, COUNT + 4), path)
-    compact(Store.open(path), workers=1)
+    compact(Store.open(path), executor=InProcess())
     grown = Store.open(path)
     assert (grown.manifest.target, grown.clips.num_rows) == (target, COUNT + 4)
-    assert verify(grown, workers=1).findings == ()
+    assert verify(grown, executor=InProcess()).findings == ()
 
 
 def test_numbers_of_a_parquet_file_and_of_text_are_the_same_targets(tmp_path: Path) -> None:
@@ -94,7 +95,7 @@ def test_lists_of_a_parquet_file_may_be_empty_for_clips_without_any_label(tmp_pa
     store = Store.open(tmp_path / "store")
     assert store.clips["labels"].to_pylist() == [["bird", "rain"], [], ["rain"], []]
     assert store.manifest.labels == ("bird", "rain")
-    assert verify(store, workers=1).findings == ()
+    assert verify(store, executor=InProcess()).findings == ()
 
 
 @pytest.mark.parametrize(

@@ -16,6 +16,7 @@ from streamaug.recipes import load_recipe
 from streamaug.verifying.verify import verify
 from tests.building.clips import write_clips
 from tests.codecs.signals import RATE, noise
+from tests.in_process import InProcess
 
 SIBLINGS = ("mp3_64", "mp3_64@lame-vbr", "opus_32", "opus_32@cbr")
 ALL = ("mp3_64@shine", "mp3_64@lame-vbr", "aac_64@fdk", "opus_32@cbr", "opus-voip_24@dtx")
@@ -29,7 +30,7 @@ ROUNDING = {"opus-voip_24@dtx": 1}
 def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
     folder = tmp_path_factory.mktemp("variants")
     table = write_clips(folder / "clips", 8)
-    build(table, str(folder / "store"), conditions=parse_conditions(",".join(("original", *SIBLINGS))), workers=1)
+    build(table, str(folder / "store"), conditions=parse_conditions(",".join(("original", *SIBLINGS))), executor=InProcess())
     return Store.open(str(folder / "store"))
 
 
@@ -43,7 +44,7 @@ def test_each_has_a_folder_an_index_and_bytes_of_its_own(store: Store) -> None:
 
 
 def test_a_store_with_them_verifies(store: Store) -> None:
-    assert verify(store, decode=True, workers=1).findings == ()
+    assert verify(store, decode=True, executor=InProcess()).findings == ()
 
 
 def test_they_are_read_planned_and_streamed_by_name(store: Store) -> None:
@@ -109,7 +110,7 @@ def test_a_variant_that_makes_the_same_bytes_is_refused(tmp_path: Path) -> None:
             str(tmp_path / "store"),
             conditions=parse_conditions("mp3_64,mp3_64@same"),
             settings=load_settings(changes),
-            workers=1,
+            executor=InProcess(),
         )
 
 

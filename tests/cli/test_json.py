@@ -1,4 +1,5 @@
-"""`--json` and `--quiet`, as a script uses them: in processes of their own, read from pipes."""
+"""`--json` and `--quiet`, as a script uses them: each command once in a process of its own, read from
+pipes."""
 
 import json
 import shutil
@@ -20,6 +21,7 @@ from streamaug.quality.summary import summarise
 from streamaug.store import Store
 from streamaug.testing import build_store
 from streamaug.verifying.verify import verify
+from tests import in_process
 from tests.servers import nginx
 from tests.streaming.test_faults import flip
 from tools.write_json_page import EXAMPLE, PAGE, write_folder
@@ -83,7 +85,9 @@ def test_info_has_the_store_its_clips_and_its_conditions(store: Store, printed: 
 
 
 def test_plan_has_the_ledger_the_hash_and_the_costs_of_the_api(folder: Path, store: Store) -> None:
-    done = run("plan", folder / "recipe.yaml", store.url, "--seed", 3, "--epochs", 2, "--ledger", folder / "ledger.csv", "--json")
+    done = in_process.streamaug(
+        "plan", folder / "recipe.yaml", store.url, "--seed", 3, "--epochs", 2, "--ledger", folder / "ledger.csv", "--json"
+    )
     content = document(done)
     recipe = streamaug.load_recipe(folder / "recipe.yaml")
     plan = streamaug.open_plan(recipe, store, seed=3)
@@ -106,16 +110,16 @@ def test_verify_has_each_finding_and_the_same_exit_code(store: Store, printed: d
     copy = tmp_path / "copy"
     shutil.copytree(store.url, copy)
     flip(copy, "mp3_24", "clip07")
-    done = run("verify", copy, "--json")
+    done = in_process.streamaug("verify", copy, "--json")
     content = document(done)
-    report = verify(Store.open(copy), workers=1)
+    report = verify(Store.open(copy), executor=in_process.InProcess())
     assert (done.returncode, content["ok"], len(report.findings) > 0) == (1, False, True)
     assert content["findings"] == [vars(finding) for finding in report.findings]
     assert {each["condition"]: each["findings"] for each in content["conditions"]}["mp3_24"] == len(report.findings)
 
 
 def test_doctor_has_what_can_be_built_and_why_the_rest_cannot() -> None:
-    done = run("doctor", "--conditions", "original,mulaw_64+pitch,mp3_900", "--rate", 8_000, "--json")
+    done = in_process.streamaug("doctor", "--conditions", "original,mulaw_64+pitch,mp3_900", "--rate", 8_000, "--json")
     content = document(done)
     original, chain, refused = content["conditions"]
     assert (done.returncode, content["ok"]) == (1, False)
@@ -139,7 +143,7 @@ def test_stream_has_what_was_planned_and_served(folder: Path, store: Store, prin
 
 def test_quality_has_the_summaries_of_the_api(folder: Path, store: Store, printed: dict[str, Done]) -> None:
     content = document(printed["quality"])
-    graded = measure_sample(store, ["alaw_64", "mp3_24"], 4, workers=1)
+    graded = measure_sample(store, ["alaw_64", "mp3_24"], 4, executor=in_process.InProcess())
     assert {each["condition"]: each for each in content["conditions"]} == {
         name: pytest.approx(vars(summarise(table))) for name, table in graded.items()
     }
@@ -164,7 +168,7 @@ def test_what_is_not_a_number_is_null() -> None:
 
 
 def test_an_error_prints_no_document(tmp_path: Path) -> None:
-    done = run("info", tmp_path / "no", "--json", "--quiet")
+    done = in_process.streamaug("info", tmp_path / "no", "--json", "--quiet")
     assert (done.returncode, done.stdout) == (1, "")
     assert done.stderr.startswith(f"error: {tmp_path / 'no'} is not a store")
 
@@ -172,7 +176,7 @@ def test_an_error_prints_no_document(tmp_path: Path) -> None:
 def test_quiet_hides_progress_and_notes_and_the_document_has_the_notes(store: Store, tmp_path: Path) -> None:
     with nginx(Path(store.url), tmp_path) as url:
         command = ("verify", url, "--conditions", "original", "--workers", 1)
-        loud, quiet, documented = (run(*command, *options) for options in ((), ("--quiet",), ("--json", "--quiet")))
+        loud, quiet, documented = (in_process.streamaug(*command, *options) for options in ((), ("--quiet",), ("--json", "--quiet")))
     note = f"{url} does not list its folders: files that nothing names are not looked for"
     assert note in loud.stderr
     assert "verifying shards" in loud.stderr
@@ -205,7 +209,7 @@ def wide(tmp_path_factory: pytest.TempPathFactory) -> Store:
     rows = [f"{line},place-with-a-long-name-{number:02d}" for number, line in enumerate(lines[1:])]
     table = folder / "recordings" / "wide.csv"
     table.write_text("\n".join([f"{lines[0]},place", *rows]).replace("high", "h" * 100))
-    built = streamaug.build(table, str(folder / "wide"), conditions=parse_conditions(f"original,{LONG}"), workers=1)
+    built = streamaug.build(table, str(folder / "wide"), conditions=parse_conditions(f"original,{LONG}"), executor=in_process.InProcess())
     assert built.clips == 24
     return Store.open(folder / "wide")
 

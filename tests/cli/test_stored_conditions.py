@@ -14,6 +14,7 @@ from streamaug.errors import ConditionError, StoreError
 from streamaug.store import Store
 from streamaug.testing import write_store
 from tests.building.clips import write_clips
+from tests.in_process import InProcess
 
 
 def tables(folder: Path, *conditions: str) -> Store:
@@ -47,7 +48,7 @@ def test_a_preset_without_a_condition_of_the_store_is_refused(store: Store, tmp_
 
 def test_the_commands_take_a_list(tmp_path: Path) -> None:
     url = str(tmp_path / "store")
-    build(write_clips(tmp_path, 2, seconds=1, rate=48_000), url, conditions=parse_conditions("original,mp3_64"))
+    build(write_clips(tmp_path, 2, seconds=1, rate=48_000), url, conditions=parse_conditions("original,mp3_64"), executor=InProcess())
     for command in (["verify", url], ["quality", url, "--sample", "1", "--output", str(tmp_path / "quality")]):
         done = CliRunner().invoke(app, [*command, "--conditions", "@paper"])
         assert done.exit_code == 0, done.stderr

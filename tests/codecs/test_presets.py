@@ -16,6 +16,7 @@ from streamaug.conditions import Condition, Step, parse_conditions
 from streamaug.errors import ConditionError, EncoderError
 from streamaug.verifying.verify import verify
 from tests.building.clips import write_clips
+from tests.in_process import InProcess
 
 NAMES = ("paper", "asvspoof5", "broadcast", "call", "le-audio")
 
@@ -91,7 +92,7 @@ def test_what_a_machine_cannot_build_of_a_preset_is_named_and_left_out(tmp_path:
     assert "has libgsm (Debian/Ubuntu: 'apt-get install ffmpeg')" in built.skipped_conditions["gsm_13"]
     assert "install libvo-amrwbenc" in built.skipped_conditions["amr-wb_12.65"]
     assert set(built.conditions) == {str(condition) for condition in requested.conditions} - set(built.skipped_conditions)
-    report = verify(Store.open(str(tmp_path / "store")), decode=True, workers=1)
+    report = verify(Store.open(str(tmp_path / "store")), decode=True, executor=InProcess())
     assert report.findings == ()
 
 
@@ -108,12 +109,12 @@ def test_recordings_of_esc10_are_built_and_verified(tmp_path: Path, shared_data:
         rate=16_000,
         seconds=2,
         shard_by="label",
-        workers=1,
+        executor=InProcess(),
     )
     assert not [reason for reason in built.skipped_conditions.values() if "on this machine" not in reason]
     store = Store.open(str(tmp_path / "store"))
     assert {"opus-wb_16", "mp3_96", "aac_48", "opus-nb_12", "amr-nb_7.4", "msbc_60"} <= set(store.conditions)
-    assert verify(store, decode=True, workers=1).findings == ()
+    assert verify(store, decode=True, executor=InProcess()).findings == ()
 
 
 def test_doctor_tries_a_preset() -> None:

@@ -21,6 +21,7 @@ from streamaug.recipes import Recipe, load_recipe
 from streamaug.splits import Split
 from streamaug.store import Store
 from streamaug.testing import build_store, write_store
+from tests.in_process import InProcess
 
 LABELS = ("bus", "park", "tram")
 
@@ -131,7 +132,7 @@ def test_grades_are_shown_while_they_belong_to_the_bitstreams(tmp_path: Path) ->
         return [each.get("grade") for each in explorer.clip(clip_id)["conditions"]]
 
     assert grades() == [None, None, None]
-    graded = measure(store, ["mp3_24"], workers=1)["mp3_24"].table.to_pylist()
+    graded = measure(store, ["mp3_24"], executor=InProcess())["mp3_24"].table.to_pylist()
     expected = next(row["grade"] for row in graded if row["clip_id"] == clip_id)
     assert grades() == [None, None, pytest.approx(expected)]
     shutil.copy(tmp_path / "store" / "mp3_24" / "quality.parquet", tmp_path / "store" / "alaw_64" / "quality.parquet")

@@ -28,6 +28,7 @@ from streamaug.store import Store
 from streamaug.testing import write_store
 from tests.building.audio_bytes import by_soundfile, noise
 from tests.building.clips import write_clips
+from tests.in_process import InProcess
 
 AUDIO = "flac;mp3;opus"
 ROWS = 96
@@ -205,7 +206,12 @@ def test_a_bitstream_can_be_pickled_with_what_aligns_it(folder):
 
 
 def test_rows_of_several_stores_name_their_store(folder, tmp_path):
-    build(write_clips(tmp_path / "more", 8, seconds=1.0), str(tmp_path / "tones"), conditions=parse_conditions("original"), workers=1)
+    build(
+        write_clips(tmp_path / "more", 8, seconds=1.0),
+        str(tmp_path / "tones"),
+        conditions=parse_conditions("original"),
+        executor=InProcess(),
+    )
     recipe = {"draw": "union", "mixture": {"small:mp3_64": 1, "tones:original": 2}}
     source = pipeline(recipe, {"small": folder / "store", "tones": tmp_path / "tones"}, batch_size=16)
     samples = list(wds.WebLoader(wds.FluidWrapper(source).decode(decoder), batch_size=None, num_workers=2))
@@ -224,7 +230,7 @@ def test_excerpts_of_two_channels_and_several_lengths_come_as_they_are(tmp_path)
     times = {"a": (0, 0.5), "b": (0.75, 2), "c": (0.5, 0.875)}
     lines = [f"rec.wav,{name},x,train,{start},{stop}" for name, (start, stop) in times.items()]
     (tmp_path / "clips.csv").write_text("\n".join(["path,clip_id,label,split,start,stop", *lines]) + "\n")
-    build(tmp_path / "clips.csv", str(tmp_path / "store"), conditions=parse_conditions("original"), channels="keep", workers=1)
+    build(tmp_path / "clips.csv", str(tmp_path / "store"), conditions=parse_conditions("original"), channels="keep", executor=InProcess())
     source = pipeline({"draw": "union", "mixture": {"original": 1}}, tmp_path / "store")
     seen = {sample["json"]["clip_id"]: sample["flac"] for sample in wds.FluidWrapper(source).decode(decoder)}
     assert seen.keys() == times.keys()
@@ -250,7 +256,7 @@ def test_tars_become_a_store_whose_samples_are_the_tars_audio(tmp_path):
                     tar.addfile(info, io.BytesIO(data))
     rows = named_rows(unpack(tar_clips([str(tmp_path / f"train-{n}.tar") for n in range(2)], Counter()), tmp_path / "clips-audio").rows, {})
     write_rows(tmp_path / "clips.csv", rows)
-    build(tmp_path / "clips.csv", str(tmp_path / "store"), conditions=parse_conditions("original,mp3_64"), workers=1)
+    build(tmp_path / "clips.csv", str(tmp_path / "store"), conditions=parse_conditions("original,mp3_64"), executor=InProcess())
     dataset = wds.FluidWrapper(pipeline({"draw": "union", "mixture": {"original": 1, "mp3_64": 1}}, tmp_path / "store")).decode(decoder)
     seen = Counter()
     for sample in dataset:

@@ -18,6 +18,7 @@ from streamaug.recipes import load_recipe
 from streamaug.store import Store
 from streamaug.testing import write_store
 from tests.building.clips import write_clips
+from tests.in_process import InProcess
 
 
 def small_store(folder: Path, *, leaking: bool = False) -> Store:
@@ -203,7 +204,8 @@ class TestCosts:
         assert got.requests == 60
 
     def test_keep_a_bitstream_once_however_many_links_it_travels(self, tmp_path: Path) -> None:
-        build(write_clips(tmp_path / "clips", 3), str(tmp_path / "calls"), conditions=parse_conditions("original,alaw_64"))
+        conditions = parse_conditions("original,alaw_64")
+        build(write_clips(tmp_path / "clips", 3), str(tmp_path / "calls"), conditions=conditions, executor=InProcess())
         calls = Store.open(tmp_path / "calls")
         text = "draw: union\nlinks: {lossy: {loss: 0.1}}\nmixture: {alaw_64: 1, alaw_64~lossy: 1}\n"
         got = self.of(calls, plan_of(calls, tmp_path, text))

@@ -21,6 +21,7 @@ from streamaug.quality.pcm import at_rate
 from streamaug.quality.table import find_quality, load_quality
 from streamaug.store import Store
 from streamaug.verifying.verify import verify
+from tests.in_process import InProcess
 from tests.quality.test_measures import speech
 
 RATE = 8_000
@@ -85,7 +86,7 @@ def test_what_cannot_lose_packets_or_is_not_defined_is_refused_before_anything_i
         ("amr-nb_12.2~wifi@2", "no preset '~wifi@2'"),
     ):
         with pytest.raises(LinkError, match=problem):
-            measure(store, ["alaw_64", condition], workers=1)
+            measure(store, ["alaw_64", condition], executor=InProcess())
     assert not [name for name in store.folder.names("alaw_64") if name.startswith("quality")]
 
 
@@ -103,7 +104,7 @@ def test_measures_and_links_stand_side_by_side_in_one_table(store: Store, thread
     ]
     together = ds.dataset(files).to_table(columns=["clip_id", "measure", "grade"])
     assert together["measure"].to_pylist() == ["pesq-nb"] * 6 + ["peaq"] * 6
-    assert not verify(store, workers=1).findings
+    assert not verify(store, executor=InProcess()).findings
 
 
 @pytest.mark.parametrize("conditions", [[], ["--conditions", "alaw_64~bad,alaw_64~wifi@1"]], ids=["all", "named"])

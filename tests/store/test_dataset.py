@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader
 from streamaug import Store, Stream, build
 from streamaug.conditions import parse_conditions
 from streamaug.errors import FeatureError, StoreError
+from tests.in_process import InProcess
 
 RATE = 16_000
 
@@ -24,7 +25,9 @@ def store(tmp_path_factory: pytest.TempPathFactory) -> Store:
         soundfile.write(folder / f"c{number:02d}.wav", np.random.default_rng(number).normal(0, 0.1, RATE), RATE)
         lines.append(f"c{number:02d}.wav,{'ba'[number % 2]},{'test' if number % 3 == 2 else 'train'},{number % 4}")
     (folder / "clips.csv").write_text("\n".join(lines))
-    build(folder / "clips.csv", str(folder / "store"), conditions=parse_conditions("original,mp3_64"), workers=1, clips_per_shard=3)
+    build(
+        folder / "clips.csv", str(folder / "store"), conditions=parse_conditions("original,mp3_64"), executor=InProcess(), clips_per_shard=3
+    )
     return Store.open(folder / "store")
 
 

@@ -19,6 +19,7 @@ from streamaug.streaming import assembly
 from streamaug.streaming.processes import ProcessWorkers
 from streamaug.streaming.workers import ThreadWorkers, Workers
 from streamaug.testing import build_store
+from tests.in_process import InProcess
 
 RATE = 16_000
 
@@ -56,7 +57,7 @@ def store_path(tmp_path_factory: pytest.TempPathFactory) -> Path:
         rows.append({"path": str(path), "label": label, "split": split, "group": f"g{number}", "device": "ab"[number % 2]})
     pq.write_table(pa.Table.from_pylist(rows), folder / "clips.parquet")
     store = tmp_path_factory.mktemp("store") / "small"
-    build(folder / "clips.parquet", store, conditions=parse_conditions("original,mp3_64,opus_32"), clips_per_shard=8, workers=1)
+    build(folder / "clips.parquet", store, conditions=parse_conditions("original,mp3_64,opus_32"), clips_per_shard=8, executor=InProcess())
     return store
 
 

@@ -26,6 +26,7 @@ from streamaug.store import Store
 from streamaug.store.location import Location
 from streamaug.streaming import Cache, Stream
 from streamaug.streaming.buffers import Buffers
+from tests.in_process import InProcess
 from tests.streaming.conftest import write_recipe
 from tests.streaming.test_stream import pairs, same
 
@@ -149,7 +150,7 @@ def test_clips_that_differ_by_silence_at_the_end_have_their_own_cache_entries(tm
     for name, end in (("short", 0), ("long", 7)):
         soundfile.write(tmp_path / f"{name}.wav", np.concatenate([sound, np.zeros(end)]), RATE)
     (tmp_path / "clips.csv").write_text("path,label,split\nshort.wav,a,train\nlong.wav,a,train\n")
-    build(tmp_path / "clips.csv", str(tmp_path / "store"), conditions=parse_conditions("original,aac_24"), workers=1)
+    build(tmp_path / "clips.csv", str(tmp_path / "store"), conditions=parse_conditions("original,aac_24"), executor=InProcess())
     store = Store.open(tmp_path / "store")
     assert len({bytes(row) for row in store.locations("aac_24").sha256}) == 1
     for _ in range(2):

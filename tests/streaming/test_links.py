@@ -26,6 +26,7 @@ from streamaug.recipes import load_recipe
 from streamaug.store import Store
 from streamaug.store.catalogue import Catalogue
 from streamaug.streaming.stream import Stream
+from tests.in_process import InProcess
 
 RATE = 16_000
 LOSS30 = {"loss": 0.3, "burst": 3}
@@ -51,7 +52,7 @@ def built(folder: Path, clips: int, seed: int = 5) -> Path:
         split = "evaluate" if number >= 8 else "train"
         rows.append({"path": str(folder / f"clip{number:02d}.wav"), "label": "ab"[number % 2], "split": split, "group": f"{seed}-{number}"})
     pq.write_table(pa.Table.from_pylist(rows), folder / "clips.parquet")
-    build(folder / "clips.parquet", folder / "store", conditions=parse_conditions(CONDITIONS), clips_per_shard=8, workers=1)
+    build(folder / "clips.parquet", folder / "store", conditions=parse_conditions(CONDITIONS), clips_per_shard=8, executor=InProcess())
     return folder / "store"
 
 

@@ -17,6 +17,7 @@ from streamaug.recipes import Recipe
 from streamaug.store import Store
 from streamaug.streaming import Stream
 from streamaug.streaming.cropping import crop_words
+from tests.in_process import InProcess
 from tests.streaming.conftest import RATE
 from tests.streaming.test_stream import same
 
@@ -113,7 +114,9 @@ def stereo(tmp_path_factory: pytest.TempPathFactory) -> Store:
         soundfile.write(folder / f"{number}.wav", sound, RATE, subtype="PCM_16")
         lines.append(f"{number}.wav,{'ab'[number % 2]},train")
     (folder / "clips.csv").write_text("\n".join(lines) + "\n")
-    build(folder / "clips.csv", str(folder / "store"), conditions=parse_conditions("original,mp3_64"), channels="keep", workers=1)
+    build(
+        folder / "clips.csv", str(folder / "store"), conditions=parse_conditions("original,mp3_64"), channels="keep", executor=InProcess()
+    )
     return Store.open(folder / "store")
 
 

@@ -29,6 +29,7 @@ from streamaug.store import Store
 from streamaug.store.catalogue import Catalogue
 from streamaug.streaming import Cache, Stream
 from streamaug.testing import replace_tables
+from tests.in_process import InProcess
 from tests.servers import python_web_server, s3_server
 from tests.streaming.conftest import RATE, first_batches, write_recipe
 from tests.streaming.test_stream import same
@@ -50,7 +51,14 @@ def sounds(folder: Path, rate: int = RATE) -> Path:
         label, split = ("siren", "tramway")[number % 2], "train" if number < 16 else "evaluate"
         rows.append({"path": str(path), "label": label, "split": split, "group": f"g{number}", "take": number})
     pq.write_table(pa.Table.from_pylist(rows), folder / "clips.parquet")
-    build(folder / "clips.parquet", folder / "esc", conditions=parse_conditions("original,mp3_64"), rate=rate, clips_per_shard=8, workers=1)
+    build(
+        folder / "clips.parquet",
+        folder / "esc",
+        conditions=parse_conditions("original,mp3_64"),
+        rate=rate,
+        clips_per_shard=8,
+        executor=InProcess(),
+    )
     return folder / "esc"
 
 

@@ -21,6 +21,7 @@ from streamaug.recipes import Recipe
 from streamaug.store import Store
 from streamaug.streaming import Stream
 from streamaug.streaming.device import compute_rows, split_features
+from tests.in_process import InProcess
 from tests.streaming.conftest import RATE, write_recipe
 from tests.streaming.test_stream import same
 
@@ -40,7 +41,7 @@ def stereo(tmp_path_factory: pytest.TempPathFactory) -> Store:
         lines.append(f"clip{number:02d}.wav,{'ab'[number % 2]},train")
     (folder / "clips.csv").write_text("\n".join(lines))
     conditions = parse_conditions("original,mp3_64,opus_32")
-    build(folder / "clips.csv", str(folder / "store"), conditions=conditions, channels="keep", clips_per_shard=4, workers=1)
+    build(folder / "clips.csv", str(folder / "store"), conditions=conditions, channels="keep", clips_per_shard=4, executor=InProcess())
     return Store.open(folder / "store")
 
 

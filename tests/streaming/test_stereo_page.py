@@ -9,6 +9,7 @@ import soundfile
 
 from streamaug.building.build import build
 from streamaug.conditions import parse_conditions
+from tests.in_process import InProcess
 
 PAGE = (Path(__file__).parents[2] / "docs" / "stereo.md").read_text("utf-8")
 
@@ -26,7 +27,7 @@ def test_the_example_gives_the_shapes_that_it_names(tmp_path: Path) -> None:
         lines.append(f"scene{number:02d}.wav,park,train")
     (tmp_path / "clips.csv").write_text("\n".join(lines))
     conditions = parse_conditions("original,mp3_64")
-    build(tmp_path / "clips.csv", str(tmp_path / "store"), conditions=conditions, channels="keep", workers=1)
+    build(tmp_path / "clips.csv", str(tmp_path / "store"), conditions=conditions, channels="keep", executor=InProcess())
     [example] = re.findall(r"```python\n(.*?)```", PAGE, re.DOTALL)
     names: dict = {"store": str(tmp_path / "store")}
     exec(example, names)  # docs/stereo.md is part of this repository; its example must run unchanged

@@ -9,6 +9,7 @@ import soundfile
 
 from streamaug.building.build import build
 from streamaug.conditions import parse_conditions
+from tests.in_process import InProcess
 
 RATE = 16_000
 SECONDS = 3.2
@@ -42,7 +43,7 @@ def built(tmp_path_factory) -> Path:
             lines.append(f"{label}-{number}.wav,{label},{split},{split}-{label}-{number // 2},{number // 2 % 2},{'ab'[number % 2]}")
     (folder / "clips.csv").write_text("\n".join(lines) + "\n")
     store = folder / "store"
-    build(folder / "clips.csv", str(store), conditions=parse_conditions("original,mp3_64,opus_32"), name="sounds", workers=1)
+    build(folder / "clips.csv", str(store), conditions=parse_conditions("original,mp3_64,opus_32"), name="sounds", executor=InProcess())
     return store
 
 

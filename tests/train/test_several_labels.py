@@ -14,6 +14,7 @@ import torch
 from streamaug.building.build import build
 from streamaug.conditions import parse_conditions
 from streamaug.store import Store
+from tests.in_process import InProcess
 from tests.train.conftest import LABELS, RATE, SECONDS, recording
 from tests.train.runs import config_of
 from train.checkpoint import load_model
@@ -46,7 +47,9 @@ def build_sums(folder: Path, target: str | None) -> Path:
         learned = {"labels": list(labels), "target": float(len(labels)), None: ""}[target]
         rows.append({"path": f"clip{number}.wav", "split": "train" if number < 72 else "evaluate", target or "note": learned})
     pq.write_table(pa.Table.from_pylist(rows), folder / "clips.parquet")
-    build(folder / "clips.parquet", str(folder / "store"), conditions=parse_conditions("original,mp3_64"), name="sums", workers=1)
+    build(
+        folder / "clips.parquet", str(folder / "store"), conditions=parse_conditions("original,mp3_64"), name="sums", executor=InProcess()
+    )
     return folder / "store"
 
 

@@ -14,6 +14,7 @@ from streamaug.errors import StoreError
 from streamaug.recipes.familiarity import familiarity
 from streamaug.store import Store
 from streamaug.testing import replace_tables
+from tests.in_process import InProcess
 from tests.train.conftest import RATE, recording
 from tests.train.runs import config_of
 from train.config import RunConfig, read_config
@@ -34,7 +35,7 @@ def built_rooms(tmp_path_factory: pytest.TempPathFactory) -> Path:
         soundfile.write(folder / f"{number}.wav", 0.5 * recording(sound, 100 + number), RATE, subtype="PCM_16")
         lines.append(f"{number}.wav,{('mains', 'hiss')[number % 2]},{'train' if number < 12 else 'evaluate'},room-{number}")
     (folder / "clips.csv").write_text("\n".join(lines) + "\n")
-    build(folder / "clips.csv", str(folder / "store"), conditions=parse_conditions("original,mp3_64"), workers=1)
+    build(folder / "clips.csv", str(folder / "store"), conditions=parse_conditions("original,mp3_64"), executor=InProcess())
     return folder / "store"
 
 

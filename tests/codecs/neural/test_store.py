@@ -17,6 +17,7 @@ from streamaug.streaming import Stream
 from streamaug.verifying.verify import verify
 from tests.codecs.neural import tiny
 from tests.codecs.neural.conftest import CONDITIONS, Trained
+from tests.in_process import InProcess
 
 MIXTURE = "draw: union\nmixture: {original: 1, tiny_8: 1, tiny-safe_16: 1, tiny_32+alaw_64: 1}\n"
 
@@ -49,7 +50,7 @@ def test_the_index_names_the_checkpoint_that_decodes(store: Store, trained: Trai
 
 
 def test_verify_decodes_it_and_finds_nothing_wrong(store: Store, named: None) -> None:
-    assert verify(store, decode=True, workers=1).findings == ()
+    assert verify(store, decode=True, executor=InProcess()).findings == ()
 
 
 def test_processes_and_threads_give_the_same_bits_as_a_read(store: Store, tmp_path: Path, named: None) -> None:

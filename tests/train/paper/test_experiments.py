@@ -15,6 +15,7 @@ from streamaug.conditions import parse_conditions
 from streamaug.errors import StreamaugError
 from streamaug.store import Store
 from streamaug.streaming import Stream
+from tests.in_process import InProcess
 from train.checkpoint import save_model
 from train.errors import RunError
 from train.evaluate import probabilities_of
@@ -68,7 +69,13 @@ def test_experiment_b_writes_the_table_of_all_rows_and_seeds_and_does_no_run_twi
 def test_a_row_that_needs_what_was_built_later_says_that_the_experiment_has_begun_without(store, built, recipes, tmp_path):
     out, console = tmp_path / "out", Console(quiet=True)
     experiment_b.experiment(recipes[:1], [0], None, out, common(store), console)
-    build(built.parent / "clips.csv", str(store), conditions=parse_conditions(",".join([*NAMES, "alaw_64"])), name="sounds", workers=1)
+    build(
+        built.parent / "clips.csv",
+        str(store),
+        conditions=parse_conditions(",".join([*NAMES, "alaw_64"])),
+        name="sounds",
+        executor=InProcess(),
+    )
     late = tmp_path / "row_4.yaml"
     late.write_text("title: late\ndraw: union\nmixture: {original: 1, alaw_64: 1}\n")
     with pytest.raises(RunError, match=rf"row 4 needs 'alaw_64', which was built after .* remove {out} to begin again"):
@@ -85,7 +92,7 @@ def test_an_experiment_says_that_it_stays_with_the_clips_it_began_with(store, bu
     shutil.copy(tmp_path / "tick-31.wav", tmp_path / "more.wav")
     clips = tmp_path / "clips.csv"
     clips.write_text((built.parent / "clips.csv").read_text() + "more.wav,tick,evaluate,more,0,b\n")
-    build(clips, str(store), conditions=parse_conditions(",".join(NAMES)), name="sounds", workers=1)
+    build(clips, str(store), conditions=parse_conditions(",".join(NAMES)), name="sounds", executor=InProcess())
     again = experiment_b.experiment(recipes[:1], [0], None, out, common(store), console)
     said = " ".join(capsys.readouterr().err.split())
     assert f"the clips of {store} have changed since the experiment in {out} began" in said
