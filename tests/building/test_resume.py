@@ -15,7 +15,7 @@ from streamaug.store import Index, Store
 from tests.building.clips import content, write_clips
 
 CONDITIONS = "original,mp3_32,opus_32,sbc_64+aac_32"
-KILLS = 20
+KILLS, CLIPS = 20, 25
 
 
 def start(table: Path, store: Path) -> subprocess.Popen:
@@ -56,7 +56,7 @@ def identity(tar: Path) -> tuple[int, int]:
 @pytest.fixture(scope="module")
 def table(tmp_path_factory):
     # Long enough that encoding takes most of the time, so that the kills hit it.
-    return write_clips(tmp_path_factory.mktemp("clips"), 40, seconds=3.0)
+    return write_clips(tmp_path_factory.mktemp("clips"), CLIPS, seconds=3.0)
 
 
 @pytest.fixture(scope="module")
@@ -86,8 +86,8 @@ def test_killed_at_20_random_moments_it_ends_byte_identical_and_builds_no_finish
             seen.add(len(before))
             if (store / "store.json").exists():
                 opened = Store.open(store)
-                assert opened.clips.num_rows == 40
-                assert [len(opened.index(name)) for name in opened.conditions] == [40] * len(opened.conditions)
+                assert opened.clips.num_rows == CLIPS
+                assert [len(opened.index(name)) for name in opened.conditions] == [CLIPS] * len(opened.conditions)
             continue
         # It ended before the kill: check it and begin another store, so that all 20 kills hit a
         # running build.
