@@ -17,7 +17,7 @@ demo: setup
 
 test: setup
 	bash tools/setup_system.sh --tests
-	$(VENV)/bin/python -m pytest -n $$(($$(getconf _NPROCESSORS_ONLN) + 1)) --dist worksteal
+	$(VENV)/bin/python -m pytest -n logical --dist worksteal
 
 # Every trainer, stopped and resumed with every number of workers and ranks, and more random ones, and ViSQOL compiled: ten minutes.
 matrix: setup
