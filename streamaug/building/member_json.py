@@ -16,13 +16,16 @@ def member_json(metadata: Mapping[str, Any]) -> bytes:
 
     >>> member_json({"snr": float("nan"), "mark": b"\\xff\\x00", "gains": [1.5, float("inf")]})
     b'{"gains": [1.5, null], "mark": "ff00"}'
+    >>> member_json({"take": chr(0xDCFF)})
+    b'{"take": "\\\\udcff"}'
 
     Args:
         metadata: Values as pyarrow's `to_pylist` gives them.
     """
     plain = {key: _plain(value) for key, value in metadata.items()}
     present = {key: value for key, value in plain.items() if value is not None or metadata[key] is None}
-    return json.dumps(present, sort_keys=True, ensure_ascii=False, allow_nan=False).encode()
+    # Half of a surrogate pair, which JSON can write and UTF-8 cannot, stays an escape.
+    return json.dumps(present, sort_keys=True, ensure_ascii=False, allow_nan=False).encode(errors="backslashreplace")
 
 
 def _plain(value: Any) -> Any:

@@ -141,7 +141,7 @@ def arrow_clips(folder: Path, audio_column: str | None = None) -> Iterator[Clip]
                         own = str(_inside(root, name, path, os.path.realpath)) if content is None else content
                         yield Clip(f"{split or path.stem}/{name.rpartition('/')[2]}", own, columns, f"{path}: row {number}")
                         number += 1
-        except (pa.ArrowException, OSError, UnicodeDecodeError) as error:
+        except (pa.ArrowException, OSError, OverflowError, UnicodeDecodeError) as error:
             raise ClipsError(f"{path}: not readable: {error}; save or download the data set again") from error
 
 
