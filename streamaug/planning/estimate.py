@@ -29,8 +29,8 @@ class Estimate:
         rows: Rows of the epoch.
         reads: Bitstreams of these rows: as many requests, if none were merged.
         requests: Requests of the epoch, after merging.
+        read_bytes: Bytes that the requests read.
         is_windowed: Whether the epoch is shuffled in windows of shards.
-        read_bytes: Bytes that they read.
         simulated_rows: Rows of the epoch whose requests were merged to find this out.
         decode_s: Core seconds that decoding the epoch takes.
         feature_s: Core seconds of its log-mels; None if they were not measured.
@@ -46,8 +46,8 @@ class Estimate:
     rows: int
     reads: int
     requests: int
-    is_windowed: bool
     read_bytes: int
+    is_windowed: bool
     simulated_rows: int
     decode_s: float
     feature_s: float | None
