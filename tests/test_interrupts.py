@@ -40,6 +40,12 @@ def wait_for(condition: Callable[[], object], process: subprocess.Popen) -> None
         time.sleep(0.01)
 
 
+def handles_sigterm(pid: int) -> bool:
+    """Whether the command has come so far: the interpreter itself handles SIGINT only, with a traceback."""
+    caught = next(line for line in Path(f"/proc/{pid}/status").read_text().splitlines() if line.startswith("SigCgt:"))
+    return bool(int(caught.split()[1], 16) >> (signal.SIGTERM - 1) & 1)
+
+
 def finished_shards(store: Path) -> list[Path]:
     return list(store.glob("*/*.tar"))
 
@@ -49,10 +55,10 @@ def table(tmp_path_factory):
     return write_clips(tmp_path_factory.mktemp("clips"), 60, seconds=4.0)
 
 
-@pytest.mark.parametrize("pause_s", [0.05, 0.2, 0.5, 0.8, 1.1, 1.6])
+@pytest.mark.parametrize("pause_s", [0.0, 0.2, 0.5, 0.8, 1.1, 1.6])
 def test_ctrl_c_is_one_line_while_the_command_imports_checks_and_builds(table, tmp_path, pause_s):
     process = start(table, tmp_path / "store", "--workers", "2")
-    wait_for(lambda: b"streamaug" in Path(f"/proc/{process.pid}/cmdline").read_bytes(), process)
+    wait_for(lambda: handles_sigterm(process.pid), process)
     time.sleep(pause_s)
     os.killpg(process.pid, signal.SIGINT)  # as a terminal does: to the workers, too
     output, _ = process.communicate(timeout=LIMIT_S)

@@ -3,7 +3,7 @@
 
 /** Whether an element takes keys as text or has a use for them of its own. */
 function takesKeys(target, key) {
-  if (target.closest("dialog")) return true;
+  if (target.closest("dialog[open]")) return true; // until the next frame, a closed one still has the focus
   if (target.matches("textarea, select, input:not([type=range])")) return true;
   if (target.matches("input[type=range]")) return key.startsWith("Arrow") || key === "Home";
   // Space presses a button. Only the lists of clips and conditions leave it to the player: there, Enter does.
