@@ -15,9 +15,11 @@ $(VENV)/ready: pyproject.toml constraints.txt tools/setup_system.sh
 demo: setup
 	$(VENV)/bin/python -m tools.demo
 
+# Tests start hundreds of programs: without bytecode on disk, each would compile the sources again.
+test: export PYTHONDONTWRITEBYTECODE =
 test: setup
 	bash tools/setup_system.sh --tests
-	$(VENV)/bin/python -m pytest -n logical --dist worksteal
+	$(VENV)/bin/python -m pytest -n auto --dist worksteal
 
 # Every trainer, stopped and resumed with every number of workers and ranks, and more random ones, and ViSQOL compiled: ten minutes.
 matrix: setup

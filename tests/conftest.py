@@ -12,6 +12,8 @@ import pytest
 import soundfile
 import torch
 
+from streamaug.machine import cores
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
@@ -38,6 +40,12 @@ EVENTS = {  # a label of ESC-10: how many events in a clip, and how many seconds
 }
 NAMED_CLIPS = {"dog_bark": "1-30226-A", "rain": "1-17367-A", "fire_crackling": "1-17150-A"}
 """Clips of ESC-10 that tests ask for by name, each the first of its label."""
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """How many tests `-n auto` runs at once: two more than there are cores, since tests wait for
+    processes, timeouts and sockets for a third of their time."""
+    return cores() + 2
 
 
 @pytest.fixture(autouse=True)

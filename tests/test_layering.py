@@ -19,6 +19,7 @@ FLOORS = (
         "condition_names",
         "conditions",
         "crop",
+        "dask_executor",
         "digests",
         "errors",
         "executors",

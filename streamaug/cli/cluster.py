@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from streamaug.dask_executor import DaskExecutor
 from streamaug.errors import StreamaugError
 
 _TIMEOUT_S = 15
@@ -43,12 +44,10 @@ def executor_of(cluster: str | None) -> Iterator[Executor | None]:
         raise StreamaugError(f"no Dask scheduler answers at {cluster}: {error}; start one with 'dask scheduler'") from error
     with client:
         try:
-            # Not pure: Dask must not return the result of an earlier call with the same arguments.
-            with client.get_executor(pure=False) as executor:  # type: ignore[no-untyped-call]  # as above
-                yield executor
+            yield DaskExecutor(client)
         except KilledWorker as error:
             raise StreamaugError(f"{error}; check the workers' logs, perhaps memory ran out; run the command again to resume") from error
-        except (CancelledError, CommClosedError) as error:  # what the client makes of calls whose scheduler does not answer any more
+        except (CancelledError, CommClosedError) as error:  # how calls end whose scheduler does not answer any more
             raise StreamaugError(
                 f"the Dask scheduler at {cluster} was lost; start it and its workers again, then run the command again to resume"
             ) from error

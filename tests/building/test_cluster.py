@@ -69,6 +69,10 @@ def cluster(scratch: Path, workers: int, **environment: str) -> Iterator[tuple[s
             process.wait()
 
 
+def scheduler_of(address: str) -> psutil.Process:
+    return next(child for child in psutil.Process().children() if {"scheduler", address} <= set(child.cmdline()))
+
+
 def test_a_cluster_that_loses_a_worker_half_way_builds_the_same_bytes(clips: Path, local: dict[str, bytes], tmp_path: Path) -> None:
     store = tmp_path / "store"
     with cluster(tmp_path, 2) as (address, workers):
@@ -93,8 +97,7 @@ def test_a_lost_scheduler_is_one_line_that_names_it_and_the_build_resumes_withou
         running = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True)
         while running.poll() is None and len(list(store.glob("*/*.tar"))) < 6:
             time.sleep(0.01)
-        scheduler = [child for child in psutil.Process().children() if "scheduler" in child.cmdline() and address in child.cmdline()]
-        scheduler[0].kill()
+        scheduler_of(address).kill()
         assert running.poll() is None, "the build was over before the scheduler was lost"
         _, errors = running.communicate(timeout=60)
     assert running.returncode == 1
@@ -102,6 +105,29 @@ def test_a_lost_scheduler_is_one_line_that_names_it_and_the_build_resumes_withou
     [error] = [line for line in errors.splitlines() if line.startswith("error: ")]  # a slow machine makes Dask warn of itself, too
     assert error.startswith(f"error: the Dask scheduler at {address} was lost; start it")
     assert run(clips, store, ThreadPoolExecutor(1)) == local
+
+
+class _SlowToSend:
+    """A result that takes its time on the way from the worker; a file says that it is on the way."""
+
+    def __init__(self, marker: str) -> None:
+        self._marker = marker
+
+    def __reduce__(self) -> tuple[object, ...]:
+        Path(self._marker).touch()
+        time.sleep(5)
+        return (str, ("arrived",))
+
+
+def test_a_scheduler_that_is_lost_while_the_last_result_is_on_the_way_does_not_hang_the_command(tmp_path: Path) -> None:
+    marker = tmp_path / "marker"
+    lost = pytest.raises(StreamaugError, match=r"the Dask scheduler at .* was lost")
+    with cluster(tmp_path, 1, PYTHONPATH=str(Path(__file__).parents[2])) as (address, _), lost, executor_of(address) as executor:
+        future = executor.submit(_SlowToSend, str(marker))
+        while not marker.exists():
+            time.sleep(0.01)
+        scheduler_of(address).kill()
+        future.result(timeout=60)
 
 
 def test_a_relative_store_is_built_where_the_command_runs_not_where_the_workers_do(

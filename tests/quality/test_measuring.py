@@ -17,6 +17,7 @@ from streamaug.building.build import build
 from streamaug.cli.main import app
 from streamaug.codecs import load_settings
 from streamaug.conditions import parse_conditions
+from streamaug.dask_executor import DaskExecutor
 from streamaug.errors import CorruptError, StoreError
 from streamaug.progress import Silent
 from streamaug.quality.measuring import measure, measure_sample
@@ -153,9 +154,8 @@ def test_a_dask_cluster_can_grade(store: Store):
     with (
         LocalCluster(n_workers=1, processes=False, dashboard_address=None) as cluster,
         Client(cluster) as client,
-        client.get_executor() as executor,
     ):
-        assert len(measure(store, ["mp3_32"], executor=executor)["mp3_32"]) == 6
+        assert len(measure(store, ["mp3_32"], executor=DaskExecutor(client))["mp3_32"]) == 6
 
 
 def test_altered_bytes_are_refused_with_shard_and_clip(store: Store, thread: ThreadPoolExecutor):
