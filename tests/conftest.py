@@ -43,9 +43,9 @@ NAMED_CLIPS = {"dog_bark": "1-30226-A", "rain": "1-17367-A", "fire_crackling": "
 
 
 def pytest_xdist_auto_num_workers() -> int:
-    """How many tests `-n auto` runs at once: two more than there are cores, since tests wait for
+    """How many tests `-n auto` runs at once: one more than there are cores, since tests wait for
     processes, timeouts and sockets for a third of their time."""
-    return cores() + 2
+    return cores() + 1
 
 
 @pytest.fixture(autouse=True)
