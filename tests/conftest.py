@@ -42,6 +42,7 @@ NAMED_CLIPS = {"dog_bark": "1-30226-A", "rain": "1-17367-A", "fire_crackling": "
 """Clips of ESC-10 that tests ask for by name, each the first of its label."""
 
 
+@pytest.hookimpl(optionalhook=True)  # tests run without xdist, too
 def pytest_xdist_auto_num_workers() -> int:
     """How many tests `-n auto` runs at once: one more than there are cores, since tests wait for
     processes, timeouts and sockets for a third of their time."""
