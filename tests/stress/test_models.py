@@ -6,6 +6,7 @@ import subprocess
 import sys
 import warnings
 import zipfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -67,23 +68,73 @@ def test_a_file_of_torch_export_needs_no_code_of_the_model(tmp_path: Path, by_ha
     assert opened.answer(BATCH[:1]).shape == (1, CLASSES)
 
 
+def with_changes(folder: Path, changes: dict[str, bytes]) -> Path:
+    """A file of `torch.export` with other members, or more of them."""
+    export(folder / "whole.pt2")
+    with zipfile.ZipFile(folder / "whole.pt2") as whole, zipfile.ZipFile(folder / "model.pt2", "w") as changed:
+        members = {name: whole.read(name) for name in whole.namelist()}
+        root = next(iter(members)).partition("/")[0]
+        for name, data in (members | {f"{root}/{name}": data for name, data in changes.items()}).items():
+            changed.writestr(name, data)
+    return folder / "model.pt2"
+
+
 def test_pickles_in_a_file_of_torch_export_are_not_executed(tmp_path: Path) -> None:
     class Harmful:
         def __reduce__(self) -> Any:
             return Path.touch, (tmp_path / "executed",)
 
-    export(tmp_path / "whole.pt2")
-    with zipfile.ZipFile(tmp_path / "whole.pt2") as whole, zipfile.ZipFile(tmp_path / "model.pt2", "w") as changed:
-        for name in whole.namelist():
-            data = whole.read(name)
-            if name.endswith("sample_inputs/model.pt"):
-                torch.save(Harmful(), tmp_path / "harmful")
-                data = (tmp_path / "harmful").read_bytes()
-            changed.writestr(name, data)
-    with pytest.raises(ModelError, match=r"model\.pt2: is not a file of torch\.export: .*write one with torch\.export\.save"):
-        open_model(str(tmp_path / "model.pt2"))
+    torch.save(Harmful(), tmp_path / "harmful")
+    model = with_changes(tmp_path, {"data/sample_inputs/model.pt": (tmp_path / "harmful").read_bytes()})
+    with pytest.raises(ModelError, match=r"model\.pt2: holds more than a graph and weights.*write one with torch\.export\.save"):
+        open_model(str(model))
     assert not (tmp_path / "executed").exists()
     assert "TORCH_FORCE_WEIGHTS_ONLY_LOAD" not in os.environ
+
+
+def test_libraries_in_a_file_of_torch_export_are_not_loaded(tmp_path: Path) -> None:
+    model = with_changes(tmp_path, {"data/aotinductor/model/wrapper.so": b"\x7fELF"})
+    with pytest.raises(ModelError, match=r"model\.pt2: holds what AOTInductor compiled"):
+        open_model(str(model))
+
+
+def test_files_of_torch_export_are_opened_by_several_threads(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD", "1")  # people set it for their own old files
+    export(tmp_path / "model.pt2")
+    with ThreadPoolExecutor(4) as threads:
+        opened = list(threads.map(open_model, [str(tmp_path / "model.pt2")] * 8))
+    assert len({model.identity.sha256 for model in opened}) == 1
+    assert "TORCH_FORCE_WEIGHTS_ONLY_LOAD" not in os.environ
+    assert os.environ["TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"] == "1"
+
+
+def test_a_file_that_torch_export_cannot_load_is_one_error_that_says_why(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    torch.jit.trace(Small().eval(), BATCH).save(tmp_path / "renamed.pt2")
+    export(tmp_path / "whole.pt2")
+    (tmp_path / "cut.pt2").write_bytes((tmp_path / "whole.pt2").read_bytes()[:2_000])
+    for name, reason in (("renamed", "locating file archive_format"), ("cut", "failed finding central directory")):
+        with pytest.raises(ModelError, match=rf"{name}\.pt2: torch\.export cannot load it: RuntimeError: .*{reason}.*; write one with"):
+            open_model(str(tmp_path / f"{name}.pt2"))
+    assert "Traceback" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(("clips", "advice"), [(1, r"\)\}\], or write --batch-size 1"), (4, r"\)\}\]$")])
+def test_a_file_of_torch_export_for_batches_of_one_size_says_so(tmp_path: Path, clips: int, advice: str) -> None:
+    export(tmp_path / "model.pt2", BATCH[:1].expand(clips, -1))
+    opened = open_model(str(tmp_path / "model.pt2"), device="cpu")
+    assert opened.answer(BATCH[:1].expand(clips, -1)).shape == (clips, CLASSES)
+    with pytest.raises(ModelError, match=rf"takes batches of {clips}, not of 2; export it with a dynamic first axis: .*{advice}"):
+        opened.answer(BATCH)
+
+
+def test_a_file_of_torch_export_with_several_inputs_is_refused_by_their_names(tmp_path: Path) -> None:
+    class Sum(nn.Module):
+        def forward(self, left: torch.Tensor, right: torch.Tensor) -> torch.Tensor:
+            return left + right
+
+    torch.export.save(torch.export.export(Sum(), (BATCH, BATCH)), tmp_path / "model.pt2")
+    with pytest.raises(ModelError, match=r"has 2 inputs \(left, right\); export a model that takes one batch alone"):
+        open_model(str(tmp_path / "model.pt2"))
 
 
 def test_a_torchscript_file_needs_no_code_of_the_model(tmp_path: Path, by_hand: list[list[float]]) -> None:
@@ -155,7 +206,7 @@ def test_a_pickle_is_not_executed(tmp_path: Path) -> None:
         with pytest.raises(ModelError, match=r"is not a TorchScript file.* --class package.module:name"):
             open_model(str(tmp_path / name))
         (tmp_path / name).rename(tmp_path / f"{name}2")
-        with pytest.raises(ModelError, match=r"is not a file of torch\.export"):
+        with pytest.raises(ModelError, match=r"torch\.export cannot load it"):
             open_model(str(tmp_path / f"{name}2"))
     assert not (tmp_path / "executed").exists()
 
