@@ -14,7 +14,13 @@ if TYPE_CHECKING:
 
 
 def measured_estimate(
-    plan: "Plan", store: "StoreLike", bitstreams: Sequence["BitstreamLocations"], epoch: int, cost: "EpochCost", clips: int | None
+    plan: "Plan",
+    store: "StoreLike",
+    bitstreams: Sequence["BitstreamLocations"],
+    epoch: int,
+    cost: "EpochCost",
+    clips: int | None,
+    evaluate: str | None = None,
 ) -> "Estimate":
     """Measure on this machine for some seconds, and estimate.
 
@@ -25,6 +31,7 @@ def measured_estimate(
         epoch: Number of the epoch.
         cost: The cost of that epoch.
         clips: Clips of the store that the estimate is for. Default: those of this one.
+        evaluate: Split that the plan was kept apart from. Default: all others.
 
     Raises:
         StoreError, CorruptError, FetchError: The store cannot be read.
@@ -33,7 +40,7 @@ def measured_estimate(
     from streamaug.planning.probe import measure_decoding, measure_opening
 
     times, feature_s = measure_decoding(plan, store, bitstreams, epoch)
-    opening = measure_opening(plan, store)
+    opening = measure_opening(plan, store, evaluate)
     count = len(store.clips)
     estimated = estimate_epoch(plan, count, bitstreams, epoch, cost=cost, times=times, feature_s=feature_s, opening=opening)
     return scaled(estimated, clips or count, has_fixed_rows=plan.recipe.options.get("rows") is not None)

@@ -90,7 +90,7 @@ def plan(
         from streamaug.planning.estimate import bill
 
         first = estimate_cost(opened_plan, opened, bitstreams, counted[:1])
-        measured = measured_estimate(opened_plan, opened, bitstreams, counted.start, first, clips)
+        measured = measured_estimate(opened_plan, opened, bitstreams, counted.start, first, clips, evaluate)
         estimated = describe_estimate(measured, listed, bill(measured, listed))
         if not as_json:
             show_estimate(measured, listed, bill(measured, listed), counted.start)

@@ -111,6 +111,7 @@ def estimate_epoch(
     shown = _rows_by_condition(plan, epoch)
     shards = [ends for location in _stored(locations) for ends in _shard_ends(location)]
     share = rows / reads.rows
+    is_windowed = plan.epoch(epoch).windows is not None
     return Estimate(
         clips=clips,
         measured_clips=clips,
@@ -119,15 +120,21 @@ def estimate_epoch(
         rows=rows,
         reads=rows * plan.views,
         requests=round(reads.requests * share),
-        is_windowed=plan.epoch(epoch).windows is not None,
+        is_windowed=is_windowed,
         read_bytes=round(cost.read_bytes * reads.read_bytes / reads.payload_bytes),
         simulated_rows=reads.rows,
         decode_s=sum(shown[plan.conditions.index(each.condition)] * each.decode_s for each in times),
         feature_s=None if feature_s is None else feature_s * rows * plan.views,
         conditions=tuple(times),
         opening=opening,
-        reread_bytes=min(cost.read_bytes, GROUPS_UNDER_WAY * reads.payload_bytes // reads.groups),
+        reread_bytes=min(cost.read_bytes, _under_way(reads.payload_bytes // reads.groups, is_windowed=is_windowed)),
     )
+
+
+def _under_way(group: int, *, is_windowed: bool) -> int:
+    """Bytes of the groups that are under way at a time, from those of a mean one; a store may be smaller
+    than one group, and the last group of an epoch mostly is."""
+    return GROUPS_UNDER_WAY * (group if is_windowed else max(group, GROUP))
 
 
 def scaled(estimate: Estimate, clips: int, *, has_fixed_rows: bool = False) -> Estimate:
@@ -147,13 +154,17 @@ def scaled(estimate: Estimate, clips: int, *, has_fixed_rows: bool = False) -> E
         estimate,
         clips=clips,
         store_bytes=round(estimate.store_bytes * factor),
-        shards=round(estimate.shards * factor),
+        shards=max(1, round(estimate.shards * factor)),
         rows=round(estimate.rows * epoch),
         reads=round(estimate.reads * epoch),
         requests=_scaled_requests(estimate, factor, epoch),
         read_bytes=round(estimate.read_bytes * epoch),
         decode_s=estimate.decode_s * epoch,
         feature_s=None if estimate.feature_s is None else estimate.feature_s * epoch,
+        reread_bytes=min(
+            round(estimate.read_bytes * epoch),
+            max(estimate.reread_bytes, _under_way(0, is_windowed=estimate.is_windowed)),
+        ),
         opening=replace(
             opening,
             read_bytes=round(opening.read_bytes * factor),
@@ -170,10 +181,12 @@ def _scaled_requests(estimate: Estimate, factor: float, epoch: float) -> int:
     with its neighbour if that is in the same group by chance: the more often, the larger the group's
     share of the store is.
     """
-    merged = 1 - estimate.requests / estimate.reads
+    merged, growth = 1 - estimate.requests / estimate.reads, 1.0
     if not estimate.is_windowed:
-        merged *= min(GROUP, estimate.read_bytes * epoch) / min(GROUP, estimate.read_bytes) / factor
-    return round(estimate.reads * epoch * (1 - merged))
+        growth = min(GROUP, estimate.read_bytes * epoch) / min(GROUP, estimate.read_bytes) / factor
+    # Of fewer clips, a group may hold all, and no more than all reads are merged.
+    single = 1 - merged * growth if growth <= 1 else (1 - merged) ** growth
+    return max(1, round(estimate.reads * epoch * single))
 
 
 def bill(estimate: Estimate, prices: Prices) -> Bill:

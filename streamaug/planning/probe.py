@@ -155,19 +155,20 @@ def _measure_feature(sound: np.ndarray, rate: int) -> float | None:
     return time.process_time() - begun
 
 
-def measure_opening(plan: Plan, store: StoreLike) -> OpeningCost:
+def measure_opening(plan: Plan, store: StoreLike, evaluate: str | None = None) -> OpeningCost:
     """Open a store once more, plan, and look up the first row.
 
     Args:
         plan: The plan.
         store: The store that it was opened on.
+        evaluate: Split that the plan was kept apart from, as for `open_plan`.
 
     Raises:
         StoreError, CorruptError, FetchError: The store has changed in the meantime.
     """
     begun = time.process_time()
     opened = store.reopen()
-    planned = open_plan(plan.recipe, opened, split=plan.inventory.split, seed=plan.seed)
+    planned = open_plan(plan.recipe, opened, split=plan.inventory.split, seed=plan.seed, evaluate=evaluate)
     planned.row(0, 0)
     core_s = time.process_time() - begun
     files = list(_files(opened, plan.conditions))

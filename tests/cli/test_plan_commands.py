@@ -5,18 +5,19 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pyarrow as pa
 import pyarrow.csv as csv
 import pyarrow.parquet as pq
 import pytest
 from typer.testing import CliRunner
 
 from streamaug.cli.main import app
-from streamaug.errors import StoreError, StreamaugError
+from streamaug.errors import LeakageError, StoreError, StreamaugError
 from streamaug.planning.ledger import planned
 from streamaug.planning.open_plan import column_of, open_plan
 from streamaug.recipes import load_recipe
 from streamaug.store import Store
-from streamaug.testing import build_store, tau2020_store
+from streamaug.testing import build_store, replace_tables, tau2020_store
 
 RECIPES = Path(__file__).parents[2] / "train" / "recipes"
 TABLE3 = RECIPES.parent / "paper" / "recipes" / "table3"
@@ -88,6 +89,21 @@ def test_plan_estimates_what_an_epoch_takes_here_and_on_more_clips(tmp_path: Pat
     for option in (["--clips", 5], ["--prices", tmp_path / "prices.yaml"]):
         with pytest.raises(StreamaugError, match="--clips and --prices belong to --estimate; add it"):
             streamaug("plan", tmp_path / "recipe.yaml", sounds.url, *option)
+
+
+def test_an_estimate_is_kept_apart_from_the_split_that_is_named(tmp_path: Path) -> None:
+    sounds = build_store(tmp_path, clips=8, conditions="original")
+    splits = ["dev" if number == 0 else split for number, split in enumerate(sounds.clips["split"].to_pylist())]
+    clips = sounds.clips
+    for name, values in (("split", splits), ("group", ["one" if split != "evaluate" else "other" for split in splits])):
+        at = clips.schema.get_field_index(name)
+        clips = clips.set_column(at, clips.schema.field(at), pa.array(values))
+    replace_tables(sounds, clips=clips)
+    (tmp_path / "recipe.yaml").write_text("draw: union\nmixture: {original: 1}\n")
+    arguments = ("plan", tmp_path / "recipe.yaml", sounds.url, "--estimate")
+    with pytest.raises(LeakageError, match="1 group is on both sides"):
+        streamaug(*arguments)
+    assert "estimate for epoch 0" in streamaug(*arguments, "--evaluate", "evaluate")
 
 
 def test_plan_prints_the_padding_of_buckets(store: Store, tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from streamaug.planning.open_plan import open_plan
 from streamaug.planning.prices import PUBLIC_PRICES, load_prices
 from streamaug.planning.probe import DecodeTime, OpeningCost, measure_decoding, measure_opening
 from streamaug.planning.reads import simulate_reads
+from streamaug.reading.grouping import GROUP
 from streamaug.recipes import load_recipe
 from streamaug.store import Store
 from streamaug.store.catalogue import Catalogue
@@ -106,7 +107,7 @@ def test_what_grows_with_the_clips_is_extrapolated_and_the_rest_stays(tau: Store
     for name in ("rows", "reads", "read_bytes", "store_bytes", "shards", "decode_s"):
         assert getattr(more, name) == pytest.approx(10 * getattr(got, name)), name
     assert more.opening == OpeningCost(requests=4, read_bytes=10**7, core_s=2.0, memory_bytes=2 * 10**7)
-    assert (more.reread_bytes, more.measured_clips, more.clips) == (got.reread_bytes, 1200, 12_000)
+    assert (more.measured_clips, more.clips) == (1200, 12_000)
     assert (fixed.rows, fixed.reads, fixed.store_bytes) == (got.rows, got.reads, more.store_bytes)
     assert scaled(got, 1200) == got
 
@@ -124,6 +125,23 @@ def test_requests_of_more_clips_are_those_of_a_larger_store(tau: Store, larger: 
     if not got.is_windowed:
         assert got.requests / got.reads < 0.8, "the small store must merge what the larger one does not"
         assert expected.requests / expected.reads > 0.9
+
+
+def test_bytes_under_way_are_those_of_two_whole_groups_or_of_the_epoch(tau: Store, tmp_path: Path) -> None:
+    got = of(tau, plan_of(tau, tmp_path, "draw: union\nmixture: {original: 1}\n"), {"original": 0.001})
+    assert got.reread_bytes == got.read_bytes < 2 * GROUP  # a group and a smaller one
+    assert scaled(got, 12_000).reread_bytes == 2 * GROUP
+    assert scaled(got, 12).reread_bytes == scaled(got, 12).read_bytes
+
+
+@pytest.mark.parametrize("options", ["", "rows: 2000\n"])
+def test_requests_of_fewer_clips_are_those_of_a_smaller_store(tau: Store, larger: Store, tmp_path: Path, options: str) -> None:
+    text = f"draw: {'weighted' if options else 'union'}\nmixture: {{original: 1, mp3_64: 1, aac_32: 1}}\n{options}"
+    of_larger, expected = (of(store, plan_of(store, tmp_path, text), {"original": 0.001}) for store in (larger, tau))
+    assert scaled(of_larger, 1200, has_fixed_rows=bool(options)).requests == pytest.approx(expected.requests, rel=0.05)
+    few = scaled(expected, 12, has_fixed_rows=bool(options))
+    assert 0 < few.requests < few.reads
+    assert few.shards > 0
 
 
 def test_a_bill_multiplies_by_the_prices(tau: Store, tmp_path: Path) -> None:
