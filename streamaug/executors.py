@@ -167,7 +167,8 @@ def started(executor: Executor, calls: Sequence[tuple[Callable[..., _T], tuple[A
             yield futures.pop(future), future.result()
 
     try:
-        futures |= {executor.submit(function, *arguments): number for number, (function, arguments) in enumerate(calls)}
+        for number, (function, arguments) in enumerate(calls):
+            futures[executor.submit(function, *arguments)] = number  # one by one, so that an error cancels those before it
         yield ended()
     except BrokenProcessPool as error:
         _cancel(futures)

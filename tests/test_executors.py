@@ -73,6 +73,19 @@ def test_an_error_in_other_work_cancels_the_calls_that_have_not_started():
     assert [call.cancelled() for call in executor.calls] == [True, True]
 
 
+def test_a_call_that_cannot_be_submitted_cancels_those_before_it():
+    class Full(Waiting):
+        def submit(self, function, /, *arguments, **named):
+            if len(self.calls) == 2:
+                raise RuntimeError("no room")
+            return super().submit(function, *arguments, **named)
+
+    executor = Full()
+    with pytest.raises(RuntimeError, match="no room"):
+        list(results(executor, [(abs, (-1,))] * 3))
+    assert [call.cancelled() for call in executor.calls] == [True, True]
+
+
 def test_the_number_of_workers_is_that_of_the_executor_or_of_the_cores(monkeypatch):
     monkeypatch.setattr("streamaug.executors.cores", lambda: 7)
     with ThreadPoolExecutor(3) as threads:
