@@ -87,7 +87,7 @@ def main(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,  # noqa: ARG001  # read by streamaug.cli.main.run
 ) -> None:
     """Print how much each experiment row gains over the first one, in each seed and each fold."""
-    names = [str(condition) for condition in parse_conditions(conditions)]
+    names = [str(condition) for condition in parse_conditions(conditions, links=True)]
     stdout.print(spread_table(read_predictions(folder / PREDICTIONS), names).markdown())
 
 

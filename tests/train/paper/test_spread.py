@@ -1,11 +1,14 @@
 """Gains over the first row are listed for each seed and fold by themselves."""
 
+from pathlib import Path
+
 import pyarrow as pa
 import pytest
 
 from tests.train.answers import predictions
 from train.errors import RunError
-from train.paper.spread import spread_table
+from train.paper.spread import main, spread_table
+from train.predictions import write_predictions
 
 RIGHT = {  # clips 0 and 1 are in fold a, 2 and 3 in fold b
     ("1", 0, "original"): [1, 1, 1, 1], ("1", 1, "original"): [1, 1, 1, 1],
@@ -31,6 +34,15 @@ def test_a_gain_is_split_by_seed_and_by_fold() -> None:
     assert by_seed == ["-0.25, +0.00", "+1.00, +0.50", "+0.50, +0.75"]
     assert by_fold == ["+0.00, -0.25", "+1.00, +0.50", "+0.75, +0.50"]
     assert [line[2][:6] for line in table.rows] == ["-0.125", "+0.750", "+0.625"]
+
+
+def test_a_condition_on_a_link_is_listed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    table = held_out()
+    names = pa.array(name.replace("mp3_32", "alaw_64~loss10") for name in table["condition"].to_pylist())
+    at = table.schema.get_field_index("condition")
+    write_predictions(tmp_path / "predictions.parquet", table.set_column(at, table.schema.field("condition"), names))
+    main(tmp_path, conditions="alaw_64~loss10")
+    assert "| 6 - 1 | alaw_64~loss10 | +0.750 [" in capsys.readouterr().out
 
 
 def test_what_cannot_be_split_is_refused() -> None:
