@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page
+from playwright.sync_api import Browser, Page, Route
 
 from streamaug.explore.explorer import PAGE
 from streamaug.pages.spectrogram import spectrogram
@@ -256,6 +256,29 @@ def test_the_keyboard_does_everything(page: Page) -> None:
     page.keyboard.press("Space")
     until(page, "player.paused")
     assert chosen() == "mp3_64"
+
+
+def test_keys_count_while_a_clip_is_loading(browser: Browser, server: str) -> None:
+    with open_page(browser, "about:blank") as page:
+        held: list[Route] = []
+        page.route("**/api/clip?*", lambda route: held.append(route))  # a function of its own, since playwright marks it
+        page.goto(server)
+        until_held(page, held, 1)
+        page.keyboard.press("d")  # there is nothing yet to make a difference of
+        held.pop().continue_()
+        ready(page)
+        assert page.get_attribute("#difference", "aria-pressed") == "false"
+        for _ in range(3):
+            page.keyboard.press("n")
+        until_held(page, held, 3)
+        for route in held:
+            route.continue_()
+        until(page, "byId('clip').textContent === 'clip03'")
+
+
+def until_held(page: Page, held: list[Route], count: int) -> None:
+    while len(held) < count:
+        page.wait_for_timeout(20)
 
 
 def test_a_clip_plays_as_soon_as_it_is_loaded_and_the_next_one_follows(page: Page) -> None:

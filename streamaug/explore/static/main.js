@@ -36,6 +36,7 @@ function say(problem) {
 /** Show a clip, in the condition that is chosen. */
 async function show(name) {
   const request = ++state.request;
+  finder.select(name); // at once, so that the next key steps on from here
   state.is_waiting = !player.paused; // who was listening hears the next clip, too
   player.use(null);
   try {
@@ -44,7 +45,6 @@ async function show(name) {
     sounds.clear();
     state.clip = clip;
     say("");
-    finder.select(name);
     byId("clip").textContent = byId("clip").title = clip.clip_id;
     byId("facts").textContent = [clip.target, clip.split, `${clip.seconds.toFixed(2)} s`].filter(Boolean).join(" · ");
     rows.forEach((row, at) => row.show(clip.conditions[at], clip));
@@ -133,6 +133,7 @@ function enable(is_ready) {
 }
 
 async function toggleDifference() {
+  if (!state.clip) return;
   state.is_difference = !state.is_difference;
   for (const row of rows) if (row.entry?.sha256) row.fail(""); // what failed may not fail now
   await choose(state.row);
