@@ -60,6 +60,7 @@ def _run_step(note: Path, step: Step, title: str) -> None:
         return
     stdout.print(f"{title}: {step.about}")
     begun = time.perf_counter()
+    note.unlink(missing_ok=True)  # if it is stopped half-way, its result is neither the old one nor the new
     step.run()
     write_whole(note, settings)
     stdout.print(f"{title}: finished in {timedelta(seconds=round(time.perf_counter() - begun))}")

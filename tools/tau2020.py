@@ -12,6 +12,7 @@ that was under way continues. Everything is in FOLDER:
 """
 
 import hashlib
+import shutil
 from collections.abc import Mapping
 from fractions import Fraction
 from pathlib import Path
@@ -27,6 +28,9 @@ from streamaug.store import Store
 from tools.resumable import Step, run_steps
 from tools.tau2020_settings import PUBLISHED, Published, Settings, find_weights
 from train.errors import RunError
+
+EVALUATED = "evaluate"
+"""Split that Experiment A evaluates."""
 
 
 def steps_of(settings: Settings) -> list[Step]:
@@ -120,14 +124,21 @@ def _convert(settings: Settings, weights: Mapping[Published, Path]) -> None:
 
 
 def _experiment_a(settings: Settings) -> None:
-    from train.paper.experiment_a import main
+    from train.paper.experiment_a import main, parts_folder
 
+    store, out = str(settings.folder / "store"), settings.folder / "experiment_a"
+    scenes, coarse = (
+        [path for model, path in zip(PUBLISHED, settings.checkpoints, strict=True) if model.classes == classes] for classes in (10, 3)
+    )
+    if not parts_folder(out, (*scenes, *coarse), Store.open(store), EVALUATED).exists():
+        shutil.rmtree(out, ignore_errors=True)  # of other weights or clips
     main(
-        str(settings.folder / "store"),
-        [path for model, path in zip(PUBLISHED, settings.checkpoints, strict=True) if model.classes == 10],
-        [path for model, path in zip(PUBLISHED, settings.checkpoints, strict=True) if model.classes == 3],
+        store,
+        scenes,
+        coarse,
+        split=EVALUATED,
         conditions=",".join(settings.table_2),
-        out=settings.folder / "experiment_a",
+        out=out,
         accelerator=settings.accelerator,
         cache=settings.folder / "features",
     )

@@ -192,6 +192,18 @@ def finish(settings):
     return process.exitcode
 
 
+def test_experiment_a_is_evaluated_again_after_clips_were_repaired(server, settings):
+    settings = replace(settings, conditions=("original",), steps=1)
+    run_steps(settings.folder, steps_of(settings)[:1])
+    clip = next((settings.folder / "dataset" / "audio").glob("*oslo*.wav"))
+    sound, parts = clip.read_bytes(), []
+    for skip_bad, content in ((True, b""), (False, sound)):
+        clip.write_bytes(content)
+        assert finish(replace(settings, skip_bad=skip_bad)) == 0
+        parts += [path.name for path in (settings.folder / "experiment_a" / "parts").iterdir()]
+    assert len(set(parts)) == 2
+
+
 def test_without_weights_experiment_a_is_left_out_and_its_conditions_are_not_built(tmp_path):
     settings = Settings(folder=tmp_path, rows=("1",))
     assert [step.name for step in steps_of(settings)] == ["download", "build", "experiment_b"]
@@ -228,6 +240,24 @@ def test_a_step_is_done_again_if_its_settings_have_changed_or_its_output_is_gone
     output.unlink()
     run_steps(tmp_path, [replace(step, settings=lambda: {"of": "stone"})])
     assert runs == [0, 1, 2]
+
+
+def test_a_step_that_was_stopped_with_other_settings_is_not_taken_for_finished(tmp_path):
+    output = tmp_path / "made"
+
+    def step(of, is_stopped=False):
+        def run():
+            output.write_text("half " if is_stopped else of)
+            if is_stopped:
+                raise KeyboardInterrupt
+
+        return Step(name="make", about="make something", run=run, settings=lambda: {"of": of}, output=output)
+
+    run_steps(tmp_path, [step("wood")])
+    with pytest.raises(KeyboardInterrupt):
+        run_steps(tmp_path, [step("stone", is_stopped=True)])
+    run_steps(tmp_path, [step("wood")])
+    assert output.read_text() == "wood"
 
 
 def test_a_step_that_fails_is_not_finished_and_the_next_one_does_not_begin(tmp_path):

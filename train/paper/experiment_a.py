@@ -185,15 +185,20 @@ def parts_folder(out: Path, checkpoints: Sequence[Path], store: Store, split: st
         checkpoints: Of all models.
         store: The opened store.
         split: Split to evaluate.
-
-    Raises:
-        RunError: `out` has an experiment with other models or clips, or other files.
     """
     decides = [split, store.manifest.clips.sha256, *(hashlib.sha256(path.read_bytes()).hexdigest() for path in checkpoints)]
-    parts = out / PARTS / hashlib.sha256("\n".join(decides).encode()).hexdigest()[:16]
+    return out / PARTS / hashlib.sha256("\n".join(decides).encode()).hexdigest()[:16]
+
+
+def check_unused(out: Path, parts: Path) -> None:
+    """Raises RunError if a folder has an experiment with other models or clips, or other files.
+
+    Args:
+        out: Folder of the experiment.
+        parts: Where its predictions are to be (`parts_folder`).
+    """
     if not parts.exists() and out.exists() and any(path.name != "features" for path in out.iterdir()):
         raise RunError(f"{out} is already in use, for other models or clips; choose another folder with --out")
-    return parts
 
 
 def main(
@@ -221,6 +226,7 @@ def main(
     for path in (*model, *coarse):
         refuse_pickle(path)  # which also says that there is no such file
     parts = parts_folder(out, (*model, *coarse), opened, split)
+    check_unused(out, parts)
     scenes, three = load_models(model, labels, accelerator), load_models(coarse, COARSE, accelerator)
     title = " + ".join(path.stem for path in (*model, *coarse))
     with ProgressBar() as progress:
