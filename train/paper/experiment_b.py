@@ -273,8 +273,8 @@ def main(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,  # noqa: ARG001  # read by streamaug.cli.main.run
 ) -> None:
     """Experiment B: train the rows of Table 3 and evaluate each in every condition."""
-    opened = Store.open(store)
-    names = tuple(name.strip() for name in conditions.split(",")) if conditions else default_conditions(opened)
+    begun = Store.open(store, snapshot=_snapshot(out))  # what has been built since is not evaluated
+    names = tuple(name.strip() for name in conditions.split(",")) if conditions else default_conditions(begun)
     recipes = [find_recipe(name.strip()) for name in rows.split(",")]
     common = {
         "store": store,

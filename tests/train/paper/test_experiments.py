@@ -22,7 +22,7 @@ from train.evaluate import probabilities_of
 from train.models import FCNN
 from train.paper import choose_conditions, experiment_a, experiment_b
 from train.paper.fusion import GROUPS
-from train.predictions import read_predictions
+from train.predictions import in_order, read_predictions
 from train.run import fit
 
 NAMES = ["original", "mp3_64", "opus_32"]
@@ -80,6 +80,16 @@ def test_a_row_that_needs_what_was_built_later_says_that_the_experiment_has_begu
     late.write_text("title: late\ndraw: union\nmixture: {original: 1, alaw_64: 1}\n")
     with pytest.raises(RunError, match=rf"row 4 needs 'alaw_64', which was built after .* remove {out} to begin again"):
         experiment_b.experiment([recipes[0], late], [0], None, out, common(store), console)
+
+
+def test_the_same_command_resumes_after_another_condition_was_built(store, built, recipes, tmp_path, monkeypatch):
+    monkeypatch.setattr(experiment_b, "TABLE_3", tuple(NAMES))  # of which this small store has all
+    settings = {"rows": str(recipes[0]), "seeds": 1, "steps": 2, "cycles": 1, "width": "1/48", "accelerator": "cpu", "threads": 1}
+    experiment_b.main(str(store), **settings, out=tmp_path / "out")
+    more = parse_conditions(",".join([*NAMES, "alaw_64"]))
+    build(built.parent / "clips.csv", str(store), conditions=more, name="sounds", executor=InProcess())
+    experiment_b.main(str(store), **settings, out=tmp_path / "out")
+    assert in_order(read_predictions(tmp_path / "out" / "predictions.parquet"), "condition") == NAMES
 
 
 def test_an_experiment_says_that_it_stays_with_the_clips_it_began_with(store, built, recipes, tmp_path, capsys):
