@@ -29,8 +29,9 @@ class DaskExecutor(Executor):
             arguments: Positional arguments.
             named: Keyword arguments.
         """
-        # Not pure: Dask must not return the result of an earlier call with the same arguments.
-        call = self._client.submit(function, *arguments, pure=False, **named)
+        # Not pure: Dask must not return the result of an earlier call with the same arguments. It would take some named
+        # arguments, such as `key` and `workers`, for its own.
+        call = self._client.submit(partial(function, **named), *arguments, pure=False)
         answer: Future[_T] = Future()
         answer.add_done_callback(lambda _: call.cancel() if answer.cancelled() and call.status == "pending" else None)
         call.add_done_callback(partial(_pass_on, answer))

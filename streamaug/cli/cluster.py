@@ -31,17 +31,29 @@ def executor_of(cluster: str | None) -> Iterator[Executor | None]:
     if cluster is None:
         yield None
         return
+    import asyncio
+
     try:
-        from distributed import Client, KilledWorker
-        from distributed.comm.core import CommClosedError
+        from distributed import Client, KilledWorker, Security
+        from distributed.comm.core import CommClosedError, connect
     except ImportError as error:
         raise StreamaugError(f"--cluster needs Dask, which is not installed ({error}); run 'pip install streamaug[cluster]'") from error
     # It logs a traceback when the scheduler is lost; the error below says the same in a line.
     logging.getLogger("distributed.client").setLevel(logging.CRITICAL)
+
+    async def answers() -> None:
+        """The client would wait forever for the greeting of what listens there, but is no scheduler, such as the dashboard."""
+        settings = Security().get_connection_args("client")  # type: ignore[no-untyped-call]  # distributed has no types
+        comm = await asyncio.wait_for(connect(cluster, timeout=_TIMEOUT_S, **settings), _TIMEOUT_S)  # type: ignore[no-untyped-call]
+        await comm.close()
+
     try:
+        asyncio.run(answers())
         client = Client(cluster, timeout=_TIMEOUT_S)  # type: ignore[no-untyped-call]  # distributed has no types
-    except (OSError, ValueError) as error:
-        raise StreamaugError(f"no Dask scheduler answers at {cluster}: {error}; start one with 'dask scheduler'") from error
+    except (OSError, ValueError, TypeError, ImportError) as error:  # of networks, addresses, TLS, and other versions
+        raise StreamaugError(
+            f"no Dask scheduler answers at {cluster}: {str(error) or 'it does not greet'}; start one with 'dask scheduler'"
+        ) from error
     with client:
         try:
             yield DaskExecutor(client)

@@ -158,3 +158,18 @@ def test_an_address_without_a_scheduler_is_an_error_that_names_it(monkeypatch: p
     monkeypatch.setattr("streamaug.cli.cluster._TIMEOUT_S", 1)
     with pytest.raises(StreamaugError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9"), executor_of("tcp://127.0.0.1:9"):
         pass
+
+
+def test_an_address_where_something_else_listens_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("streamaug.cli.cluster._TIMEOUT_S", 1)
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        address = f"127.0.0.1:{mute.getsockname()[1]}"
+        for scheme, reason in (("tcp", "it does not greet"), ("tls", "TLS expects")):
+            refused = pytest.raises(StreamaugError, match=rf"no Dask scheduler answers at {scheme}://{address}: {reason}")
+            with refused, executor_of(f"{scheme}://{address}"):
+                pass
+
+
+def test_arguments_that_dask_has_names_for_reach_the_call(tmp_path: Path) -> None:
+    with cluster(tmp_path, 1) as (address, _), executor_of(address) as executor:
+        assert executor.submit(dict, key="a", workers=2).result(timeout=60) == {"key": "a", "workers": 2}
