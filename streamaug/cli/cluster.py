@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from streamaug.cli.console import note
 from streamaug.dask_executor import DaskExecutor
 from streamaug.errors import StreamaugError
 
@@ -25,8 +26,8 @@ def executor_of(cluster: str | None) -> Iterator[Executor | None]:
         cluster: Address of its scheduler. None: no cluster, and no executor.
 
     Raises:
-        StreamaugError: Dask is not installed, no scheduler answers, the scheduler is lost, or a
-            worker was killed.
+        StreamaugError: Dask is not installed, no scheduler answers, the scheduler lacks streamaug or is
+            lost, or a worker was killed.
     """
     if cluster is None:
         yield None
@@ -55,8 +56,16 @@ def executor_of(cluster: str | None) -> Iterator[Executor | None]:
             f"no Dask scheduler answers at {cluster}: {str(error) or 'it does not greet'}; start one with 'dask scheduler'"
         ) from error
     with client:
+        if not client.scheduler_info()["workers"]:
+            note(f"no worker has joined the Dask scheduler at {cluster}; the work begins when one does: 'dask worker {cluster}'")
         try:
             yield DaskExecutor(client)
+        except RuntimeError as error:
+            if "deserialization of the task graph" not in str(error):
+                raise
+            raise StreamaugError(
+                f"the Dask scheduler at {cluster} cannot load the work: it needs the same versions of streamaug and Dask as this machine"
+            ) from error
         except KilledWorker as error:
             raise StreamaugError(f"{error}; check the workers' logs, perhaps memory ran out; run the command again to resume") from error
         except (CancelledError, CommClosedError) as error:  # how calls end whose scheduler does not answer any more

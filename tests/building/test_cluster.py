@@ -61,7 +61,8 @@ def cluster(scratch: Path, workers: int, **environment: str) -> Iterator[tuple[s
             # Without a nanny, which would restart a killed worker: the other one must do the work.
             start("worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard")
         with Client(address, timeout=60) as client:
-            client.wait_for_workers(workers, timeout=60)
+            if workers:
+                client.wait_for_workers(workers, timeout=60)
         yield address, processes[1:]
     finally:
         for process in processes:
@@ -168,6 +169,19 @@ def test_an_address_where_something_else_listens_is_an_error(monkeypatch: pytest
             refused = pytest.raises(StreamaugError, match=rf"no Dask scheduler answers at {scheme}://{address}: {reason}")
             with refused, executor_of(f"{scheme}://{address}"):
                 pass
+
+
+def test_a_cluster_without_workers_says_what_it_waits_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with cluster(tmp_path, 0) as (address, _), executor_of(address):
+        pass
+    assert f"no worker has joined the Dask scheduler at {address}; the work begins when one does" in capsys.readouterr().err
+
+
+def test_a_scheduler_without_streamaug_is_one_error(tmp_path: Path) -> None:
+    (tmp_path / "streamaug.py").write_text("raise ModuleNotFoundError('not installed', name='streamaug')")
+    refused = pytest.raises(StreamaugError, match=r"the Dask scheduler at .* cannot load the work: it needs the same versions")
+    with cluster(tmp_path, 1, PYTHONPATH=str(tmp_path)) as (address, _), refused, executor_of(address) as executor:
+        executor.submit(parse_conditions, "original").result(timeout=60)
 
 
 def test_arguments_that_dask_has_names_for_reach_the_call(tmp_path: Path) -> None:
