@@ -1,5 +1,6 @@
 """Models for the tests: small, made of real layers, and some that are wrong on purpose."""
 
+import functools
 import os
 import signal
 from pathlib import Path
@@ -111,6 +112,9 @@ def from_weights(path: Path) -> nn.Module:
     model = Small()
     model.load_state_dict(torch.load(path, weights_only=True))
     return model
+
+
+made = functools.partial(from_weights)
 
 
 def stopping() -> nn.Module:

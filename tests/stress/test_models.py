@@ -193,6 +193,10 @@ def test_any_file_is_opened_by_a_function(tmp_path: Path, by_hand: list[list[flo
     assert opened.identity.opened_by.startswith(f"{MODULE}:from_weights (")
     assert opened.identity.name == "weights.bin"
     assert open_model(str(tmp_path / "weights.bin"), opener=f"{MODULE}:from_weights", name="small").identity.name == "small"
+    with pytest.raises(
+        ModelError, match=r"is a partial; name a LightningModule, or a function that takes a path and is written with 'def'"
+    ):
+        open_model(str(tmp_path / "weights.bin"), opener=f"{MODULE}:made")
 
 
 def test_a_pickle_is_not_executed(tmp_path: Path) -> None:

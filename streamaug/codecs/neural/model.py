@@ -195,6 +195,8 @@ def _module(data: bytes, config: NeuralConfig, reference: str) -> tuple[Any, str
 
     maker = import_reference(reference, PluginError, config.folder)
     where = f"checkpoint {config.path}"
+    if not hasattr(maker, "__qualname__"):  # a store names the code that decodes it
+        raise PluginError(f"{where}: '{reference}' is a {type(maker).__name__}; name a class, or a function that is written with 'def'")
     try:
         module = maker()
     except Exception as error:  # of a user's own code: whatever it raises

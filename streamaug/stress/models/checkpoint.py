@@ -59,8 +59,10 @@ def _load_lightning(kind: Any, path: Path, reference: str) -> Any:
 
 
 def _call(opener: Any, path: Path, reference: str) -> Any:
-    if not callable(opener):
-        raise ModelError(f"'{reference}' is a {type(opener).__name__}; name a LightningModule, or a function that takes a path")
+    if not callable(opener) or not hasattr(opener, "__qualname__"):  # a card names the code that opened the file
+        raise ModelError(
+            f"'{reference}' is a {type(opener).__name__}; name a LightningModule, or a function that takes a path and is written with 'def'"
+        )
     torch.manual_seed(0)
     try:
         return opener(path)

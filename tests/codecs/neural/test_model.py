@@ -92,6 +92,7 @@ def test_any_number_of_threads_and_runs_gives_the_same_bits(trained: Trained) ->
         ("Exploding", "samples that are not finite"),
         ("Failing", "'tests.codecs.neural.wrong:Failing' does not make a module: OSError: no such license"),
         ("text", "gives a str; it must give a torch.nn.Module"),
+        ("made", "is a partial; name a class, or a function that is written with 'def'"),
         ("Missing", "there is no 'Missing'"),
     ],
 )
