@@ -27,7 +27,10 @@ _COMPILED = "data/aotinductor/"
 """Folder in the file with libraries that AOTInductor has compiled."""
 
 _ONLY_WEIGHTS, _ANY_PICKLE = "TORCH_FORCE_WEIGHTS_ONLY_LOAD", "TORCH_FORCE_NO_WEIGHTS_ONLY_LOAD"
-_ENVIRONMENT = threading.Lock()
+
+_ONE_AT_A_TIME = threading.Lock()
+"""PyTorch refuses to load two files at once, and the environment, the log and the filter of warnings
+belong to all threads."""
 
 
 def open_exported(path: Path, device: torch.device) -> OpenedModel:
@@ -46,11 +49,10 @@ def open_exported(path: Path, device: torch.device) -> OpenedModel:
 
     if _is_compiled(path):
         raise ModelError(f"{path}: holds what AOTInductor compiled, which is code for one machine; {_REMEDY}")
-    with _logged() as logged:
+    with _ONE_AT_A_TIME, _only_weights(), _logged() as logged, warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="The given buffer is not writable")  # PyTorch's own
         try:
-            with _only_weights(), warnings.catch_warnings():
-                warnings.filterwarnings("ignore", message="The given buffer is not writable")  # PyTorch's own
-                program = move_to_device_pass(load(path), device)
+            program = move_to_device_pass(load(path), device)
             model = program.module()
         except pickle.UnpicklingError as error:
             raise ModelError(f"{path}: holds more than a graph and weights, and loading that could run any code; {_REMEDY}") from error
@@ -128,11 +130,10 @@ def _logged() -> Iterator[_Logged]:
 def _only_weights() -> Iterator[None]:
     """Make `torch.load` refuse pickles: where weights cannot be read without, `torch.export.load` would
     run them."""
-    with _ENVIRONMENT:  # which another thread would restore too early, or for ever
-        before = {name: os.environ.pop(name, None) for name in (_ONLY_WEIGHTS, _ANY_PICKLE)}
-        os.environ[_ONLY_WEIGHTS] = "1"
-        try:
-            yield
-        finally:
-            del os.environ[_ONLY_WEIGHTS]
-            os.environ.update({name: value for name, value in before.items() if value is not None})
+    before = {name: os.environ.pop(name, None) for name in (_ONLY_WEIGHTS, _ANY_PICKLE)}
+    os.environ[_ONLY_WEIGHTS] = "1"
+    try:
+        yield
+    finally:
+        del os.environ[_ONLY_WEIGHTS]
+        os.environ.update({name: value for name, value in before.items() if value is not None})
