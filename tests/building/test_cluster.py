@@ -70,6 +70,16 @@ def cluster(scratch: Path, workers: int, **environment: str) -> Iterator[tuple[s
             process.wait()
 
 
+@contextmanager
+def joined_worker(address: str, scratch: Path) -> Iterator[None]:
+    command = [sys.executable, "-m", "dask", "worker", address, "--nthreads", "1", "--no-nanny", "--no-dashboard"]
+    with (scratch / "worker.log").open("wb") as log, subprocess.Popen(command, cwd=scratch, stdout=log, stderr=log) as process:
+        try:
+            yield
+        finally:
+            process.kill()
+
+
 def scheduler_of(address: str) -> psutil.Process:
     return next(child for child in psutil.Process().children() if {"scheduler", address} <= set(child.cmdline()))
 
@@ -174,7 +184,26 @@ def test_an_address_where_something_else_listens_is_an_error(monkeypatch: pytest
 def test_a_cluster_without_workers_says_what_it_waits_for(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     with cluster(tmp_path, 0) as (address, _), executor_of(address):
         pass
-    assert f"no worker has joined the Dask scheduler at {address}; the work begins when one does" in capsys.readouterr().err
+    assert f"the Dask scheduler at {address} has no worker; the work goes on when one joins" in capsys.readouterr().err
+
+
+def test_a_build_says_that_its_last_worker_is_lost_and_goes_on_when_another_joins(
+    clips: Path, local: dict[str, bytes], tmp_path: Path
+) -> None:
+    store = tmp_path / "store"
+    with cluster(tmp_path, 1) as (address, workers):
+        arguments = ["build", str(clips), str(store), "--conditions", CONDITIONS, "--clips-per-shard", "4", "--cluster", address]
+        running = subprocess.Popen(
+            [sys.executable, "-m", "streamaug", *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+        )
+        while running.poll() is None and len(list(store.glob("*/*.tar"))) < 6:
+            time.sleep(0.01)
+        workers[0].kill()
+        assert running.stderr is not None
+        assert any(f"the Dask scheduler at {address} has no worker" in line for line in running.stderr), "the build ended without a word"
+        with joined_worker(address, tmp_path):
+            assert running.wait(timeout=120) == 0
+    assert content(store) == local
 
 
 def test_a_scheduler_without_streamaug_is_one_error(tmp_path: Path) -> None:
