@@ -37,6 +37,11 @@ def workers(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> 
     return request.param
 
 
+ELSEWHERE = pytest.mark.parametrize("workers", ["threads"], indirect=True)
+"""For tests whose rows are decoded in DataLoader workers or other programs, or not at all: the fixture
+does not reach there, so once is enough."""
+
+
 def write_recipe(path: Path, text: str) -> Recipe:
     path.write_text(text)
     return load_recipe(path)

@@ -19,7 +19,7 @@ from streamaug.reading.segments import CacheError, Segment, Segments
 from streamaug.recipes import Recipe
 from streamaug.store import Store
 from streamaug.streaming import Cache, Stream, pipeline
-from tests.streaming.conftest import RATE, write_recipe
+from tests.streaming.conftest import ELSEWHERE, RATE, write_recipe
 from tests.streaming.test_stream import pairs, same
 
 ENTRY = 128 * (RATE // 1024 + 1) * 2
@@ -181,6 +181,7 @@ def test_segments_give_back_what_was_added(tmp_path: Path) -> None:
     assert Segments(tmp_path, bound=1 << 20, kind="1" * 16, largest=5000).fresh() == []
 
 
+@ELSEWHERE
 def test_what_a_killed_process_left_is_swept_up_and_a_living_ones_is_not(store_path: Path, recipe: Recipe, tmp_path: Path) -> None:
     script = tmp_path / "run.py"
     script.write_text(

@@ -17,6 +17,7 @@ from streamaug.recipes import Recipe
 from streamaug.store import Store
 from streamaug.streaming import Stream
 from streamaug.testing import build_store, replace_tables, write_store
+from tests.streaming.conftest import ELSEWHERE
 from tests.streaming.test_faults import flip
 from tests.streaming.test_shared_arrays import pickled  # noqa: F401  # a fixture
 from tests.streaming.test_stream import same
@@ -72,6 +73,7 @@ def test_numbers_become_tensors_of_their_kind_and_all_else_lists(copied: Store, 
             assert np.array_equal(batch[name].tolist(), expected, equal_nan=name == "snr"), name
 
 
+@ELSEWHERE
 @pytest.mark.parametrize("context", ["fork", "spawn"])
 def test_workers_of_a_dataloader_serve_the_same_columns_and_labels(kinds: dict[str | None, Path], context: str) -> None:
     settings = {"batch_size": 9, "features": "waveform", "columns": ["device", "group"]}

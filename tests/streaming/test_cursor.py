@@ -23,6 +23,7 @@ from streamaug.errors import StateError, StreamaugError
 from streamaug.recipes import Recipe
 from streamaug.store import Store
 from streamaug.streaming import Stream
+from tests.streaming.conftest import ELSEWHERE
 
 Row = tuple[int, int, str, str]
 PER_EPOCH = 96
@@ -61,6 +62,7 @@ class Delays:
         time.sleep(self.seconds.get(worker, 0))
 
 
+@ELSEWHERE
 @pytest.mark.parametrize("late", [0, 1])
 def test_a_worker_that_was_stopped_before_it_began_does_not_lag(store: Store, recipe: Recipe, epochs, late: int) -> None:
     delays = Delays({late: 30})
@@ -77,6 +79,7 @@ def test_a_worker_that_was_stopped_before_it_began_does_not_lag(store: Store, re
     assert second == epochs[first[0][0] + 1]
 
 
+@ELSEWHERE
 def test_two_iterators_at_once_hold_one_whole_epoch_each(store: Store, recipe: Recipe, epochs) -> None:
     stream = opened(recipe, store)
     loaders = [DataLoader(stream, batch_size=None, num_workers=2, worker_init_fn=Delays({late: 1.5}), prefetch_factor=1) for late in (1, 0)]
@@ -85,6 +88,7 @@ def test_two_iterators_at_once_hold_one_whole_epoch_each(store: Store, recipe: R
     assert rows(DataLoader(stream, batch_size=None, num_workers=2)) == epochs[2]
 
 
+@ELSEWHERE
 @pytest.mark.parametrize("persistent", [False, True])
 def test_a_seed_that_repeats_does_not_repeat_the_epoch(store: Store, recipe: Recipe, epochs, persistent: bool) -> None:
     loader = DataLoader(opened(recipe, store), batch_size=None, num_workers=2, persistent_workers=persistent)
@@ -93,6 +97,7 @@ def test_a_seed_that_repeats_does_not_repeat_the_epoch(store: Store, recipe: Rec
         assert rows(loader) == expected
 
 
+@ELSEWHERE
 def test_a_seed_that_repeats_after_a_look_does_not_mix_epochs(store: Store, recipe: Recipe, epochs) -> None:
     delays = Delays({1: 30})
     loader = DataLoader(opened(recipe, store), batch_size=None, num_workers=2, worker_init_fn=delays)
@@ -211,6 +216,7 @@ def test_a_dataloader_that_stacks_batches_is_refused_with_the_line_to_write(stor
         next(iter(DataLoader(opened(recipe, store), num_workers=workers, **settings)))
 
 
+@ELSEWHERE
 @pytest.mark.parametrize("context", ["fork", "spawn"])
 def test_batches_out_of_order_have_no_position(store: Store, recipe: Recipe, context: str) -> None:
     stream = opened(recipe, store)
@@ -242,6 +248,7 @@ def iterations(loader: DataLoader, taken: int | None) -> Iterator[dict[str, Any]
     return iter(loader) if taken is None else islice(iter(loader), taken)
 
 
+@ELSEWHERE
 @pytest.mark.parametrize("seed", [0, 1, *(pytest.param(seed, marks=pytest.mark.matrix) for seed in range(2, 8))])
 def test_workers_that_start_stop_lag_and_die_at_random_never_mix_epochs(store: Store, recipe: Recipe, epochs, seed: int) -> None:
     """Whole iterations are whole epochs, each the one after the last that anybody began; broken

@@ -11,7 +11,7 @@ from streamaug.errors import CorruptError
 from streamaug.features import LogMel, Waveform
 from streamaug.store import Store
 from streamaug.streaming.decode import DecodeTask, Processing, decode_row, recall_rows
-from tests.streaming.conftest import RATE
+from tests.streaming.conftest import ELSEWHERE, RATE
 
 
 def task(store: Store, condition: str = "mp3_64", payload: bytes | None = None, *, is_cached: bool = True) -> DecodeTask:
@@ -43,6 +43,7 @@ def carried_out(packed: bytes) -> list[bytes]:
     return [out.numpy().tobytes() for out in outs]
 
 
+@ELSEWHERE
 def test_a_task_gives_the_same_bits_in_another_process(store: Store) -> None:
     packed = pickle.dumps(task(store))
     with multiprocessing.get_context("spawn").Pool(1) as pool:

@@ -13,6 +13,7 @@ from streamaug import Store, Stream
 from streamaug.errors import LeakageWarning
 from streamaug.store.folder import Folder
 from streamaug.testing import replace_tables
+from tests.streaming.conftest import ELSEWHERE
 
 PROGRAM = """
 import sys
@@ -30,6 +31,7 @@ def evaluate(store: Path, *arguments: str, **environment: str) -> subprocess.Com
     )
 
 
+@ELSEWHERE
 def test_ranks_from_the_environment_are_warned_of_once_with_both_ways_to_name_them(store_path: Path) -> None:
     done = evaluate(store_path, RANK="1", WORLD_SIZE="2")
     assert done.stdout.split() == ["4", "4"]
@@ -38,12 +40,14 @@ def test_ranks_from_the_environment_are_warned_of_once_with_both_ways_to_name_th
     assert "or rank=1, world=2" in done.stderr
 
 
+@ELSEWHERE
 @pytest.mark.parametrize(("arguments", "clips"), [(("rank=0", "world=1"), "8"), (("rank=1", "world=2"), "4")])
 def test_ranks_that_are_named_are_taken_without_a_warning(store_path: Path, arguments: tuple[str, ...], clips: str) -> None:
     done = evaluate(store_path, *arguments, RANK="0", WORLD_SIZE="2")
     assert (done.stdout.split(), done.stderr) == ([clips, clips], "")
 
 
+@ELSEWHERE
 def test_one_process_is_not_warned(store_path: Path) -> None:
     assert evaluate(store_path).stderr == ""
 

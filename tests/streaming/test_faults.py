@@ -19,7 +19,7 @@ from streamaug.recipes import Recipe
 from streamaug.store import Index, Store
 from streamaug.streaming import Stream
 from streamaug.testing import replace_tables
-from tests.streaming.conftest import write_recipe
+from tests.streaming.conftest import ELSEWHERE, write_recipe
 from tests.streaming.test_stream import same
 
 SETTINGS = {"batch_size": 16, "features": "waveform", "threads": 2}
@@ -170,6 +170,7 @@ KILLED = """
 """
 
 
+@ELSEWHERE
 def test_a_killed_worker_ends_in_an_error_and_training_goes_on_from_the_last_state(
     store: Store, store_path: Path, recipe: Recipe, tmp_path: Path
 ) -> None:
@@ -183,6 +184,7 @@ def test_a_killed_worker_ends_in_an_error_and_training_goes_on_from_the_last_sta
     assert served + [position for batch in after for position in batch["position"].tolist()] == list(range(96))
 
 
+@ELSEWHERE
 def test_the_library_neither_unpickles_foreign_bytes_nor_evaluates_nor_uses_a_shell() -> None:
     # What this process and those that it starts say to one another comes from nobody else.
     own = {

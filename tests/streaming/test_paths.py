@@ -10,6 +10,7 @@ import pytest
 from torch.utils.data import DataLoader
 
 from streamaug import Cache, Stream
+from tests.streaming.conftest import ELSEWHERE
 
 RECIPE = {"draw": "union", "mixture": {"original": 1, "mp3_64": 1, "opus_32": 1}}
 
@@ -27,6 +28,7 @@ def expected(store_path: Path) -> list[tuple[int, str, str]]:
     return rows(opened(store_path))
 
 
+@ELSEWHERE
 @pytest.mark.parametrize("method", ["fork", "spawn"])
 def test_workers_read_a_relative_store_after_a_change_of_directory(
     store_path: Path, expected: list[Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, method: str
@@ -45,6 +47,7 @@ class TestAStoreInsideAZipFile:
                 file.write(path, f"store/{path.relative_to(store_path)}")
         return f"zip://store::file://{tmp_path}/store.zip"
 
+    @ELSEWHERE
     @pytest.mark.parametrize("method", ["fork", "spawn"])
     def test_is_read_by_workers(self, url: str, expected: list[Any], method: str) -> None:
         assert rows(DataLoader(opened(url), batch_size=None, num_workers=2, multiprocessing_context=method)) == expected

@@ -20,7 +20,7 @@ from streamaug.errors import RecipeError, StateError, StreamaugError
 from streamaug.recipes import Recipe
 from streamaug.store import Store
 from streamaug.streaming import Stream
-from tests.streaming.conftest import first_batches, write_recipe
+from tests.streaming.conftest import ELSEWHERE, first_batches, write_recipe
 from tests.streaming.test_stream import same
 
 
@@ -43,11 +43,13 @@ def test_dataloader_with_any_number_of_workers_gives_the_same_epochs(store: Stor
         assert all(map(same, batches, epoch))
 
 
+@ELSEWHERE
 def test_workers_that_stay_go_on_to_the_next_epoch(store: Store, recipe: Recipe) -> None:
     loader = DataLoader(stream(recipe, store), batch_size=None, num_workers=2, persistent_workers=True)
     assert [batch["epoch"] for _ in range(3) for batch in loader] == [0] * 10 + [1] * 10 + [2] * 10
 
 
+@ELSEWHERE
 def test_spawned_workers_give_the_same_epochs_and_tell_their_successors(store: Store, recipe: Recipe) -> None:
     bare = stream(recipe, store)
     expected = [*bare, *bare]
@@ -223,6 +225,7 @@ KILLED = """
 """
 
 
+@ELSEWHERE
 def test_killed_at_any_moment_and_resumed_from_the_saved_state_no_row_is_lost(store_path: Path, recipe: Recipe, tmp_path: Path) -> None:
     script = tmp_path / "run.py"
     script.write_text(textwrap.dedent(KILLED))
@@ -261,6 +264,7 @@ RANKED = """
 """
 
 
+@ELSEWHERE
 def test_under_torchrun_ranks_and_their_workers_take_their_slices(store_path: Path, store: Store, recipe: Recipe, tmp_path: Path) -> None:
     script, out = tmp_path / "run.py", tmp_path / "out.json"
     script.write_text(textwrap.dedent(RANKED))
@@ -311,6 +315,7 @@ def _workers_of_another(one: Stream, said: Path) -> None:
         said.write_text(str(error))
 
 
+@ELSEWHERE
 def test_workers_of_a_process_that_was_handed_the_stream_are_refused(store: Store, recipe: Recipe, tmp_path: Path) -> None:
     other = torch.multiprocessing.get_context("spawn").Process(target=_workers_of_another, args=(stream(recipe, store), tmp_path / "said"))
     other.start()

@@ -17,6 +17,7 @@ import pytest
 from streamaug.streaming import Stream
 from streamaug.streaming.shared_arrays import SharedArrays
 from streamaug.testing import write_store
+from tests.streaming.conftest import ELSEWHERE
 
 ITEMS = 100_000
 VALUE = {
@@ -70,6 +71,7 @@ def run(shared: SharedArrays[dict[str, Any]], answers: Any, generations: int) ->
     process.join()
 
 
+@ELSEWHERE
 def test_a_spawned_process_and_those_that_it_spawns_see_the_arrays_and_cannot_change_them() -> None:
     answers = multiprocessing.get_context("spawn").SimpleQueue()
     run(SharedArrays(VALUE), answers, 1)
