@@ -6,6 +6,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -136,6 +137,7 @@ def test_a_scheduler_that_is_lost_while_the_last_result_is_on_the_way_does_not_h
     with cluster(tmp_path, 1, PYTHONPATH=str(Path(__file__).parents[2])) as (address, _), lost, executor_of(address) as executor:
         future = executor.submit(_SlowToSend, str(marker))
         while not marker.exists():
+            assert not future.done(), future.exception()
             time.sleep(0.01)
         scheduler_of(address).kill()
         future.result(timeout=60)
@@ -200,7 +202,10 @@ def test_a_build_says_that_its_last_worker_is_lost_and_goes_on_when_another_join
             time.sleep(0.01)
         workers[0].kill()
         assert running.stderr is not None
-        assert any(f"the Dask scheduler at {address} has no worker" in line for line in running.stderr), "the build ended without a word"
+        silence = threading.Timer(60, running.kill)
+        silence.start()
+        assert any(f"the Dask scheduler at {address} has no worker" in line for line in running.stderr), "the build did not say so"
+        silence.cancel()
         with joined_worker(address, tmp_path):
             assert running.wait(timeout=120) == 0
     assert content(store) == local

@@ -277,7 +277,9 @@ def test_keys_count_while_a_clip_is_loading(browser: Browser, server: str) -> No
 
 
 def until_held(page: Page, held: list[Route], count: int) -> None:
+    end = time.monotonic() + 20
     while len(held) < count:
+        assert time.monotonic() < end, f"{len(held)} of {count} requests came"
         page.wait_for_timeout(20)
 
 
