@@ -12,9 +12,9 @@ that was under way continues. Everything is in FOLDER:
 """
 
 import hashlib
-import shutil
 from collections.abc import Mapping
 from fractions import Fraction
+from itertools import count
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -130,8 +130,10 @@ def _experiment_a(settings: Settings) -> None:
     scenes, coarse = (
         [path for model, path in zip(PUBLISHED, settings.checkpoints, strict=True) if model.classes == classes] for classes in (10, 3)
     )
-    if not parts_folder(out, (*scenes, *coarse), Store.open(store), EVALUATED).exists():
-        shutil.rmtree(out, ignore_errors=True)  # of other weights or clips
+    if out.exists() and not parts_folder(out, (*scenes, *coarse), Store.open(store), EVALUATED).exists():
+        kept = next(path for number in count(1) if not (path := out.with_name(f"{out.name}_before_{number}")).exists())
+        out.rename(kept)
+        stdout.print(f"weights or clips have changed; the earlier results are in {kept}")
     main(
         store,
         scenes,

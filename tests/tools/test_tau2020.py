@@ -202,6 +202,7 @@ def test_experiment_a_is_evaluated_again_after_clips_were_repaired(server, setti
         assert finish(replace(settings, skip_bad=skip_bad)) == 0
         parts += [path.name for path in (settings.folder / "experiment_a" / "parts").iterdir()]
     assert len(set(parts)) == 2
+    assert [path.name for path in (settings.folder / "experiment_a_before_1" / "parts").iterdir()] == parts[:1]
 
 
 def test_without_weights_experiment_a_is_left_out_and_its_conditions_are_not_built(tmp_path):
